@@ -1,0 +1,9 @@
+//! Judges histories.
+//!
+//! A checker is a pure function from a history to a [`Judgement`]: no input or output, no clock
+//! but for its own limits, no randomness without a seed; it knows nothing of etcd's wire, of
+//! networks or of time zones.
+
+mod verdict;
+
+pub use verdict::{Checker, Cost, Counterexample, Judgement, Limits, Verdict, Witness};

@@ -1,0 +1,1 @@
+//! An embedded Raft KV that speaks etcd v3, with switchable bugs.

@@ -1,0 +1,3 @@
+//! Puts an etcd-compatible store on trial.
+
+fn main() {}

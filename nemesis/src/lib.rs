@@ -1,0 +1,1 @@
+//! Faults as data, their schedules, and the injectors.

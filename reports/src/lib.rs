@@ -1,0 +1,1 @@
+//! HTML, SVG, JUnit and text reports of a run.
