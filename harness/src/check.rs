@@ -1,0 +1,1 @@
+//! `ordeal check`: judges histories that are already there.

@@ -1,0 +1,1 @@
+//! `ordeal doctor`: what this machine can do, each facility tried.

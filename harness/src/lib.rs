@@ -1,0 +1,11 @@
+//! Ordeal's harness: the runner, the environments, the store of runs and the command line.
+//!
+//! It alone wires: no other crate reads a file, a flag or the process' environment.
+
+pub mod check;
+pub mod doctor;
+pub mod node;
+pub mod plan;
+pub mod run;
+pub mod sandbox;
+pub mod seed;

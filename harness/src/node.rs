@@ -1,0 +1,1 @@
+//! `ordeal node`: one embedded node, with etcd's flags.

@@ -1,0 +1,1 @@
+//! `ordeal run`: one test.

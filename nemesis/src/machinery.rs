@@ -1,0 +1,83 @@
+//! What an environment offers to the nemesis.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::future::Future;
+
+/// A member of the cluster under test: `n1`, `n2`, …
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NodeId(pub String);
+
+impl NodeId {
+    /// The node with this number, from 1.
+    pub fn numbered(number: usize) -> NodeId {
+        NodeId(format!("n{number}"))
+    }
+}
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One end of a link.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Side {
+    /// A node of the cluster.
+    Node(NodeId),
+    /// The harness' own clients.
+    Clients,
+}
+
+/// A directed link: what `from` sends to `to`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Link {
+    /// The sender.
+    pub from: Side,
+    /// The receiver.
+    pub to: Side,
+}
+
+/// Something that an environment can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Capability {
+    /// Kill a node's process and start it again.
+    Kill,
+    /// Stop a node's process and let it go on.
+    Pause,
+    /// Cut directed links between nodes, silently.
+    Link,
+}
+
+/// Why a fault could not be injected.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InjectError(pub String);
+
+/// The machinery under a cluster, as far as the nemesis may touch it.
+///
+/// Every call returns when the effect is there: after `kill` the process is gone, after `cut` no
+/// packet passes.
+pub trait Machinery {
+    /// What it can do; a plan that asks for more is refused before the start.
+    fn offers(&self) -> Vec<Capability>;
+    /// All nodes, in order.
+    fn nodes(&self) -> Vec<NodeId>;
+    /// The node that leads now, as the cluster itself says; `None` when none does.
+    fn leader(&self) -> impl Future<Output = Option<NodeId>>;
+    /// Ends the node's process at once (SIGKILL), and waits until it is gone.
+    fn kill(&self, node: &NodeId) -> impl Future<Output = Result<(), InjectError>>;
+    /// Starts a node that is not running.
+    fn start(&self, node: &NodeId) -> impl Future<Output = Result<(), InjectError>>;
+    /// Stops the node's process (SIGSTOP).
+    fn pause(&self, node: &NodeId) -> impl Future<Output = Result<(), InjectError>>;
+    /// Lets a stopped process go on (SIGCONT).
+    fn resume(&self, node: &NodeId) -> impl Future<Output = Result<(), InjectError>>;
+    /// Drops everything on these links until they are healed.
+    fn cut(&self, links: &[Link]) -> impl Future<Output = Result<(), InjectError>>;
+    /// Lets these links carry again, and returns how many packets were dropped on them meanwhile.
+    fn heal(&self, links: &[Link]) -> impl Future<Output = Result<u64, InjectError>>;
+}
