@@ -5,6 +5,7 @@
 //! not know which environment it is in: no namespaces here, no containers, no simulated time.
 
 mod fault;
+pub mod link;
 mod machinery;
 
 pub use fault::{Cut, Fault, Nodes, ScheduledFault};
