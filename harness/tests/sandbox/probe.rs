@@ -68,6 +68,7 @@ fn run(name: &str, folder: &Path) -> u8 {
 /// A sandbox of three nodes, and a socket of the clients'.
 pub struct Bench {
     pub sandbox: Sandbox,
+    made_in: Duration,
     folder: PathBuf,
     socket: UdpSocket,
 }
@@ -92,10 +93,12 @@ pub fn until(what: &str, mut is: impl FnMut() -> bool) {
 impl Bench {
     pub fn new(folder: &Path) -> Result<Bench, SandboxError> {
         let spec = SandboxSpec { nodes: (1..=3).map(node).collect(), seed: 1 };
+        let start = Instant::now();
         let sandbox = Sandbox::new(spec)?;
+        let made_in = start.elapsed();
         let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(400))).unwrap();
-        Ok(Bench { sandbox, folder: folder.to_owned(), socket })
+        Ok(Bench { sandbox, made_in, folder: folder.to_owned(), socket })
     }
 
     fn log(&self, number: usize) -> PathBuf {
@@ -321,6 +324,8 @@ fn timed(what: &str, does: impl FnOnce()) {
 /// Figures, for whoever reads the log; none is a reason to fail.
 fn throughput(bench: &Bench) {
     const BYTES: usize = 32 << 20;
+    let network = bench.made_in;
+    println!("a network of three nodes takes {network:?}");
     timed("a start", || bench.sandbox.start(&node(1), &bench.launch(1, &["__agent"])).unwrap());
     timed("a pause", || bench.sandbox.pause(&node(1)).unwrap());
     timed("a resume", || bench.sandbox.resume(&node(1)).unwrap());
