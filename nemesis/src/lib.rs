@@ -7,6 +7,7 @@
 
 mod conductor;
 mod fault;
+pub mod link;
 mod kind;
 mod links;
 mod machinery;

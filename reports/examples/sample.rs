@@ -1,0 +1,26 @@
+//! Writes a report of a made-up run to standard output.
+//!
+//!     cargo run -p ordeal-reports --example sample -- invalid > report.html
+//!
+//! The first argument is `invalid`, `bug`, `valid` or `unknown`; a second one is the number of
+//! operations around the story, 4000 unless told.
+
+mod made_up;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let kind = arguments.next().unwrap_or_else(|| "invalid".to_owned());
+    let count = arguments.next().and_then(|n| n.parse().ok()).unwrap_or(4_000);
+    let mut told = made_up::noise(count);
+    if kind != "valid" {
+        told.extend(made_up::stale_read());
+    }
+    let history = made_up::history(told, made_up::faults());
+    let results = match kind.as_str() {
+        "valid" => made_up::valid(&history),
+        "unknown" => made_up::unknown(&history, &["local-read"]),
+        "bug" => made_up::invalid(&history, &["local-read"]),
+        _ => made_up::invalid(&history, &[]),
+    };
+    print!("{}", ordeal_reports::html(&results, &history));
+}

@@ -1,0 +1,131 @@
+//! Where the bars of a counterexample stand.
+//!
+//! The operations of a counterexample may lie seconds apart and last a millisecond each, and it is
+//! their order that matters. So the axis is stretched: the order of the events is exact, and each
+//! bar is as wide as its label needs. A bar ends before another begins in the picture exactly when
+//! it does so in the history. Widths are in any unit: pixels for SVG, columns for a terminal.
+
+use crate::case::Shown;
+use ordeal_history::Outcome;
+
+/// How wide things must be.
+pub(crate) struct Measure {
+    /// The least distance between two events.
+    pub gap: f64,
+    /// Added to the distance for each doubling of the time between the events beyond 10 µs.
+    pub per_doubling: f64,
+    /// Added to a distance that holds none of the operations: nothing of the case runs there.
+    pub idle: f64,
+}
+
+/// The picture's geometry.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    /// For each operation its left and right end; an indeterminate one ends at the right edge.
+    pub spans: Vec<(f64, f64)>,
+    /// For each indeterminate operation the place where its client gave up, if it did.
+    pub given_up: Vec<Option<f64>>,
+    /// The processes by their first invocation, each with the positions of its operations.
+    pub rows: Vec<(i64, Vec<usize>)>,
+    /// Every moment that has a place of its own: nanoseconds, and where it stands; ascending.
+    pub marks: Vec<(u64, f64)>,
+    /// The whole width.
+    pub width: f64,
+}
+
+enum Edge {
+    Start(usize),
+    End(usize),
+    GivenUp(usize),
+    Moment,
+}
+
+impl Layout {
+    /// Places the operations, each at least as wide as `widths` says, and the `moments` (fault
+    /// bands begin and end there) among them.
+    pub fn new(shown: &[Shown<'_>], widths: &[f64], moments: &[u64], measure: &Measure) -> Layout {
+        let edges = edges(shown, moments);
+        let mut spans = vec![(0.0, f64::NAN); shown.len()];
+        let mut given_up = vec![None; shown.len()];
+        let mut marks: Vec<(u64, f64)> = Vec::with_capacity(edges.len());
+        let (mut x, mut running): (f64, i64) = (0.0, 0);
+        for (time, _, edge) in &edges {
+            if let Some(&(before, _)) = marks.last() {
+                let tens_us = time.saturating_sub(before) as f64 / 10_000.0;
+                x += measure.gap + measure.per_doubling * tens_us.max(1.0).log2();
+                x += if running == 0 { measure.idle } else { 0.0 };
+            }
+            match *edge {
+                Edge::Start(at) => {
+                    spans[at].0 = x;
+                    running += 1;
+                }
+                Edge::End(at) => {
+                    x = x.max(spans[at].0 + widths[at]);
+                    spans[at].1 = x;
+                    running -= 1;
+                }
+                Edge::GivenUp(at) => {
+                    x = x.max(spans[at].0 + widths[at]);
+                    given_up[at] = Some(x);
+                }
+                Edge::Moment => {}
+            }
+            marks.push((*time, x));
+        }
+        let mut width = x;
+        for (span, wide) in spans.iter().zip(widths) {
+            if span.1.is_nan() {
+                width = width.max(span.0 + wide).max(x + measure.gap * 2.0);
+            }
+        }
+        for span in spans.iter_mut().filter(|span| span.1.is_nan()) {
+            span.1 = width;
+        }
+        Layout { spans, given_up, rows: rows(shown), marks, width }
+    }
+
+    /// Where a moment stands: between its neighbours, or at an edge when it lies outside.
+    pub fn place(&self, time: u64) -> f64 {
+        let after = self.marks.partition_point(|&(t, _)| t < time);
+        match (after.checked_sub(1).map(|i| self.marks[i]), self.marks.get(after)) {
+            (None, _) => 0.0,
+            (Some(_), None) => self.width,
+            (Some((t0, x0)), Some(&(t1, x1))) => {
+                x0 + (x1 - x0) * (time - t0) as f64 / (t1 - t0).max(1) as f64
+            }
+        }
+    }
+
+    /// The first and the last moment that the picture shows, in nanoseconds.
+    pub fn window(&self) -> (u64, u64) {
+        let first = self.marks.first().map_or(0, |m| m.0);
+        (first, self.marks.last().map_or(0, |m| m.0))
+    }
+}
+
+fn edges(shown: &[Shown<'_>], moments: &[u64]) -> Vec<(u64, u64, Edge)> {
+    let mut edges: Vec<(u64, u64, Edge)> =
+        moments.iter().map(|&time| (time, u64::MAX, Edge::Moment)).collect();
+    for (at, Shown { operation, .. }) in shown.iter().enumerate() {
+        edges.push((operation.invoke_time, operation.invoke, Edge::Start(at)));
+        if let (Some(index), Some(time)) = (operation.complete, operation.complete_time) {
+            let edge =
+                if operation.outcome == Outcome::Info { Edge::GivenUp(at) } else { Edge::End(at) };
+            edges.push((time, index, edge));
+        }
+    }
+    edges.sort_by_key(|&(time, index, _)| (time, index));
+    edges
+}
+
+fn rows(shown: &[Shown<'_>]) -> Vec<(i64, Vec<usize>)> {
+    let mut rows: Vec<(i64, Vec<usize>)> = Vec::new();
+    for (at, Shown { operation, .. }) in shown.iter().enumerate() {
+        match rows.iter_mut().find(|(process, _)| *process == operation.process) {
+            Some((_, row)) => row.push(at),
+            None => rows.push((operation.process, vec![at])),
+        }
+    }
+    rows
+}
