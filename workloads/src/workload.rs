@@ -92,7 +92,7 @@ pub trait Generator {
 }
 
 /// A workload: generator, sender and checkers under one name.
-pub trait Workload {
+pub trait Workload: 'static {
     /// Its name on the command line.
     const NAME: &'static str;
     /// What it does, in one sentence.
