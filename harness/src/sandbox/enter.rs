@@ -154,6 +154,30 @@ fn clone_init() -> Result<(Cloned, bool), SandboxError> {
     })
 }
 
+/// Makes a user namespace with the invoking user as its root, and gives it up again.
+///
+/// Must be called while the process has one thread.
+pub(crate) fn try_user_namespace() -> Result<(), SandboxError> {
+    let (go_read, go_write) = pipe()?;
+    // SAFETY: one thread, by the contract.
+    let cloned = unsafe { sys::clone_process(CloneFlags::CLONE_NEWUSER) };
+    let child = match cloned.map_err(|errno| {
+        SandboxError::missing(Facility::UserNamespaces, "making a user namespace", errno)
+    })? {
+        Cloned::Parent { child, .. } => child,
+        Cloned::Child => {
+            drop(go_write);
+            // Until the maps are written, or the other end is closed.
+            let _ = nix::unistd::read(&go_read, &mut [0]);
+            std::process::exit(0)
+        }
+    };
+    let mapped = write_maps(child, true);
+    drop((go_read, go_write));
+    let _ = waitpid(child, None);
+    mapped
+}
+
 /// Makes the invoking user root in the child's user namespace.
 fn write_maps(child: Pid, in_user_namespace: bool) -> Result<(), SandboxError> {
     if !in_user_namespace {

@@ -29,6 +29,7 @@ mod report;
 mod sys;
 
 pub use enter::enter;
+pub(crate) use enter::try_user_namespace;
 pub use error::{Facility, SandboxError};
 pub use launch::{Launch, run_init_if_asked};
 pub use process::ExitReason;
