@@ -3,7 +3,8 @@
 //!     cargo run -p ordeal-reports --example sample -- invalid > report.html
 //!
 //! The first argument is `invalid`, `bug`, `valid` or `unknown`; a second one is the number of
-//! operations around the story, 4000 unless told.
+//! operations around the story, 4000 unless told; a third one `text`, `colour`, `junit` or
+//! `markdown` instead of the page.
 
 mod made_up;
 
@@ -11,6 +12,7 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let kind = arguments.next().unwrap_or_else(|| "invalid".to_owned());
     let count = arguments.next().and_then(|n| n.parse().ok()).unwrap_or(4_000);
+    let format = arguments.next().unwrap_or_default();
     let mut told = made_up::noise(count);
     if kind != "valid" {
         told.extend(made_up::stale_read());
@@ -22,5 +24,12 @@ fn main() {
         "bug" => made_up::invalid(&history, &["local-read"]),
         _ => made_up::invalid(&history, &[]),
     };
-    print!("{}", ordeal_reports::html(&results, &history));
+    let report = match format.as_str() {
+        "text" => ordeal_reports::terminal(&results, &history, false),
+        "colour" => ordeal_reports::terminal(&results, &history, true),
+        "junit" => ordeal_reports::junit(&results),
+        "markdown" => ordeal_reports::markdown(&results),
+        _ => ordeal_reports::html(&results, &history),
+    };
+    print!("{report}");
 }

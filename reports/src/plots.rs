@@ -11,6 +11,7 @@ use ordeal_history::Outcome;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
+use std::collections::BTreeSet;
 use std::error::Error;
 
 /// Size of a plot in pixels.
@@ -94,7 +95,9 @@ pub(crate) fn latency(
         let step = |y: &f64| duration(10_f64.powf(*y).round() as u64);
         let decades = (high - low).round() as usize + 1;
         mesh(&mut chart, decades, &step, "latency")?;
-        for (nth, s) in series.iter().enumerate() {
+        let kinds: BTreeSet<&str> = series.iter().map(|s| s.f).collect();
+        for s in series {
+            let nth = kinds.iter().position(|f| *f == s.f).unwrap_or(0);
             let colour = f_colour(s.f, nth);
             let points = s.points.iter().map(|&(t, l)| (t as f64 / 1e9, (l as f64).log10()));
             match s.outcome {

@@ -20,12 +20,6 @@ pub fn clean(text: &str, max: usize) -> String {
     out
 }
 
-/// As [`clean`], and lines stay lines.
-pub fn clean_lines(text: &str, max: usize) -> String {
-    let lines: Vec<String> = text.lines().map(|line| clean(line, max)).collect();
-    lines.join("\n")
-}
-
 /// Appends at most `max` characters of `text`, made harmless, and returns how many there are.
 pub(crate) fn push_clean(out: &mut String, text: &str, max: usize) -> usize {
     let mut marks = 0;

@@ -76,14 +76,22 @@ fn sign(outcome: Outcome, colour: &str) -> Markup {
     }
 }
 
+/// Colours tell the kind, shapes the outcome.
 fn latency_legend(series: &[Series<'_>]) -> Markup {
+    let kinds: BTreeSet<&str> = series.iter().map(|s| s.f).collect();
     html! {
         ul.legend {
-            @for (nth, s) in series.iter().enumerate() {
+            @for (nth, f) in kinds.into_iter().enumerate() {
                 li {
-                    (sign(s.outcome, &hex(f_colour(s.f, nth)))) " "
-                    bdi { (clean(s.f, NAME_MAX)) } " " (ending(s.outcome))
-                    span.quiet { " " (grouped(s.total as u64)) }
+                    svg.key aria-hidden="true" width="14" height="14" viewBox="0 0 14 14" {
+                        rect x="1" y="1" width="12" height="12" rx="3" fill=(hex(f_colour(f, nth))) {}
+                    }
+                    " " bdi { (clean(f, NAME_MAX)) }
+                }
+            }
+            @for outcome in [Outcome::Ok, Outcome::Fail, Outcome::Info] {
+                @if series.iter().any(|s| s.outcome == outcome) {
+                    li { (sign(outcome, "currentColor")) " " (ending(outcome)) }
                 }
             }
         }
