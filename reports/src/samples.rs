@@ -35,7 +35,7 @@ pub(crate) fn latencies(history: &History) -> Vec<Series<'_>> {
             Outcome::Fail => 1,
             Outcome::Info => 2,
         };
-        let new = || Series { f: &*o.f, outcome: o.outcome, points: Vec::new(), total: 0 };
+        let new = || Series { f: &o.f, outcome: o.outcome, points: Vec::new(), total: 0 };
         let one = series.entry((&*o.f, rank)).or_insert_with(new);
         one.points.push((end, latency));
         one.total += 1;

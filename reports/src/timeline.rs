@@ -304,7 +304,7 @@ fn axis(case: &Case<'_>, layout: &Layout, y: f64) -> Markup {
 fn relative_ms(ns: u64) -> String {
     match ns {
         0 => "0".to_owned(),
-        0..10_000_000 => format!("{:.3}", ns as f64 / 1e6),
+        1..10_000_000 => format!("{:.3}", ns as f64 / 1e6),
         10_000_000..100_000_000 => format!("{:.2}", ns as f64 / 1e6),
         100_000_000..1_000_000_000 => format!("{:.1}", ns as f64 / 1e6),
         _ => grouped(ns / 1_000_000),
