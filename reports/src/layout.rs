@@ -144,3 +144,60 @@ fn rows(shown: &[Shown<'_>]) -> Vec<(i64, Vec<usize>)> {
     }
     rows
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ordeal_history::{Operation, Value};
+
+    fn operation(process: i64, invoke: u64, complete: Option<u64>) -> Operation {
+        Operation {
+            process,
+            f: "write".into(),
+            key: None,
+            input: Value::Int(invoke as i64),
+            output: Value::Null,
+            actual: None,
+            outcome: if complete.is_some() { Outcome::Ok } else { Outcome::Info },
+            invoke,
+            complete,
+            invoke_time: invoke * invoke * 1_000,
+            complete_time: complete.map(|c| c * c * 1_000),
+            revision: None,
+            version: None,
+            node: None,
+            error: None,
+        }
+    }
+
+    #[test]
+    fn a_bar_ends_before_another_begins_exactly_when_its_operation_does() {
+        let operations = [
+            operation(0, 0, Some(3)),
+            operation(1, 1, None),
+            operation(2, 2, Some(7)),
+            operation(0, 4, Some(5)),
+            operation(3, 6, Some(9)),
+            operation(0, 8, Some(10)),
+        ];
+        let shown: Vec<Shown<'_>> = operations
+            .iter()
+            .map(|operation| Shown { number: 0, operation, breaks: false })
+            .collect();
+        let widths = [90.0, 10.0, 40.0, 120.0, 5.0, 60.0];
+        for (room, moments) in [(2_000.0, vec![]), (100.0, vec![2_500, 60_000])] {
+            let measure = Measure { gap: 10.0, per_doubling: 3.0, idle: 5.0 };
+            let layout = Layout::fitting(&shown, &widths, &moments, &measure, room);
+            for (a, span) in operations.iter().zip(&layout.spans) {
+                for (b, other) in operations.iter().zip(&layout.spans) {
+                    let before = a.complete.is_some_and(|end| end < b.invoke);
+                    assert_eq!(span.1 < other.0, before, "{a:?} {span:?} {b:?} {other:?}");
+                }
+            }
+            for (span, width) in layout.spans.iter().zip(widths) {
+                assert!(span.1 - span.0 >= width, "{span:?} is narrower than {width}");
+            }
+            assert_eq!(layout.rows[0], (0, vec![0, 3, 5]));
+        }
+    }
+}

@@ -36,7 +36,9 @@ pub(super) fn sections(results: &Results, history: &History, bands: &[Band]) -> 
             h2 { "Latency" }
             figure {
                 (plot(latency))
-                figcaption { (latency_legend(&series)) (bands_legend(bands)) (sampled(&series, unanswered)) }
+                figcaption { (latency_legend(&series)) (bands_legend(bands))
+                    p.quiet { "Each operation stands where it was asked." }
+                    (sampled(&series, unanswered)) }
             }
             (quantiles_table(&quantiles))
         }
@@ -46,7 +48,7 @@ pub(super) fn sections(results: &Results, history: &History, bands: &[Band]) -> 
                 (plot(rate))
                 figcaption {
                     (rate_legend()) (bands_legend(bands))
-                    p.quiet { "Counted in steps of " (duration(rates.bin_ns)) "." }
+                    p.quiet { "Counted when they ended, in steps of " (duration(rates.bin_ns)) "." }
                 }
             }
         }
