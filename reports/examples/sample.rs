@@ -2,7 +2,7 @@
 //!
 //!     cargo run -p ordeal-reports --example sample -- invalid > report.html
 //!
-//! The first argument is `invalid`, `bug`, `valid` or `unknown`; a second one is the number of
+//! The first argument is `invalid`, `bug`, `valid`, `unknown` or `hostile`; a second one is the number of
 //! operations around the story, 4000 unless told; a third one `text`, `colour`, `junit` or
 //! `markdown` instead of the page.
 
@@ -17,13 +17,17 @@ fn main() {
     if kind != "valid" {
         told.extend(made_up::stale_read());
     }
-    let history = made_up::history(told, made_up::faults());
-    let results = match kind.as_str() {
+    let mut history = made_up::history(told, made_up::faults());
+    let mut results = match kind.as_str() {
         "valid" => made_up::valid(&history),
         "unknown" => made_up::unknown(&history, &["local-read"]),
         "bug" => made_up::invalid(&history, &["local-read"]),
         _ => made_up::invalid(&history, &[]),
     };
+    if kind == "hostile" {
+        let text = "</style><script>alert(1)</script>\u{202e}".repeat(3_000);
+        made_up::poison(&mut results, &mut history, &text);
+    }
     let report = match format.as_str() {
         "text" => ordeal_reports::terminal(&results, &history, false),
         "colour" => ordeal_reports::terminal(&results, &history, true),

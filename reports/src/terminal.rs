@@ -160,7 +160,7 @@ fn picture(case: &Case<'_>, bands: &[Band], ink: &Ink) -> String {
         .iter()
         .map(|s| {
             let failed = if s.operation.outcome == Outcome::Fail { " ✗" } else { "" };
-            format!("{} {}{failed}", s.number, label(s.operation, VALUE_MAX))
+            format!("{} {}{failed}", s.number, clean(&label(s.operation, VALUE_MAX), 40))
         })
         .collect();
     let widths: Vec<f64> = labels.iter().map(|l| columns(l) as f64 + 1.0).collect();

@@ -5,7 +5,7 @@
 //! around them, terminal escapes, and texts that are longer than any page.
 
 /// The longest text of a reason, an error or a sentence that a page shows, in characters.
-pub const SENTENCE_MAX: usize = 1_200;
+pub const SENTENCE_MAX: usize = 800;
 /// The longest name (a node, a process, a kind of operation) that a page shows, in characters.
 pub const NAME_MAX: usize = 48;
 

@@ -25,6 +25,8 @@ const SMALL: f64 = 6.3;
 pub(crate) const BANDS_MAX: usize = 8;
 /// Values in bars are cut after so many characters.
 const VALUE_MAX: usize = 22;
+/// What is written in a bar is cut after so many characters.
+const LABEL_MAX: usize = 56;
 
 /// The timeline of `case` as an SVG element. `bands` are all of the run; those that overlap the
 /// case's window are drawn.
@@ -85,7 +87,7 @@ impl BarText {
         }
         under.extend(o.node.as_deref().map(|node| format!("at {}", clean(node, 16))));
         under.extend(o.revision.map(|revision| format!("rev {revision}")));
-        BarText { label: label(o, VALUE_MAX), under: under.join(" · ") }
+        BarText { label: clean(&label(o, VALUE_MAX), LABEL_MAX), under: under.join(" · ") }
     }
 
     fn width(&self) -> f64 {

@@ -316,3 +316,41 @@ fn finish(history: &History, judgement: Judgement, about: Circumstances) -> Resu
     let judged = [Judged { judgement, ms: 41 }, Judged { judgement: coverage, ms: 0 }];
     Results::judge(history, &judged, about)
 }
+
+/// Puts `text` wherever a report shows what came from outside.
+pub fn poison(results: &mut Results, history: &mut History, text: &str) {
+    let value = Value::Array([string(text), Value::Int(1)].into());
+    for operation in &mut history.operations {
+        let text: Arc<str> = text.into();
+        operation.key = Some(string(&text));
+        operation.input = value.clone();
+        operation.output = string(&text);
+        operation.node = Some(text.clone());
+        operation.error = Some(text.clone());
+        if operation.process.rem_euclid(2) == 1 {
+            operation.f = text;
+        }
+    }
+    let text = || text.to_owned();
+    results.operations.insert(text(), Default::default());
+    results.faults.insert(text(), Default::default());
+    results.bug = vec![text()];
+    results.command = text();
+    results.started_at = text();
+    let tested = &mut results.tested;
+    (tested.db, tested.db_version, tested.workload) = (text(), Some(text()), text());
+    (tested.nodes, tested.nemesis) = (vec![text()], vec![text()]);
+    (tested.environment, tested.ordeal) = (text(), text());
+    tested.options.insert(text(), text());
+    tested.host.insert(text(), text());
+    for checker in &mut results.checkers {
+        checker.name = text();
+        checker.reason = text();
+        checker.algorithm = text();
+        if let Some(found) = &mut checker.counterexample {
+            found.story = vec![text()];
+            found.anomalies = vec![text()];
+            found.key = text().into();
+        }
+    }
+}

@@ -1,10 +1,9 @@
 //! Values, names and errors that want to run, to hide or to break the page.
 
-use crate::made_up::{fault, history, invalid, noise, stale_read, string};
+use crate::made_up::{fault, history, invalid, noise, poison, stale_read, string};
 use crate::page::{assert_balanced, assert_self_contained};
-use ordeal_history::{History, Value};
+use ordeal_history::History;
 use ordeal_reports::{Results, html, junit, markdown, terminal};
-use std::sync::Arc;
 
 const HOSTILE: [&str; 9] = [
     "<script>alert(1)</script>",
@@ -25,40 +24,7 @@ fn run(text: &str) -> (Results, History) {
     let what = fault(0, text, text, text, (8_000, 9_000), string(text));
     let mut history = history(told, what.to_vec());
     let mut results = invalid(&history, &["local-read"]);
-    let value = Value::Array([string(text), Value::Int(1)].into());
-    for operation in &mut history.operations {
-        let text: Arc<str> = text.into();
-        operation.key = Some(string(&text));
-        operation.input = value.clone();
-        operation.output = string(&text);
-        operation.node = Some(text.clone());
-        operation.error = Some(text.clone());
-        if operation.process.rem_euclid(2) == 1 {
-            operation.f = text;
-        }
-    }
-    let text = || text.to_owned();
-    results.operations.insert(text(), Default::default());
-    results.faults.insert(text(), Default::default());
-    results.bug = vec![text()];
-    results.command = text();
-    results.started_at = text();
-    let tested = &mut results.tested;
-    (tested.db, tested.db_version, tested.workload) = (text(), Some(text()), text());
-    (tested.nodes, tested.nemesis) = (vec![text()], vec![text()]);
-    (tested.environment, tested.ordeal) = (text(), text());
-    tested.options.insert(text(), text());
-    tested.host.insert(text(), text());
-    for checker in &mut results.checkers {
-        checker.name = text();
-        checker.reason = text();
-        checker.algorithm = text();
-        if let Some(found) = &mut checker.counterexample {
-            found.story = vec![text()];
-            found.anomalies = vec![text()];
-            found.key = text().into();
-        }
-    }
+    poison(&mut results, &mut history, text);
     (results, history)
 }
 
