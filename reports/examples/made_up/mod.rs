@@ -148,21 +148,23 @@ pub fn stale_read() -> Vec<Told> {
 /// The faults of the run.
 pub fn faults() -> Vec<Event> {
     let dropped = |n| object(&[("dropped", Value::Int(n))]);
-    let gone = || object(&[("gone", Value::Bool(true)), ("restarted_ms", Value::Int(212))]);
+    let names = |what, node| object(&[(what, Value::Array([string(node)].into()))]);
+    let refused = [
+        ("id", Value::Int(4)),
+        ("phase", string("failed")),
+        ("what", string("kill n3")),
+        ("error", string("n3 had been killed already")),
+    ];
     [
-        fault(0, "kill", "kill n3", "n3", (2_000, 4_100), gone()),
+        fault(0, "kill", "kill n3", "n3", (2_000, 4_100), names("killed", "n3")),
         fault(1, "partition", "isolate n2 (the leader)", "n2", (8_000, 12_500), dropped(412)),
-        fault(
-            2,
-            "pause",
-            "pause n5",
-            "n5",
-            (9_000, 9_700),
-            object(&[("stopped", Value::Bool(true))]),
-        ),
-        fault(3, "kill", "kill n1", "n1", (14_500, 16_000), gone()),
+        fault(2, "pause", "pause n5", "n5", (9_000, 9_700), names("stopped", "n5")),
+        fault(3, "kill", "kill n1", "n1", (14_500, 16_000), names("killed", "n1")),
     ]
-    .concat()
+    .into_iter()
+    .flatten()
+    .chain([note(15_000, "kill", &refused)])
+    .collect()
 }
 
 /// `count` operations on another key, spread over 20 s, slow and failing where a fault lies.

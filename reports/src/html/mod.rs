@@ -6,6 +6,7 @@
 
 mod counterexample;
 mod facts;
+mod faults;
 mod over_time;
 
 use crate::band::bands;
@@ -42,6 +43,7 @@ pub fn html(results: &Results, history: &History) -> String {
                     (facts::section(results))
                     (counterexample::sections(results, history, &bands))
                     (over_time::sections(results, history, &bands))
+                    (faults::section(history, &bands))
                 }
                 (footer(results))
             }
