@@ -2,7 +2,8 @@
 //!
 //!     cargo run -p ordeal-reports --example sample -- invalid > report.html
 //!
-//! The first argument is `invalid`, `bug`, `valid`, `unknown` or `hostile`; a second one is the number of
+//! The first argument is `invalid`, `bug`, `valid`, `unknown`, `long`, `hostile` or
+//! `index`; a second one is the number of
 //! operations around the story, 4000 unless told; a third one `text`, `colour`, `junit` or
 //! `markdown` instead of the page.
 
@@ -12,6 +13,9 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let kind = arguments.next().unwrap_or_else(|| "invalid".to_owned());
     let count = arguments.next().and_then(|n| n.parse().ok()).unwrap_or(4_000);
+    if kind == "index" {
+        return print!("{}", ordeal_reports::index(&made_up::nights()));
+    }
     let format = arguments.next().unwrap_or_default();
     let mut told = made_up::noise(count);
     if kind != "valid" {
@@ -21,6 +25,7 @@ fn main() {
     let mut results = match kind.as_str() {
         "valid" => made_up::valid(&history),
         "unknown" => made_up::unknown(&history, &["local-read"]),
+        "long" => made_up::long(&history),
         "bug" => made_up::invalid(&history, &["local-read"]),
         _ => made_up::invalid(&history, &[]),
     };

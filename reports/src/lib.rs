@@ -28,7 +28,7 @@ mod value;
 mod verdict;
 
 pub use band::{Band, Note, Phase, bands, notes};
-pub use html::html;
+pub use html::{RunSummary, html, index};
 pub use judge::{Circumstances, Judged, count_faults, count_operations, coverage};
 pub use junit::junit;
 pub use markdown::markdown;

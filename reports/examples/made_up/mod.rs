@@ -2,7 +2,7 @@
 
 use ordeal_checker::{Cost, Counterexample, Judgement, Verdict, Witness};
 use ordeal_history::{Event, EventType, History, Operation, Outcome, Process, Value};
-use ordeal_reports::{Circumstances, Judged, Results, Tested, coverage};
+use ordeal_reports::{Circumstances, Judged, Results, RunSummary, Tested, coverage};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -355,4 +355,38 @@ pub fn poison(results: &mut Results, history: &mut History, text: &str) {
             found.key = text().into();
         }
     }
+}
+
+/// The results of a run whose counterexample could not be made small.
+pub fn long(history: &History) -> Results {
+    let mut results = invalid(history, &[]);
+    let found = results.checkers.iter_mut().find_map(|c| c.counterexample.as_mut());
+    let part = history.operations.iter().skip(600).take(70);
+    let events = part.flat_map(|o| [Some(o.invoke), o.complete]).flatten();
+    if let Some(found) = found {
+        found.operations = 70;
+        found.events = events.collect();
+        found.broken_at_event = found.events.last().copied();
+    }
+    results
+}
+
+/// Twelve nights of three tests.
+pub fn nights() -> Vec<RunSummary> {
+    let history = history(noise(400).into_iter().chain(stale_read()).collect(), faults());
+    let mut runs = Vec::new();
+    for night in 0..12_u64 {
+        for (t, test) in ["register", "register, serializable", "list-append"].iter().enumerate() {
+            let mut results = match (t, night) {
+                (1, 5..) => invalid(&history, &[]),
+                (2, 3 | 8) => unknown(&history, &[]),
+                _ => valid(&history),
+            };
+            results.started_at = format!("2026-02-{:02}T0{t}:05:06Z", night + 1);
+            results.seed += night * 17 + t as u64;
+            let report = format!("{t}/2026-02-{:02}/report.html", night + 1);
+            runs.push(RunSummary::new(test, &report, &results));
+        }
+    }
+    runs
 }

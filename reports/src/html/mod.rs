@@ -7,7 +7,10 @@
 mod counterexample;
 mod facts;
 mod faults;
+mod index;
 mod over_time;
+
+pub use index::{RunSummary, index};
 
 use crate::band::bands;
 use crate::results::{CheckerResult, Results, Ruling};

@@ -1,6 +1,6 @@
 //! The page: its order, its form, and that it needs nothing from elsewhere.
 
-use crate::made_up::{faults, history, invalid, noise, stale_read, unknown, valid};
+use crate::made_up::{faults, history, invalid, long, noise, stale_read, unknown, valid};
 use ordeal_reports::html;
 
 /// Every element is closed by its own end tag, in the right order.
@@ -89,6 +89,17 @@ fn every_verdict_has_a_page_of_good_form() {
         assert_balanced(&page);
         assert_self_contained(&page);
     }
+}
+
+#[test]
+fn a_long_counterexample_is_shown_in_part_and_the_operation_that_breaks_with_it() {
+    let mut told = noise(4_000);
+    told.extend(stale_read());
+    let history = history(told, faults());
+    let page = html(&long(&history), &history);
+    assert!(page.contains("Shown: 60 of 70 operations"));
+    assert!(page.contains("Here the history became wrong."));
+    assert_balanced(&page);
 }
 
 #[test]
