@@ -1,7 +1,7 @@
 //! The report in a terminal: the verdict, and the counterexample drawn with characters.
 
 use crate::band::{Band, bands};
-use crate::case::{Case, story};
+use crate::case::{Case, Shown, story};
 use crate::layout::{Layout, Measure};
 use crate::results::{CheckerResult, CounterexampleResult, Results, Ruling};
 use crate::text::{NAME_MAX, SENTENCE_MAX, clean, counted, grouped};
@@ -12,6 +12,8 @@ use ordeal_history::{History, Outcome};
 
 /// The picture is at most about so many columns wide, if its labels allow.
 const ROOM: f64 = 82.0;
+/// A picture wider than this, in columns, is drawn with numbers for labels, or not at all.
+const WIDTH_MAX: f64 = 104.0;
 const GUTTER: usize = 14;
 const VALUE_MAX: usize = 12;
 
@@ -153,16 +155,24 @@ fn tally(results: &Results) -> String {
     out
 }
 
-/// A row a fault, then a row a process.
+/// A row a fault, then a row a process; with labels as long as there is room for.
 fn picture(case: &Case<'_>, bands: &[Band], ink: &Ink) -> String {
-    let labels: Vec<String> = case
-        .shown
-        .iter()
-        .map(|s| {
-            let failed = if s.operation.outcome == Outcome::Fail { " ✗" } else { "" };
-            format!("{} {}{failed}", s.number, clean(&label(s.operation, VALUE_MAX), 40))
-        })
-        .collect();
+    let long = |s: &Shown<'_>| {
+        let failed = if s.operation.outcome == Outcome::Fail { " ✗" } else { "" };
+        format!("{} {}{failed}", s.number, clean(&label(s.operation, VALUE_MAX), 40))
+    };
+    let number = |s: &Shown<'_>| s.number.to_string();
+    for label in [&long as &dyn Fn(&Shown<'_>) -> String, &number] {
+        let labels: Vec<String> = case.shown.iter().map(label).collect();
+        let (layout, bands) = lay_out(case, bands, &labels);
+        if layout.width <= WIDTH_MAX {
+            return draw(case, &layout, &bands, &labels, ink);
+        }
+    }
+    "  The picture is too wide for a terminal; it stands in the report.\n".to_owned()
+}
+
+fn lay_out<'a>(case: &Case<'_>, bands: &'a [Band], labels: &[String]) -> (Layout, Vec<&'a Band>) {
     let widths: Vec<f64> = labels.iter().map(|l| columns(l) as f64 + 1.0).collect();
     let measure = Measure { gap: 2.0, per_doubling: 0.3, idle: 1.0 };
     let window = Layout::new(&case.shown, &widths, &[], &measure).window();
@@ -172,10 +182,13 @@ fn picture(case: &Case<'_>, bands: &[Band], ink: &Ink) -> String {
         .flat_map(|b| [b.start_ns, b.end_ns])
         .filter(|&t| t > window.0 && t < window.1)
         .collect();
-    let layout = Layout::fitting(&case.shown, &widths, &moments, &measure, ROOM);
+    (Layout::fitting(&case.shown, &widths, &moments, &measure, ROOM), bands)
+}
+
+fn draw(case: &Case<'_>, layout: &Layout, bands: &[&Band], labels: &[String], ink: &Ink) -> String {
     let mut out = String::new();
     for band in bands.iter().take(BANDS_MAX) {
-        out.push_str(&band_row(band, &layout, ink));
+        out.push_str(&band_row(band, layout, ink));
     }
     for (process, row) in &layout.rows {
         let mut line = String::new();
