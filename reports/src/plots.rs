@@ -11,6 +11,7 @@ use ordeal_history::Outcome;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
+use std::collections::BTreeSet;
 use std::error::Error;
 
 /// Size of a plot in pixels.
@@ -94,7 +95,9 @@ pub(crate) fn latency(
         let step = |y: &f64| duration(10_f64.powf(*y).round() as u64);
         let decades = (high - low).round() as usize + 1;
         mesh(&mut chart, decades, &step, "latency")?;
-        for (nth, s) in series.iter().enumerate() {
+        let kinds: BTreeSet<&str> = series.iter().map(|s| s.f).collect();
+        for s in series {
+            let nth = kinds.iter().position(|f| *f == s.f).unwrap_or(0);
             let colour = f_colour(s.f, nth);
             let points = s.points.iter().map(|&(t, l)| (t as f64 / 1e9, (l as f64).log10()));
             match s.outcome {
@@ -119,8 +122,8 @@ pub(crate) fn latency(
 
 /// Operations a second over time, a line an outcome, with a mark of its own now and then.
 pub(crate) fn rate(stage: &Stage<'_>, rates: &Rates) -> Result<String, Box<dyn Error>> {
-    let per_second = |count: u64| count as f64 * 1e9 / rates.bin_ns as f64;
-    let top = rates.bins.iter().flatten().map(|&c| per_second(c)).fold(1.0, f64::max) * 1.08;
+    let highest = rates.points().flat_map(|(_, rates)| rates).fold(1.0, f64::max);
+    let top = highest * 1.08;
     let mut svg = String::new();
     {
         let root = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
@@ -132,15 +135,8 @@ pub(crate) fn rate(stage: &Stage<'_>, rates: &Rates) -> Result<String, Box<dyn E
                 continue;
             }
             let colour = outcome_colour(outcome);
-            let points: Vec<(f64, f64)> = rates
-                .bins
-                .iter()
-                .enumerate()
-                .map(|(i, bin)| {
-                    let middle = (i as f64 + 0.5) * rates.bin_ns as f64 / 1e9;
-                    (middle.min(stage.end_s()), per_second(bin[nth]))
-                })
-                .collect();
+            let points: Vec<(f64, f64)> =
+                rates.points().map(|(ns, rates)| (ns as f64 / 1e9, rates[nth])).collect();
             let marks = points.iter().copied().skip(nth * 3).step_by(9);
             let marks: Vec<(f64, f64)> = marks.collect();
             chart.draw_series(LineSeries::new(points, colour.stroke_width(2)))?;
@@ -179,7 +175,7 @@ fn builder<'a, 'b>(
     builder
         .margin_right(12)
         .margin_top(8)
-        .x_label_area_size(40)
+        .x_label_area_size(26)
         .y_label_area_size(66)
         .margin_bottom(4);
     builder

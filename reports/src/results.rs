@@ -115,6 +115,9 @@ pub struct CounterexampleResult {
     /// The object that it is about, as JSON text's value; `null` for a history without keys.
     #[serde(default)]
     pub key: serde_json::Value,
+    /// How many operations it has.
+    #[serde(default)]
+    pub operations: u64,
     /// Indexes of its events in `history.jsonl`, ascending.
     pub events: Vec<u64>,
     /// What happened and why no order can hold: one sentence an entry.

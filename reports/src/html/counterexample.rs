@@ -1,11 +1,11 @@
 //! The counterexample: the argument, the picture, each operation's story, and the table.
 
 use crate::band::Band;
-use crate::case::{Case, SHOWN_MAX, plain, story};
+use crate::case::{Case, SHOWN_MAX, story};
 use crate::results::{CheckerResult, CounterexampleResult, Results};
 use crate::text::{NAME_MAX, SENTENCE_MAX, clean, counted, grouped, moment};
 use crate::timeline;
-use crate::value::{ending, show};
+use crate::value::{bare, ending, show};
 use maud::{Markup, html};
 use ordeal_history::{History, Value};
 
@@ -124,7 +124,7 @@ fn table(case: &Case<'_>) -> Markup {
                                 th scope="row" { (shown.number) }
                                 td { (o.process) }
                                 td { bdi { (clean(&o.f, NAME_MAX)) } }
-                                td { bdi { (o.key.as_ref().map(plain).unwrap_or_default()) } }
+                                td { bdi { (o.key.as_ref().map(|key| bare(key, NAME_MAX)).unwrap_or_default()) } }
                                 td { bdi { (value(&o.input)) } }
                                 td { bdi { (value(&o.output)) } }
                                 td { (ending(o.outcome)) }

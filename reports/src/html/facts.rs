@@ -64,7 +64,7 @@ fn tested(results: &Results) -> Markup {
         dl.facts {
             @for (name, value) in rows.iter().take(ROWS_MAX) {
                 dt { (clean(name, NAME_MAX)) }
-                dd { bdi { (clean(value, 240)) } }
+                dd { bdi { (clean(value, 160)) } }
             }
         }
     }

@@ -6,7 +6,11 @@
 
 mod counterexample;
 mod facts;
+mod faults;
+mod index;
 mod over_time;
+
+pub use index::{RunSummary, index};
 
 use crate::band::bands;
 use crate::results::{CheckerResult, Results, Ruling};
@@ -42,6 +46,7 @@ pub fn html(results: &Results, history: &History) -> String {
                     (facts::section(results))
                     (counterexample::sections(results, history, &bands))
                     (over_time::sections(results, history, &bands))
+                    (faults::section(history, &bands))
                 }
                 (footer(results))
             }
