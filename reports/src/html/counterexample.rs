@@ -7,7 +7,7 @@ use crate::text::{NAME_MAX, SENTENCE_MAX, clean, counted, grouped, moment};
 use crate::timeline;
 use crate::value::{bare, ending, show};
 use maud::{Markup, html};
-use ordeal_history::{History, Value};
+use ordeal_history::{History, Operation, Value};
 
 /// At most so many sentences of a checker's argument are shown.
 const SENTENCES_MAX: usize = 60;
@@ -100,40 +100,56 @@ fn legend() -> Markup {
     }
 }
 
-fn table(case: &Case<'_>) -> Markup {
-    let number = |n: Option<i64>| n.map(|n| n.to_string()).unwrap_or_default();
-    let value = |v: &Value| match v {
+/// A column of the table: its name, and its text for an operation.
+type Column = (&'static str, fn(&Operation) -> String);
+
+const COLUMNS: [Column; 12] = [
+    ("process", |o| o.process.to_string()),
+    ("operation", |o| clean(&o.f, NAME_MAX)),
+    ("key", |o| o.key.as_ref().map(|key| bare(key, NAME_MAX)).unwrap_or_default()),
+    ("asked with", |o| value(&o.input)),
+    ("answer", |o| value(&o.output)),
+    ("outcome", |o| ending(o.outcome).to_owned()),
+    ("node", |o| o.node.as_deref().map(|node| clean(node, NAME_MAX)).unwrap_or_default()),
+    ("revision", |o| o.revision.map(|n| n.to_string()).unwrap_or_default()),
+    ("version", |o| o.version.map(|n| n.to_string()).unwrap_or_default()),
+    ("asked, ms", |o| milliseconds(o.invoke_time)),
+    ("answered, ms", |o| o.complete_time.map(milliseconds).unwrap_or_default()),
+    ("events", |o| match o.complete {
+        Some(end) => format!("{}, {end}", o.invoke),
+        None => o.invoke.to_string(),
+    }),
+];
+
+fn value(value: &Value) -> String {
+    match value {
         Value::Null => String::new(),
         other => show(other, 40),
-    };
+    }
+}
+
+fn milliseconds(ns: u64) -> String {
+    let moment = moment(ns);
+    moment.strip_suffix(" ms").map(str::to_owned).unwrap_or(moment)
+}
+
+fn table(case: &Case<'_>) -> Markup {
+    let said = |(_, text): &Column| case.shown.iter().any(|s| !text(s.operation).is_empty());
+    let columns: Vec<&Column> = COLUMNS.iter().filter(|column| said(column)).collect();
     html! {
         details {
             summary { "The same as a table, with the events' places in the history" }
             div.scroll {
                 table.events {
                     thead { tr {
-                        @for name in [
-                            "", "process", "operation", "key", "asked with", "answer", "outcome", "node",
-                            "revision", "version", "asked at", "answered at", "events",
-                        ] { th scope="col" { (name) } }
+                        th scope="col" {}
+                        @for (name, _) in &columns { th scope="col" { (name) } }
                     } }
                     tbody {
                         @for shown in &case.shown {
-                            @let o = shown.operation;
                             tr.breaks[shown.breaks] {
                                 th scope="row" { (shown.number) }
-                                td { (o.process) }
-                                td { bdi { (clean(&o.f, NAME_MAX)) } }
-                                td { bdi { (o.key.as_ref().map(|key| bare(key, NAME_MAX)).unwrap_or_default()) } }
-                                td { bdi { (value(&o.input)) } }
-                                td { bdi { (value(&o.output)) } }
-                                td { (ending(o.outcome)) }
-                                td { bdi { (o.node.as_deref().map(|n| clean(n, NAME_MAX)).unwrap_or_default()) } }
-                                td { (number(o.revision)) }
-                                td { (number(o.version)) }
-                                td { (moment(o.invoke_time)) }
-                                td { (o.complete_time.map(moment).unwrap_or_default()) }
-                                td { (o.invoke) @if let Some(end) = o.complete { ", " (end) } }
+                                @for (_, text) in &columns { td { bdi { (text(shown.operation)) } } }
                             }
                         }
                     }

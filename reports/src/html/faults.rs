@@ -21,9 +21,12 @@ pub(super) fn section(history: &History, bands: &[Band]) -> Markup {
             div.scroll {
                 table.events {
                     thead { tr {
-                        @for name in ["", "fault", "from", "for", "landed", "seen"] {
-                            th scope="col" { (name) }
-                        }
+                        th scope="col" {}
+                        th scope="col" { "fault" }
+                        th.right scope="col" { "from" }
+                        th.right scope="col" { "for" }
+                        th scope="col" { "landed" }
+                        th scope="col" { "seen" }
                     } }
                     tbody {
                         @for band in bands.iter().take(ROWS_MAX) { (row(band)) }

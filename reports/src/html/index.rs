@@ -182,8 +182,9 @@ fn list(runs: &[&RunSummary]) -> Markup {
                 div.scroll {
                     table.runs {
                         thead { tr {
-                            @for name in ["", "began", "test", "verdict", "operations", "faults", "for", "seed"] {
-                                th scope="col" { (name) }
+                            @for name in ["", "began", "test", "verdict"] { th scope="col" { (name) } }
+                            @for name in ["operations", "faults", "for", "seed"] {
+                                th.right scope="col" { (name) }
                             }
                         } }
                         tbody { @for run in runs.iter().take(RUNS_MAX) { (row(run)) } }
