@@ -30,6 +30,7 @@ fn section(
 ) -> Markup {
     let case = Case::new(found, history);
     let key = case.key();
+    let anomalies: Vec<String> = found.anomalies.iter().map(|a| clean(a, NAME_MAX)).collect();
     html! {
         section.counterexample {
             h2 {
@@ -38,11 +39,7 @@ fn section(
             }
             p.lead {
                 (introduction(checker, &case))
-                @if !found.anomalies.is_empty() {
-                    " Anomalies: "
-                    b { (found.anomalies.iter().map(|a| clean(a, NAME_MAX)).collect::<Vec<_>>().join(", ")) }
-                    "."
-                }
+                @if !anomalies.is_empty() { " Anomalies: " b { (anomalies.join(", ")) } "." }
             }
             @if !found.story.is_empty() {
                 ol.argument {
@@ -51,22 +48,7 @@ fn section(
                     }
                 }
             }
-            @if !case.shown.is_empty() {
-                figure {
-                    div.scroll.picture tabindex="0" { (timeline::svg(&case, bands)) }
-                    figcaption { (legend()) }
-                }
-                h3 { "Operation by operation" }
-                ol.stories {
-                    @for shown in &case.shown {
-                        li value=(shown.number) .breaks[shown.breaks] {
-                            bdi { (story(shown.operation, case.start_ns())) }
-                            @if shown.breaks { strong { " Here the history became wrong." } }
-                        }
-                    }
-                }
-                (table(&case))
-            }
+            @if !case.shown.is_empty() { (operations(&case, bands)) }
             @if case.shown.len() < case.total {
                 p.quiet {
                     "Shown: " (grouped(case.shown.len() as u64)) " of "
@@ -75,6 +57,25 @@ fn section(
                 }
             }
         }
+    }
+}
+
+fn operations(case: &Case<'_>, bands: &[Band]) -> Markup {
+    html! {
+        figure {
+            div.scroll.picture tabindex="0" { (timeline::svg(case, bands)) }
+            figcaption { (legend()) }
+        }
+        h3 { "Operation by operation" }
+        ol.stories {
+            @for shown in &case.shown {
+                li value=(shown.number) .breaks[shown.breaks] {
+                    bdi { (story(shown.operation, case.start_ns())) }
+                    @if shown.breaks { strong { " Here the history became wrong." } }
+                }
+            }
+        }
+        (table(case))
     }
 }
 
@@ -93,10 +94,10 @@ fn introduction(checker: &CheckerResult, case: &Case<'_>) -> String {
 
 fn legend() -> Markup {
     html! {
-        "Time runs to the right; a bar lasts from the question to the answer. The order is exact, the "
-        "distances are stretched to be read. A pointed, dashed end has no certain answer: it may have taken "
-        "effect at any time since. A struck bar certainly did not. Thin lines lead from a write to "
-        "the reads that saw its value."
+        "Time runs to the right; a bar lasts from the question to the answer. The order is exact, "
+        "the distances are stretched to be read. A pointed, dashed end has no certain answer: it "
+        "may have taken effect at any time since. A struck bar certainly did not. Thin lines lead "
+        "from a write to the reads that saw its value."
     }
 }
 
@@ -149,7 +150,9 @@ fn table(case: &Case<'_>) -> Markup {
                         @for shown in &case.shown {
                             tr.breaks[shown.breaks] {
                                 th scope="row" { (shown.number) }
-                                @for (_, text) in &columns { td { bdi { (text(shown.operation)) } } }
+                                @for (_, text) in &columns {
+                                    td { bdi { (text(shown.operation)) } }
+                                }
                             }
                         }
                     }

@@ -43,7 +43,8 @@ pub(super) fn section(history: &History, bands: &[Band]) -> Markup {
                     }
                 }
             }
-            @let more = bands.len().saturating_sub(ROWS_MAX) + refused.len().saturating_sub(ROWS_MAX);
+            @let beyond = |rows: usize| rows.saturating_sub(ROWS_MAX);
+            @let more = beyond(bands.len()) + beyond(refused.len());
             @if more > 0 { p.quiet { "And " (grouped(more as u64)) " more." } }
         }
     }
