@@ -3,10 +3,9 @@
 //! The colours are those of a light page, so that a plot can stand alone; on a report's page the
 //! style sheet gives them their dark forms, and the faults their patterns, by these very values.
 
-use crate::band::Band;
+use crate::band::{Band, band_name};
 use crate::samples::{Rates, Series};
 use crate::text::{duration, grouped};
-use crate::timeline::band_name;
 use ordeal_history::Outcome;
 use plotters::coord::Shift;
 use plotters::prelude::*;

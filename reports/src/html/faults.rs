@@ -1,9 +1,8 @@
 //! The faults one by one: when, what, and what showed that they landed.
 
 use super::over_time::swatch;
-use crate::band::{Band, Phase, evidence, notes, text};
+use crate::band::{Band, Phase, band_name, evidence, notes, text};
 use crate::text::{clean, duration, grouped};
-use crate::timeline::band_name;
 use maud::{Markup, html};
 use ordeal_history::History;
 

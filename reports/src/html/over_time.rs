@@ -1,11 +1,10 @@
 //! The run over time: latency, rate, and quantiles.
 
-use crate::band::{Band, end_of};
+use crate::band::{Band, band_class, end_of};
 use crate::plots::{self, AREA, Stage, f_colour, hex, outcome_colour};
 use crate::results::Results;
 use crate::samples::{QUANTILES, Quantiles, Series, latencies, quantiles, rates, thin};
 use crate::text::{NAME_MAX, clean, duration, grouped};
-use crate::timeline::band_class;
 use crate::value::ending;
 use maud::{Markup, PreEscaped, html};
 use ordeal_history::{History, Outcome};
