@@ -22,7 +22,7 @@ enum ReportError {
         "{path}: {error}; `ordeal report` wants a run's folder with results.json and history.jsonl in it"
     )]
     Unreadable { path: PathBuf, error: io::Error },
-    #[error("{path}: line {line}, column {column}: {message}", line = error.line(), column = error.column(), message = error)]
+    #[error("{path}: {error}")]
     NoResults { path: PathBuf, error: serde_json::Error },
     #[error("{path}: {error}")]
     NoHistory { path: PathBuf, error: ReadError },
