@@ -31,7 +31,7 @@ enum Command {
     /// What there is: workloads, faults, models, bugs, environments, checkers
     List(list::ListArgs),
     /// Run one embedded node, with etcd's flags
-    Node(node::NodeArgs),
+    Node(Box<node::NodeArgs>),
     /// Try each facility of this machine, and tell what would give those that are missing
     Doctor(doctor::DoctorArgs),
 }
@@ -55,7 +55,7 @@ fn dispatch(command: Command) -> u8 {
     match command {
         Command::Report(args) => report::run(args),
         Command::List(args) => list::run(args),
-        Command::Node(args) => node::run(args),
+        Command::Node(args) => node::run(*args),
         Command::Doctor(args) => doctor::run(args),
     }
 }
