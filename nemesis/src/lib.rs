@@ -7,8 +7,8 @@
 
 mod conductor;
 mod fault;
-pub mod link;
 mod kind;
+pub mod link;
 mod links;
 mod machinery;
 mod schedule;

@@ -36,6 +36,7 @@ tests![
     an_interrupt_that_nobody_handles_ends_the_body,
     two_sandboxes_side_by_side_do_not_see_each_other,
     many_sandboxes_in_a_row_leave_nothing,
+    a_parent_that_ignores_its_children_does_no_harm,
     an_ordinary_user_can_do_it_and_owns_the_files,
     where_user_namespaces_are_forbidden_the_message_says_so,
     where_there_is_no_tun_device_the_message_says_so,
@@ -155,6 +156,14 @@ fn many_sandboxes_in_a_row_leave_nothing() {
         let finished = passes("nothing");
         expect_no_trace(&BTreeSet::new(), finished.folder.path());
     }
+}
+
+fn a_parent_that_ignores_its_children_does_no_harm() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"trap "" CHLD; exec "$0" __probe lives "$1""#]);
+    command.arg(std::env::current_exe().expect("this program")).arg(folder.path());
+    Probe::spawn(command, folder).finish().expect_status(0);
 }
 
 /// A folder with a copy of this program, which a user may run who may not enter the build's folder.
