@@ -81,8 +81,8 @@ fn refute(entries: &Entries<'_>, blocks: &Blocks) -> Option<Conflict> {
         }
         let (first_end, first) = first?;
         let last = match last {
-            Some((last_start, last)) if entry.ret < last_start => Some(last),
             _ if is_only_value(blocks, value) => None,
+            Some((last_start, last)) if entry.ret < last_start => Some(last),
             _ => return None,
         };
         (first_end < entry.call).then_some(Conflict::NotEqual(index, first, last))
