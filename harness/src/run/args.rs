@@ -4,6 +4,7 @@ use super::target::{self, TargetError};
 use crate::duration;
 use crate::nearest::instead;
 use crate::plan::{Db, Mistake, Plan, PlanError, PlanOptions};
+use crate::status;
 use clap::{Args, ValueEnum};
 use ordeal_nemesis::Kind;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -113,8 +114,8 @@ impl ArgsError {
     /// The exit status that says so.
     pub fn exit_status(&self) -> u8 {
         match self {
-            ArgsError::Senseless(_) | ArgsError::Plan(_) => 64,
-            ArgsError::Unavailable(_) | ArgsError::Target(_) => 69,
+            ArgsError::Senseless(_) | ArgsError::Plan(_) => status::USAGE,
+            ArgsError::Unavailable(_) | ArgsError::Target(_) => status::UNAVAILABLE,
         }
     }
 }

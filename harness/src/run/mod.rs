@@ -24,6 +24,7 @@ pub use args::RunArgs;
 use crate::calendar::Moment;
 use crate::plan::Plan;
 use crate::sandbox::{self, Sandbox, SandboxSpec};
+use crate::status;
 use course::Course;
 use environment::EnvironmentError;
 use flag::Flag;
@@ -46,15 +47,6 @@ use std::time::Duration;
 use target::Target;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// The command line is wrong.
-const WRONG: u8 = 64;
-/// The environment cannot do it.
-const UNAVAILABLE: u8 = 69;
-/// Ordeal failed.
-const FAILED: u8 = 70;
-/// Cut short from outside.
-const INTERRUPTED: u8 = 130;
-
 /// Runs one test, prints its verdict, and gives the exit status.
 ///
 /// Must be called while the process has one thread, as [`sandbox::enter`].
@@ -66,11 +58,11 @@ pub fn run(args: RunArgs) -> u8 {
     if let Some(out) = &args.out
         && let Err(error) = check_out(out)
     {
-        return complain(&error, WRONG);
+        return complain(&error, status::USAGE);
     }
     match sandbox::enter(|| inside(&args, &plan)) {
         Ok(status) => status,
-        Err(error) => complain(&error, UNAVAILABLE),
+        Err(error) => complain(&error, status::UNAVAILABLE),
     }
 }
 
@@ -95,11 +87,11 @@ struct Failure {
 
 impl Failure {
     fn ours(error: impl std::fmt::Display) -> Failure {
-        Failure { message: error.to_string(), status: FAILED }
+        Failure { message: error.to_string(), status: status::SOFTWARE }
     }
 
     fn environment(error: impl std::fmt::Display) -> Failure {
-        Failure { message: error.to_string(), status: UNAVAILABLE }
+        Failure { message: error.to_string(), status: status::UNAVAILABLE }
     }
 }
 
@@ -156,10 +148,10 @@ fn print(text: &str) {
 
 fn exit_status(results: &Results) -> u8 {
     match results.verdict {
-        _ if results.interrupted => INTERRUPTED,
-        Ruling::Valid => 0,
-        Ruling::Invalid => 1,
-        Ruling::Unknown => 2,
+        _ if results.interrupted => status::INTERRUPTED,
+        Ruling::Valid => status::VALID,
+        Ruling::Invalid => status::INVALID,
+        Ruling::Unknown => status::UNKNOWN,
     }
 }
 
