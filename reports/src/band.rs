@@ -6,6 +6,8 @@
 //! `{"id":3,"phase":"failed","error":"…"}` when it could not be injected. Notes of another form are
 //! left alone: they may come from another tool.
 
+use crate::text::{clean, counted, listed};
+use crate::value::{bare, show};
 use ordeal_history::{Event, History, Value};
 
 /// A stretch of time in which a fault lay on the cluster.
@@ -29,6 +31,8 @@ pub struct Band {
     pub landed: bool,
     /// What showed that it landed, as noted.
     pub seen: Option<Value>,
+    /// What of it could not be injected or undone.
+    pub error: Option<String>,
 }
 
 /// What a note says of its fault.
@@ -97,6 +101,7 @@ pub fn bands(history: &History) -> Vec<Band> {
                     ended: false,
                     landed: false,
                     seen: None,
+                    error: text(&note.event.value, "error").map(str::to_owned),
                 });
             }
             Phase::End => {
@@ -106,10 +111,54 @@ pub fn bands(history: &History) -> Vec<Band> {
                 band.ended = true;
                 band.landed = note.landed;
                 band.seen = member(&note.event.value, "seen").cloned();
+                let error = text(&note.event.value, "error").map(str::to_owned);
+                band.error = error.or(band.error.take());
             }
         }
     }
     bands
+}
+
+/// A fault in a few words: `partition: isolate n2 (the leader)`.
+pub(crate) fn band_name(band: &Band, max: usize) -> String {
+    let kind = clean(&band.kind, 16);
+    let what = band.what.strip_prefix(band.kind.as_str()).unwrap_or(&band.what).trim();
+    if what.is_empty() && !band.nodes.is_empty() {
+        return format!("{kind} {}", clean(&band.nodes.join(", "), max));
+    }
+    match (what.is_empty(), what.len() == band.what.trim().len()) {
+        (true, _) => kind,
+        (false, true) => format!("{kind}: {}", clean(what, max)),
+        (false, false) => format!("{kind} {}", clean(what, max)),
+    }
+}
+
+/// The class that gives a kind of fault its colour and its pattern.
+pub(crate) fn band_class(kind: &str) -> &'static str {
+    match kind {
+        "kill" => "kill",
+        "pause" => "pause",
+        "partition" => "partition",
+        _ => "fault",
+    }
+}
+
+/// What showed that a fault landed, in words: `412 packets dropped`, `killed n2`.
+pub(crate) fn evidence(seen: &Value) -> String {
+    let Value::Object(members) = seen else { return show(seen, 80) };
+    let told = members.iter().map(|(name, value)| match (&**name, value) {
+        ("dropped", Value::Int(n)) => {
+            format!("{} dropped", counted(u64::try_from(*n).unwrap_or(0), "packet", "packets"))
+        }
+        (name, Value::Array(items)) if items.iter().all(|i| matches!(i, Value::String(_))) => {
+            let names: Vec<String> = items.iter().map(|item| bare(item, 24)).collect();
+            format!("{} {}", clean(name, 24), clean(&listed(&names), 80))
+        }
+        (name, Value::Bool(true)) => clean(name, 24),
+        (name, value) => format!("{} {}", clean(name, 24), show(value, 40)),
+    });
+    let told: Vec<String> = told.take(8).collect();
+    told.join(", ")
 }
 
 /// The last moment that `history` speaks of, in nanoseconds since the start. O(operations).

@@ -3,7 +3,7 @@
 
 use crate::results::CounterexampleResult;
 use crate::text::{NAME_MAX, clean, duration, moment};
-use crate::value::show;
+use crate::value::{bare, show, steps};
 use ordeal_history::{History, Operation, Outcome, Value};
 
 /// A counterexample of more operations is shown by its first ones only.
@@ -67,29 +67,16 @@ impl<'a> Case<'a> {
     /// The object, for a person; empty for a history without keys.
     pub fn key(&self) -> String {
         match self.shown.iter().find_map(|s| s.operation.key.as_ref()) {
-            Some(key) if !self.found.key.is_null() => plain(key),
+            Some(key) if !self.found.key.is_null() => bare(key, NAME_MAX),
             _ => String::new(),
         }
-    }
-}
-
-/// A key without the quotes that a plain name does not need.
-pub(crate) fn plain(key: &Value) -> String {
-    match key {
-        Value::String(name)
-            if !name.is_empty()
-                && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:".contains(c)) =>
-        {
-            clean(name, NAME_MAX)
-        }
-        other => show(other, NAME_MAX),
     }
 }
 
 /// One operation in prose: who asked what of whom, when, and what came of it. `zero_ns` is the
 /// moment that times are told from.
 pub(crate) fn story(operation: &Operation, zero_ns: u64) -> String {
-    let object = operation.key.as_ref().map(plain);
+    let object = operation.key.as_ref().map(|key| bare(key, NAME_MAX));
     let node = operation.node.as_deref().map(|n| format!(" at {}", clean(n, NAME_MAX)));
     let mut out = format!(
         "Process {} {}{}",
@@ -135,6 +122,13 @@ fn deed(operation: &Operation, object: Option<&str>) -> String {
         Value::Null => "nothing".to_owned(),
         other => show(other, VALUE_MAX),
     };
+    let done = if ok { &operation.output } else { &operation.input };
+    if &*operation.f == "txn"
+        && let Some(steps) = steps(done, VALUE_MAX)
+    {
+        let verb = if ok { "ran" } else { "tried" };
+        return format!("{verb} the transaction {}", steps.join(", "));
+    }
     match (&*operation.f, &operation.input) {
         ("read" | "get", _) if ok => {
             format!("read{} and saw {}", the(""), value(&operation.output))

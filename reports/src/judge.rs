@@ -176,6 +176,7 @@ fn counterexample(history: &History, found: &Counterexample) -> CounterexampleRe
     events.sort_unstable();
     CounterexampleResult {
         key: found.key.as_ref().map_or(serde_json::Value::Null, json),
+        operations: found.operations.len() as u64,
         events,
         story: found.story.clone(),
         broken_at_event: found.broken_at_event,

@@ -23,8 +23,6 @@ pub(crate) struct Measure {
 pub(crate) struct Layout {
     /// For each operation its left and right end; an indeterminate one ends at the right edge.
     pub spans: Vec<(f64, f64)>,
-    /// For each indeterminate operation the place where its client gave up, if it did.
-    pub given_up: Vec<Option<f64>>,
     /// The processes by their first invocation, each with the positions of its operations.
     pub rows: Vec<(i64, Vec<usize>)>,
     /// Every moment that has a place of its own: nanoseconds, and where it stands; ascending.
@@ -36,7 +34,6 @@ pub(crate) struct Layout {
 enum Edge {
     Start(usize),
     End(usize),
-    GivenUp(usize),
     Moment,
 }
 
@@ -46,7 +43,6 @@ impl Layout {
     pub fn new(shown: &[Shown<'_>], widths: &[f64], moments: &[u64], measure: &Measure) -> Layout {
         let edges = edges(shown, moments);
         let mut spans = vec![(0.0, f64::NAN); shown.len()];
-        let mut given_up = vec![None; shown.len()];
         let mut marks: Vec<(u64, f64)> = Vec::with_capacity(edges.len());
         let (mut x, mut running): (f64, i64) = (0.0, 0);
         for (time, _, edge) in &edges {
@@ -65,10 +61,6 @@ impl Layout {
                     spans[at].1 = x;
                     running -= 1;
                 }
-                Edge::GivenUp(at) => {
-                    x = x.max(spans[at].0 + widths[at]);
-                    given_up[at] = Some(x);
-                }
                 Edge::Moment => {}
             }
             marks.push((*time, x));
@@ -82,7 +74,29 @@ impl Layout {
         for span in spans.iter_mut().filter(|span| span.1.is_nan()) {
             span.1 = width;
         }
-        Layout { spans, given_up, rows: rows(shown), marks, width }
+        Layout { spans, rows: rows(shown), marks, width }
+    }
+
+    /// The widest picture that is no wider than `room`, from `generous` distances down to none but
+    /// the gaps; when even that is too wide, that one.
+    pub fn fitting(
+        shown: &[Shown<'_>],
+        widths: &[f64],
+        moments: &[u64],
+        generous: &Measure,
+        room: f64,
+    ) -> Layout {
+        let try_with = |share: f64| {
+            let measure = Measure {
+                gap: generous.gap * (0.5 + 0.5 * share),
+                per_doubling: generous.per_doubling * share,
+                idle: generous.idle * share,
+            };
+            Layout::new(shown, widths, moments, &measure)
+        };
+        let shares = [1.0, 0.85, 0.7, 0.55, 0.4, 0.25, 0.1];
+        let fits = shares.into_iter().map(try_with).find(|layout| layout.width <= room);
+        fits.unwrap_or_else(|| try_with(0.0))
     }
 
     /// Where a moment stands: between its neighbours, or at an edge when it lies outside.
@@ -109,10 +123,11 @@ fn edges(shown: &[Shown<'_>], moments: &[u64]) -> Vec<(u64, u64, Edge)> {
         moments.iter().map(|&time| (time, u64::MAX, Edge::Moment)).collect();
     for (at, Shown { operation, .. }) in shown.iter().enumerate() {
         edges.push((operation.invoke_time, operation.invoke, Edge::Start(at)));
-        if let (Some(index), Some(time)) = (operation.complete, operation.complete_time) {
-            let edge =
-                if operation.outcome == Outcome::Info { Edge::GivenUp(at) } else { Edge::End(at) };
-            edges.push((time, index, edge));
+        // When the client of an indeterminate operation gave up says nothing of when it ends.
+        let ends = operation.outcome != Outcome::Info;
+        if let (true, Some(index), Some(time)) = (ends, operation.complete, operation.complete_time)
+        {
+            edges.push((time, index, Edge::End(at)));
         }
     }
     edges.sort_by_key(|&(time, index, _)| (time, index));
@@ -128,4 +143,61 @@ fn rows(shown: &[Shown<'_>]) -> Vec<(i64, Vec<usize>)> {
         }
     }
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ordeal_history::{Operation, Value};
+
+    fn operation(process: i64, invoke: u64, complete: Option<u64>) -> Operation {
+        Operation {
+            process,
+            f: "write".into(),
+            key: None,
+            input: Value::Int(invoke as i64),
+            output: Value::Null,
+            actual: None,
+            outcome: if complete.is_some() { Outcome::Ok } else { Outcome::Info },
+            invoke,
+            complete,
+            invoke_time: invoke * invoke * 1_000,
+            complete_time: complete.map(|c| c * c * 1_000),
+            revision: None,
+            version: None,
+            node: None,
+            error: None,
+        }
+    }
+
+    #[test]
+    fn a_bar_ends_before_another_begins_exactly_when_its_operation_does() {
+        let operations = [
+            operation(0, 0, Some(3)),
+            operation(1, 1, None),
+            operation(2, 2, Some(7)),
+            operation(0, 4, Some(5)),
+            operation(3, 6, Some(9)),
+            operation(0, 8, Some(10)),
+        ];
+        let shown: Vec<Shown<'_>> = operations
+            .iter()
+            .map(|operation| Shown { number: 0, operation, breaks: false })
+            .collect();
+        let widths = [90.0, 10.0, 40.0, 120.0, 5.0, 60.0];
+        for (room, moments) in [(2_000.0, vec![]), (100.0, vec![2_500, 60_000])] {
+            let measure = Measure { gap: 10.0, per_doubling: 3.0, idle: 5.0 };
+            let layout = Layout::fitting(&shown, &widths, &moments, &measure, room);
+            for (a, span) in operations.iter().zip(&layout.spans) {
+                for (b, other) in operations.iter().zip(&layout.spans) {
+                    let before = a.complete.is_some_and(|end| end < b.invoke);
+                    assert_eq!(span.1 < other.0, before, "{a:?} {span:?} {b:?} {other:?}");
+                }
+            }
+            for (span, width) in layout.spans.iter().zip(widths) {
+                assert!(span.1 - span.0 >= width, "{span:?} is narrower than {width}");
+            }
+            assert_eq!(layout.rows[0], (0, vec![0, 3, 5]));
+        }
+    }
 }

@@ -15,18 +15,24 @@ mod band;
 mod case;
 mod html;
 mod judge;
+mod junit;
 mod layout;
+mod markdown;
 mod plots;
 mod results;
 mod samples;
+mod terminal;
 mod text;
 mod timeline;
 mod value;
 mod verdict;
 
 pub use band::{Band, Note, Phase, bands, notes};
-pub use html::html;
+pub use html::{RunSummary, html, index};
 pub use judge::{Circumstances, Judged, count_faults, count_operations, coverage};
+pub use junit::junit;
+pub use markdown::markdown;
 pub use results::{
     CheckerResult, CounterexampleResult, FORMAT, FaultCounts, Outcomes, Results, Ruling, Tested,
 };
+pub use terminal::{counterexample, terminal};

@@ -3,14 +3,14 @@
 //! The colours are those of a light page, so that a plot can stand alone; on a report's page the
 //! style sheet gives them their dark forms, and the faults their patterns, by these very values.
 
-use crate::band::Band;
+use crate::band::{Band, band_name};
 use crate::samples::{Rates, Series};
 use crate::text::{duration, grouped};
-use crate::timeline::band_name;
 use ordeal_history::Outcome;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
+use std::collections::BTreeSet;
 use std::error::Error;
 
 /// Size of a plot in pixels.
@@ -94,7 +94,9 @@ pub(crate) fn latency(
         let step = |y: &f64| duration(10_f64.powf(*y).round() as u64);
         let decades = (high - low).round() as usize + 1;
         mesh(&mut chart, decades, &step, "latency")?;
-        for (nth, s) in series.iter().enumerate() {
+        let kinds: BTreeSet<&str> = series.iter().map(|s| s.f).collect();
+        for s in series {
+            let nth = kinds.iter().position(|f| *f == s.f).unwrap_or(0);
             let colour = f_colour(s.f, nth);
             let points = s.points.iter().map(|&(t, l)| (t as f64 / 1e9, (l as f64).log10()));
             match s.outcome {
@@ -112,6 +114,7 @@ pub(crate) fn latency(
                 }
             }
         }
+        band_names(&mut chart, stage, (low, high))?;
         root.present()?;
     }
     Ok(svg)
@@ -119,8 +122,8 @@ pub(crate) fn latency(
 
 /// Operations a second over time, a line an outcome, with a mark of its own now and then.
 pub(crate) fn rate(stage: &Stage<'_>, rates: &Rates) -> Result<String, Box<dyn Error>> {
-    let per_second = |count: u64| count as f64 * 1e9 / rates.bin_ns as f64;
-    let top = rates.bins.iter().flatten().map(|&c| per_second(c)).fold(1.0, f64::max) * 1.08;
+    let highest = rates.points().flat_map(|(_, rates)| rates).fold(1.0, f64::max);
+    let top = highest * 1.08;
     let mut svg = String::new();
     {
         let root = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
@@ -132,15 +135,8 @@ pub(crate) fn rate(stage: &Stage<'_>, rates: &Rates) -> Result<String, Box<dyn E
                 continue;
             }
             let colour = outcome_colour(outcome);
-            let points: Vec<(f64, f64)> = rates
-                .bins
-                .iter()
-                .enumerate()
-                .map(|(i, bin)| {
-                    let middle = (i as f64 + 0.5) * rates.bin_ns as f64 / 1e9;
-                    (middle.min(stage.end_s()), per_second(bin[nth]))
-                })
-                .collect();
+            let points: Vec<(f64, f64)> =
+                rates.points().map(|(ns, rates)| (ns as f64 / 1e9, rates[nth])).collect();
             let marks = points.iter().copied().skip(nth * 3).step_by(9);
             let marks: Vec<(f64, f64)> = marks.collect();
             chart.draw_series(LineSeries::new(points, colour.stroke_width(2)))?;
@@ -155,6 +151,7 @@ pub(crate) fn rate(stage: &Stage<'_>, rates: &Rates) -> Result<String, Box<dyn E
                 )?,
             };
         }
+        band_names(&mut chart, stage, (0.0, top))?;
         root.present()?;
     }
     Ok(svg)
@@ -179,7 +176,7 @@ fn builder<'a, 'b>(
     builder
         .margin_right(12)
         .margin_top(8)
-        .x_label_area_size(40)
+        .x_label_area_size(26)
         .y_label_area_size(66)
         .margin_bottom(4);
     builder
@@ -215,41 +212,53 @@ fn grouped_f(x: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// The faults as bands over the whole height, each with its name at the top where there is room.
+/// Where a band begins and ends, in seconds; at least a pixel wide.
+fn span(stage: &Stage<'_>, band: &Band) -> (f64, f64) {
+    let end = stage.end_s();
+    let start = (band.start_ns as f64 / 1e9).min(end);
+    (start, (band.end_ns as f64 / 1e9).min(end).max(start + end / AREA.0))
+}
+
+/// The longest faults, by their starts.
+fn drawn<'a>(stage: &Stage<'a>) -> Vec<&'a Band> {
+    let mut drawn: Vec<&Band> = stage.bands.iter().collect();
+    drawn.sort_by_key(|b| std::cmp::Reverse(b.end_ns - b.start_ns));
+    drawn.truncate(BANDS_MAX);
+    drawn.sort_by_key(|b| b.start_ns);
+    drawn
+}
+
+/// The faults as bands over the whole height.
 fn bands(
     chart: &mut Chart<'_, '_>,
     stage: &Stage<'_>,
     (bottom, top): (f64, f64),
 ) -> Result<(), Box<dyn Error>> {
-    let end = stage.end_s();
-    let pixel = end / AREA.0;
-    let span = |b: &Band| {
-        let start = (b.start_ns as f64 / 1e9).min(end);
-        (start, (b.end_ns as f64 / 1e9).min(end).max(start + pixel))
-    };
-    let mut shown: Vec<&Band> = stage.bands.iter().collect();
-    shown.sort_by_key(|b| std::cmp::Reverse(b.end_ns - b.start_ns));
-    shown.truncate(BANDS_MAX);
-    shown.sort_by_key(|b| b.start_ns);
-    chart.draw_series(shown.iter().map(|b| {
-        let (start, stop) = span(b);
-        Rectangle::new([(start, bottom), (stop, top)], band_colour(&b.kind).filled())
+    chart.draw_series(drawn(stage).into_iter().map(|band| {
+        let (start, end) = span(stage, band);
+        Rectangle::new([(start, bottom), (end, top)], band_colour(&band.kind).filled())
     }))?;
+    Ok(())
+}
+
+/// The faults' names, each at the top of its band, where there is room.
+fn band_names(
+    chart: &mut Chart<'_, '_>,
+    stage: &Stage<'_>,
+    (bottom, top): (f64, f64),
+) -> Result<(), Box<dyn Error>> {
+    let pixel = stage.end_s() / AREA.0;
     let mut free = [f64::NEG_INFINITY; LANES];
     let style = ("sans-serif", 11).into_font().color(&INK).pos(Pos::new(HPos::Left, VPos::Top));
-    for band in shown {
-        let (start, _) = span(band);
+    for band in drawn(stage) {
         let name = short_name(band);
         let width = name.chars().count() as f64 * 6.4 * pixel;
-        let start = start.min(end - width).max(0.0);
+        let start = span(stage, band).0.min(stage.end_s() - width).max(0.0);
         let Some(lane) = free.iter().position(|&f| f <= start) else { continue };
         free[lane] = start + width + 4.0 * pixel;
         let y = top - (top - bottom) * (4.0 + 14.0 * lane as f64) / AREA.1;
-        chart.draw_series(std::iter::once(Text::new(
-            name,
-            (start + 3.0 * pixel, y),
-            style.clone(),
-        )))?;
+        let place = (start + 3.0 * pixel, y);
+        chart.draw_series(std::iter::once(Text::new(name, place, style.clone())))?;
     }
     Ok(())
 }

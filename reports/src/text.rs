@@ -5,7 +5,7 @@
 //! around them, terminal escapes, and texts that are longer than any page.
 
 /// The longest text of a reason, an error or a sentence that a page shows, in characters.
-pub const SENTENCE_MAX: usize = 1_200;
+pub const SENTENCE_MAX: usize = 800;
 /// The longest name (a node, a process, a kind of operation) that a page shows, in characters.
 pub const NAME_MAX: usize = 48;
 
@@ -18,12 +18,6 @@ pub fn clean(text: &str, max: usize) -> String {
         out.push_str(&format!("… ({} characters)", grouped(length as u64)));
     }
     out
-}
-
-/// As [`clean`], and lines stay lines.
-pub fn clean_lines(text: &str, max: usize) -> String {
-    let lines: Vec<String> = text.lines().map(|line| clean(line, max)).collect();
-    lines.join("\n")
 }
 
 /// Appends at most `max` characters of `text`, made harmless, and returns how many there are.

@@ -1,9 +1,9 @@
 //! The counterexample as a picture: a row a process, a bar an operation, faults behind.
 
-use crate::band::Band;
-use crate::case::{Case, Shown};
+use crate::band::{Band, band_class, band_name};
+use crate::case::{Case, Shown, story};
 use crate::layout::{Layout, Measure};
-use crate::text::{clean, duration, grouped};
+use crate::text::{clean, grouped};
 use crate::value::label;
 use maud::{Markup, html};
 use ordeal_history::{Operation, Outcome, Value};
@@ -12,6 +12,8 @@ use ordeal_history::{Operation, Outcome, Value};
 const GUTTER: f64 = 96.0;
 /// Space right of the last bar.
 const MARGIN: f64 = 28.0;
+/// The width that the bars have on a wide page; more must be scrolled to.
+const ROOM: f64 = 870.0;
 const ROW: f64 = 62.0;
 const BAR: f64 = 26.0;
 const LANE: f64 = 22.0;
@@ -20,16 +22,18 @@ const AXIS: f64 = 44.0;
 const CHAR: f64 = 7.3;
 const SMALL: f64 = 6.3;
 /// More faults than these are not drawn into one timeline.
-const BANDS_MAX: usize = 8;
+pub(crate) const BANDS_MAX: usize = 8;
 /// Values in bars are cut after so many characters.
 const VALUE_MAX: usize = 22;
+/// What is written in a bar is cut after so many characters.
+const LABEL_MAX: usize = 56;
 
 /// The timeline of `case` as an SVG element. `bands` are all of the run; those that overlap the
 /// case's window are drawn.
 pub(crate) fn svg(case: &Case<'_>, bands: &[Band]) -> Markup {
     let texts: Vec<BarText> = case.shown.iter().map(BarText::new).collect();
     let widths: Vec<f64> = texts.iter().map(BarText::width).collect();
-    let measure = Measure { gap: 16.0, per_doubling: 2.5, idle: 14.0 };
+    let measure = Measure { gap: 18.0, per_doubling: 3.5, idle: 16.0 };
     let window = Layout::new(&case.shown, &widths, &[], &measure).window();
     let bands = within(bands, window);
     let moments: Vec<u64> = bands
@@ -37,7 +41,7 @@ pub(crate) fn svg(case: &Case<'_>, bands: &[Band]) -> Markup {
         .flat_map(|b| [b.start_ns, b.end_ns])
         .filter(|&t| t > window.0 && t < window.1)
         .collect();
-    let layout = Layout::new(&case.shown, &widths, &moments, &measure);
+    let layout = Layout::fitting(&case.shown, &widths, &moments, &measure, ROOM);
     let lanes = lanes(&bands, &layout);
     let lane_count = lanes.iter().map(|l| l.lane + 1).max().unwrap_or(0);
     let top = lane_count as f64 * LANE + 14.0;
@@ -56,7 +60,7 @@ pub(crate) fn svg(case: &Case<'_>, bands: &[Band]) -> Markup {
             (sight_lines(case, &layout, top))
             @for ((at, shown), text) in case.shown.iter().enumerate().zip(&texts) {
                 @let row = layout.rows.iter().position(|(_, ops)| ops.contains(&at)).unwrap_or(0);
-                (bar(shown, text, layout.spans[at], layout.given_up[at], top + row as f64 * ROW))
+                (bar((shown, text), case.start_ns(), layout.spans[at], top + row as f64 * ROW))
             }
             (axis(case, &layout, bottom))
         }
@@ -83,9 +87,7 @@ impl BarText {
         }
         under.extend(o.node.as_deref().map(|node| format!("at {}", clean(node, 16))));
         under.extend(o.revision.map(|revision| format!("rev {revision}")));
-        let lasted = o.complete_time.map(|end| end.saturating_sub(o.invoke_time));
-        under.extend(lasted.filter(|_| o.outcome != Outcome::Info).map(duration));
-        BarText { label: label(o, VALUE_MAX), under: under.join(" · ") }
+        BarText { label: clean(&label(o, VALUE_MAX), LABEL_MAX), under: under.join(" · ") }
     }
 
     fn width(&self) -> f64 {
@@ -109,7 +111,7 @@ struct Lane<'a> {
     text: String,
 }
 
-fn within(bands: &[Band], window: (u64, u64)) -> Vec<&Band> {
+pub(crate) fn within(bands: &[Band], window: (u64, u64)) -> Vec<&Band> {
     let overlap = |b: &Band| b.end_ns.min(window.1).saturating_sub(b.start_ns.max(window.0));
     let mut inside: Vec<&Band> =
         bands.iter().filter(|b| b.start_ns <= window.1 && b.end_ns >= window.0).collect();
@@ -136,30 +138,6 @@ fn lanes<'a>(bands: &[&'a Band], layout: &Layout) -> Vec<Lane<'a>> {
         lanes.push(Lane { band, lane, x0, x1, right, text });
     }
     lanes
-}
-
-/// A fault in a few words: `partition: isolate n2 (the leader)`.
-pub(crate) fn band_name(band: &Band, max: usize) -> String {
-    let kind = clean(&band.kind, 16);
-    let what = band.what.strip_prefix(band.kind.as_str()).unwrap_or(&band.what).trim();
-    if what.is_empty() && !band.nodes.is_empty() {
-        return format!("{kind} {}", clean(&band.nodes.join(", "), max));
-    }
-    match (what.is_empty(), what.len() == band.what.trim().len()) {
-        (true, _) => kind,
-        (false, true) => format!("{kind}: {}", clean(what, max)),
-        (false, false) => format!("{kind} {}", clean(what, max)),
-    }
-}
-
-/// The class that gives a kind of fault its colour and its pattern.
-pub(crate) fn band_class(kind: &str) -> &'static str {
-    match kind {
-        "kill" => "kill",
-        "pause" => "pause",
-        "partition" => "partition",
-        _ => "fault",
-    }
 }
 
 fn band(lane: &Lane<'_>, layout: &Layout, bottom: f64) -> Markup {
@@ -196,7 +174,7 @@ pub(crate) fn f_class(f: &str) -> &'static str {
     }
 }
 
-fn bar(s: &Shown<'_>, text: &BarText, at: (f64, f64), up: Option<f64>, y: f64) -> Markup {
+fn bar((s, text): (&Shown<'_>, &BarText), zero_ns: u64, at: (f64, f64), y: f64) -> Markup {
     let (x0, x1) = (GUTTER + at.0, GUTTER + at.1);
     let y = y + 10.0;
     let o = s.operation;
@@ -218,12 +196,9 @@ fn bar(s: &Shown<'_>, text: &BarText, at: (f64, f64), up: Option<f64>, y: f64) -
     );
     html! {
         g class=(class) {
-            title { (crate::case::story(o, o.invoke_time)) }
+            title { (story(o, zero_ns)) }
             rect.body x=(n(x0)) y=(n(y)) width=(n(x1 - x0)) height=(n(BAR)) rx="4" {}
             @if o.outcome == Outcome::Info { path.arrow d=(arrow) {} }
-            @if let Some(x) = up {
-                line.given-up x1=(n(GUTTER + x)) x2=(n(GUTTER + x)) y1=(n(y)) y2=(n(y + BAR)) {}
-            }
             circle.badge cx=(n(x0 + 15.0)) cy=(n(middle)) r="9" {}
             text.number x=(n(x0 + 15.0)) y=(n(middle + 4.0)) { (s.number) }
             text.label x=(n(x0 + 30.0)) y=(n(middle + 4.0)) { (text.label) }
@@ -243,26 +218,13 @@ fn sight_lines(case: &Case<'_>, layout: &Layout, top: f64) -> Markup {
             continue;
         }
         let down = a < b;
-        let edge =
-            |row: usize, lower: bool| top + row as f64 * ROW + 10.0 + if lower { BAR } else { 0.0 };
-        let (y0, y1) = (edge(a, down), edge(b, !down));
-        let x0 = GUTTER + layout.spans[from].0 + 15.0;
+        let y0 = top + a as f64 * ROW + 10.0 + BAR / 2.0;
+        let y1 = top + b as f64 * ROW + 10.0 + if down { 0.0 } else { BAR };
+        let x0 = GUTTER + layout.spans[from].1.min(layout.spans[to].0 - 10.0);
         let x1 = GUTTER + layout.spans[to].0 + 15.0;
-        let bend = (y1 - y0) * 0.5;
-        lines.push((
-            format!(
-                "M {} {} C {} {} {} {} {} {}",
-                n(x0),
-                n(y0),
-                n(x0),
-                n(y0 + bend),
-                n(x1),
-                n(y1 - bend),
-                n(x1),
-                n(y1 - if down { 5.0 } else { -5.0 })
-            ),
-            format!("M {} {} l -4 {} h 8 z", n(x1), n(y1), if down { -7 } else { 7 }),
-        ));
+        let (tip, head) = if down { (y1 - 5.0, -7) } else { (y1 + 5.0, 7) };
+        let line = format!("M {0} {1} C {2} {1} {2} {1} {2} {3}", n(x0), n(y0), n(x1), n(tip));
+        lines.push((line, format!("M {} {} l -4 {head} h 8 z", n(x1), n(y1))));
     }
     html! {
         @for (line, head) in &lines {
@@ -320,7 +282,7 @@ fn axis(case: &Case<'_>, layout: &Layout, y: f64) -> Markup {
 fn relative_ms(ns: u64) -> String {
     match ns {
         0 => "0".to_owned(),
-        0..10_000_000 => format!("{:.3}", ns as f64 / 1e6),
+        1..10_000_000 => format!("{:.3}", ns as f64 / 1e6),
         10_000_000..100_000_000 => format!("{:.2}", ns as f64 / 1e6),
         100_000_000..1_000_000_000 => format!("{:.1}", ns as f64 / 1e6),
         _ => grouped(ns / 1_000_000),

@@ -108,13 +108,60 @@ pub fn label(operation: &Operation, max: usize) -> String {
             }
             other => format!("{f} {}", show(other, max)),
         },
-        ("txn", Outcome::Ok) => format!("{f} {}", show(&operation.output, max)),
+        ("txn", outcome) => {
+            let value = match outcome {
+                Outcome::Ok => &operation.output,
+                _ => &operation.input,
+            };
+            match steps(value, max) {
+                Some(steps) => steps.join(", "),
+                None => format!("{f} {}", show(value, max)),
+            }
+        }
         (_, Outcome::Ok) if operation.input == Value::Null => match operation.output {
             Value::Null => f,
             _ => format!("{f} {}", output()),
         },
         _ if operation.input == Value::Null => f,
         _ => format!("{f} {}", show(&operation.input, max)),
+    }
+}
+
+/// A transaction's steps in a few words each: `append x 5, r y [1, 2]`. `None` when the value has
+/// another form.
+pub fn steps(value: &Value, max: usize) -> Option<Vec<String>> {
+    let Value::Array(steps) = value else { return None };
+    let step = |step: &Value| match step {
+        Value::Array(parts) => match &parts[..] {
+            [Value::String(f), key, value] => {
+                let value = match value {
+                    Value::Null => "?".to_owned(),
+                    value => show(value, max),
+                };
+                Some(format!("{} {} {value}", clean(f, 12), bare(key, max)))
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    let most = 12;
+    let mut all: Vec<String> = steps.iter().take(most).map(step).collect::<Option<_>>()?;
+    if steps.len() > most {
+        all.push(format!("… {} more", grouped((steps.len() - most) as u64)));
+    }
+    (!all.is_empty()).then_some(all)
+}
+
+/// A key without the quotes that a plain name does not need.
+pub fn bare(key: &Value, max: usize) -> String {
+    match key {
+        Value::String(name)
+            if !name.is_empty()
+                && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:".contains(c)) =>
+        {
+            clean(name, max)
+        }
+        other => show(other, max),
     }
 }
 
@@ -149,6 +196,23 @@ mod tests {
         ] {
             assert_eq!(show(&value, max), shown);
         }
+    }
+
+    #[test]
+    fn a_transaction_is_told_step_by_step() {
+        let step = |f, key, value| Value::Array([string(f), string(key), value].into());
+        let seen = Value::Array([Value::Int(1), Value::Int(2)].into());
+        let txn = Value::Array(
+            [
+                step("append", "x", Value::Int(5)),
+                step("r", "y z", seen),
+                step("r", "x", Value::Null),
+            ]
+            .into(),
+        );
+        let told = steps(&txn, 20).expect("it has the form of a transaction");
+        assert_eq!(told, ["append x 5", "r \"y z\" [1, 2]", "r x ?"]);
+        assert_eq!(steps(&Value::Array([Value::Int(1)].into()), 20), None);
     }
 
     #[test]

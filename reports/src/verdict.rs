@@ -1,7 +1,7 @@
 //! The verdict in one sentence, the same on the page, in the terminal and in Markdown.
 
 use crate::results::{Results, Ruling};
-use crate::text::{NAME_MAX, clean, counted, duration, listed};
+use crate::text::{NAME_MAX, clean, counted, duration, grouped, listed};
 
 /// The sentence that a reader sees first.
 pub(crate) fn sentence(results: &Results) -> String {
@@ -23,17 +23,16 @@ pub(crate) fn sentence(results: &Results) -> String {
             format!("Nothing is proved either way: {} could not tell.", listed(&deciding))
         }
         Ruling::Invalid => {
-            let few = results
-                .deciding()
-                .filter_map(|c| c.counterexample.as_ref())
-                .map(|c| c.events.len().div_ceil(2).max(1) as u64)
-                .next();
-            match few {
-                Some(_) => format!(
-                    "What the clients saw cannot have happened on a correct store: {} refutes it.",
-                    listed(&deciding)
+            let found = results.deciding().find_map(|c| c.counterexample.as_ref());
+            match found.map_or(0, |c| c.operations) {
+                0 => format!("The test failed: see what {} found.", listed(&deciding)),
+                1 => format!(
+                    "The clients saw what no correct store can show: 1 of {operations} proves it."
                 ),
-                None => format!("The test failed: {} found it wrong.", listed(&deciding)),
+                few => format!(
+                    "The clients saw what no correct store can show: {} of {operations} prove it.",
+                    grouped(few)
+                ),
             }
         }
     }

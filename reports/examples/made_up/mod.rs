@@ -2,7 +2,7 @@
 
 use ordeal_checker::{Cost, Counterexample, Judgement, Verdict, Witness};
 use ordeal_history::{Event, EventType, History, Operation, Outcome, Process, Value};
-use ordeal_reports::{Circumstances, Judged, Results, Tested, coverage};
+use ordeal_reports::{Circumstances, Judged, Results, RunSummary, Tested, coverage};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -148,21 +148,23 @@ pub fn stale_read() -> Vec<Told> {
 /// The faults of the run.
 pub fn faults() -> Vec<Event> {
     let dropped = |n| object(&[("dropped", Value::Int(n))]);
-    let gone = || object(&[("gone", Value::Bool(true)), ("restarted_ms", Value::Int(212))]);
+    let names = |what, node| object(&[(what, Value::Array([string(node)].into()))]);
+    let refused = [
+        ("id", Value::Int(4)),
+        ("phase", string("failed")),
+        ("what", string("kill n3")),
+        ("error", string("n3 had been killed already")),
+    ];
     [
-        fault(0, "kill", "kill n3", "n3", (2_000, 4_100), gone()),
+        fault(0, "kill", "kill n3", "n3", (2_000, 4_100), names("killed", "n3")),
         fault(1, "partition", "isolate n2 (the leader)", "n2", (8_000, 12_500), dropped(412)),
-        fault(
-            2,
-            "pause",
-            "pause n5",
-            "n5",
-            (9_000, 9_700),
-            object(&[("stopped", Value::Bool(true))]),
-        ),
-        fault(3, "kill", "kill n1", "n1", (14_500, 16_000), gone()),
+        fault(2, "pause", "pause n5", "n5", (9_000, 9_700), names("stopped", "n5")),
+        fault(3, "kill", "kill n1", "n1", (14_500, 16_000), names("killed", "n1")),
     ]
-    .concat()
+    .into_iter()
+    .flatten()
+    .chain([note(15_000, "kill", &refused)])
+    .collect()
 }
 
 /// `count` operations on another key, spread over 20 s, slow and failing where a fault lies.
@@ -315,4 +317,76 @@ fn finish(history: &History, judgement: Judgement, about: Circumstances) -> Resu
     let coverage = coverage(history, &about.scheduled);
     let judged = [Judged { judgement, ms: 41 }, Judged { judgement: coverage, ms: 0 }];
     Results::judge(history, &judged, about)
+}
+
+/// Puts `text` wherever a report shows what came from outside.
+pub fn poison(results: &mut Results, history: &mut History, text: &str) {
+    let value = Value::Array([string(text), Value::Int(1)].into());
+    for operation in &mut history.operations {
+        let text: Arc<str> = text.into();
+        operation.key = Some(string(&text));
+        operation.input = value.clone();
+        operation.output = string(&text);
+        operation.node = Some(text.clone());
+        operation.error = Some(text.clone());
+        if operation.process.rem_euclid(2) == 1 {
+            operation.f = text;
+        }
+    }
+    let text = || text.to_owned();
+    results.operations.insert(text(), Default::default());
+    results.faults.insert(text(), Default::default());
+    results.bug = vec![text()];
+    results.command = text();
+    results.started_at = text();
+    let tested = &mut results.tested;
+    (tested.db, tested.db_version, tested.workload) = (text(), Some(text()), text());
+    (tested.nodes, tested.nemesis) = (vec![text()], vec![text()]);
+    (tested.environment, tested.ordeal) = (text(), text());
+    tested.options.insert(text(), text());
+    tested.host.insert(text(), text());
+    for checker in &mut results.checkers {
+        checker.name = text();
+        checker.reason = text();
+        checker.algorithm = text();
+        if let Some(found) = &mut checker.counterexample {
+            found.story = vec![text()];
+            found.anomalies = vec![text()];
+            found.key = text().into();
+        }
+    }
+}
+
+/// The results of a run whose counterexample could not be made small.
+pub fn long(history: &History) -> Results {
+    let mut results = invalid(history, &[]);
+    let found = results.checkers.iter_mut().find_map(|c| c.counterexample.as_mut());
+    let part = history.operations.iter().skip(600).take(70);
+    let events = part.flat_map(|o| [Some(o.invoke), o.complete]).flatten();
+    if let Some(found) = found {
+        found.operations = 70;
+        found.events = events.collect();
+        found.broken_at_event = found.events.last().copied();
+    }
+    results
+}
+
+/// Twelve nights of three tests.
+pub fn nights() -> Vec<RunSummary> {
+    let history = history(noise(400).into_iter().chain(stale_read()).collect(), faults());
+    let mut runs = Vec::new();
+    for night in 0..12_u64 {
+        for (t, test) in ["register", "register, serializable", "list-append"].iter().enumerate() {
+            let mut results = match (t, night) {
+                (1, 5..) => invalid(&history, &[]),
+                (2, 3 | 8) => unknown(&history, &[]),
+                _ => valid(&history),
+            };
+            results.started_at = format!("2026-02-{:02}T0{t}:05:06Z", night + 1);
+            results.seed += night * 17 + t as u64;
+            let report = format!("{t}/2026-02-{:02}/report.html", night + 1);
+            runs.push(RunSummary::new(test, &report, &results));
+        }
+    }
+    runs
 }

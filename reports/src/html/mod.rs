@@ -6,7 +6,11 @@
 
 mod counterexample;
 mod facts;
+mod faults;
+mod index;
 mod over_time;
+
+pub use index::{RunSummary, index};
 
 use crate::band::bands;
 use crate::results::{CheckerResult, Results, Ruling};
@@ -42,6 +46,7 @@ pub fn html(results: &Results, history: &History) -> String {
                     (facts::section(results))
                     (counterexample::sections(results, history, &bands))
                     (over_time::sections(results, history, &bands))
+                    (faults::section(history, &bands))
                 }
                 (footer(results))
             }
@@ -70,7 +75,8 @@ fn first_screen(results: &Results) -> Markup {
                 p.subject { (subject(results)) }
                 @if results.interrupted {
                     p.interrupted {
-                        "The run was interrupted: this is a verdict on what was recorded until then."
+                        "The run was interrupted: "
+                        "this is a verdict on what was recorded until then."
                     }
                 }
             }
@@ -78,7 +84,10 @@ fn first_screen(results: &Results) -> Markup {
         @if let Some(warning) = bug_warning(results) {
             aside.bug {
                 p.large { (warning) }
-                p { "The cluster was broken on purpose. This verdict says whether the test finds it." }
+                p {
+                    "The cluster was broken on purpose. "
+                    "This verdict says whether the test finds it."
+                }
             }
         }
         section.checkers aria-label="Checkers" {
@@ -114,7 +123,10 @@ fn checker_line(checker: &CheckerResult) -> Markup {
         div.checker.(class) {
             span.sign aria-hidden="true" { (sign) }
             div {
-                p.name { b { bdi { (clean(&checker.name, NAME_MAX)) } } " " span.word { (checker.verdict.word()) } }
+                p.name {
+                    b { bdi { (clean(&checker.name, NAME_MAX)) } } " "
+                    span.word { (checker.verdict.word()) }
+                }
                 p.reason { bdi { (clean(&checker.reason, SENTENCE_MAX)) } }
                 p.small { (small.join(" · ")) }
             }

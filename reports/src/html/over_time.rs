@@ -1,20 +1,17 @@
-//! The run over time: latency, rate, quantiles, and the list of faults.
+//! The run over time: latency, rate, and quantiles.
 
-use crate::band::{Band, end_of};
+use crate::band::{Band, band_class, end_of};
 use crate::plots::{self, AREA, Stage, f_colour, hex, outcome_colour};
 use crate::results::Results;
 use crate::samples::{QUANTILES, Quantiles, Series, latencies, quantiles, rates, thin};
 use crate::text::{NAME_MAX, clean, duration, grouped};
-use crate::timeline::{band_class, band_name};
-use crate::value::{ending, show};
+use crate::value::ending;
 use maud::{Markup, PreEscaped, html};
 use ordeal_history::{History, Outcome};
 use std::collections::BTreeSet;
 
 /// At most so many kinds of operation have points and a row of their own.
 const KINDS_MAX: usize = 16;
-/// At most so many faults are listed.
-const FAULTS_MAX: usize = 200;
 
 pub(super) fn sections(results: &Results, history: &History, bands: &[Band]) -> Markup {
     if history.operations.is_empty() {
@@ -36,7 +33,9 @@ pub(super) fn sections(results: &Results, history: &History, bands: &[Band]) -> 
             h2 { "Latency" }
             figure {
                 (plot(latency))
-                figcaption { (latency_legend(&series)) (bands_legend(bands)) (sampled(&series, unanswered)) }
+                figcaption { (latency_legend(&series)) (bands_legend(bands))
+                    p.quiet { "Each operation stands where it was asked." }
+                    (sampled(&series, unanswered)) }
             }
             (quantiles_table(&quantiles))
         }
@@ -46,11 +45,10 @@ pub(super) fn sections(results: &Results, history: &History, bands: &[Band]) -> 
                 (plot(rate))
                 figcaption {
                     (rate_legend()) (bands_legend(bands))
-                    p.quiet { "Counted in steps of " (duration(rates.bin_ns)) "." }
+                    p.quiet { "Counted when they ended, in steps of " (duration(rates.bin_ns)) "." }
                 }
             }
         }
-        (faults(bands))
     }
 }
 
@@ -69,21 +67,32 @@ fn sign(outcome: Outcome, colour: &str) -> Markup {
         svg.key aria-hidden="true" width="14" height="14" viewBox="0 0 14 14" {
             @match outcome {
                 Outcome::Ok => circle cx="7" cy="7" r="4" fill=(colour) {},
-                Outcome::Fail => path d="M 3 3 L 11 11 M 11 3 L 3 11" stroke=(colour) stroke-width="2" {},
+                Outcome::Fail => {
+                    path d="M 3 3 L 11 11 M 11 3 L 3 11" stroke=(colour) stroke-width="2" {}
+                }
                 Outcome::Info => path d="M 7 1.5 L 13 12 H 1 z" fill=(colour) {},
             }
         }
     }
 }
 
+/// Colours tell the kind, shapes the outcome.
 fn latency_legend(series: &[Series<'_>]) -> Markup {
+    let kinds: BTreeSet<&str> = series.iter().map(|s| s.f).collect();
     html! {
         ul.legend {
-            @for (nth, s) in series.iter().enumerate() {
+            @for (nth, f) in kinds.into_iter().enumerate() {
                 li {
-                    (sign(s.outcome, &hex(f_colour(s.f, nth)))) " "
-                    bdi { (clean(s.f, NAME_MAX)) } " " (ending(s.outcome))
-                    span.quiet { " " (grouped(s.total as u64)) }
+                    svg.key aria-hidden="true" width="14" height="14" viewBox="0 0 14 14" {
+                        @let colour = hex(f_colour(f, nth));
+                        rect x="1" y="1" width="12" height="12" rx="3" fill=(colour) {}
+                    }
+                    " " bdi { (clean(f, NAME_MAX)) }
+                }
+            }
+            @for outcome in [Outcome::Ok, Outcome::Fail, Outcome::Info] {
+                @if series.iter().any(|s| s.outcome == outcome) {
+                    li { (sign(outcome, "currentColor")) " " (ending(outcome)) }
                 }
             }
         }
@@ -105,13 +114,15 @@ fn bands_legend(bands: &[Band]) -> Markup {
     html! {
         @if !kinds.is_empty() {
             ul.legend {
-                @for kind in kinds.into_iter().take(KINDS_MAX) { li { (swatch(kind)) " " (clean(kind, 16)) } }
+                @for kind in kinds.into_iter().take(KINDS_MAX) {
+                    li { (swatch(kind)) " " (clean(kind, 16)) }
+                }
             }
         }
     }
 }
 
-fn swatch(kind: &str) -> Markup {
+pub(super) fn swatch(kind: &str) -> Markup {
     html! {
         svg.key aria-hidden="true" width="22" height="14" viewBox="0 0 22 14" {
             rect class=(format!("band {}", band_class(kind))) width="22" height="14" rx="2" {}
@@ -127,7 +138,8 @@ fn sampled(series: &[Series<'_>], unanswered: usize) -> Markup {
         @if drawn < total {
             p.quiet {
                 "Drawn: " (grouped(drawn as u64)) " of " (grouped(total as u64))
-                " points. Of those that would cover each other the slowest is drawn, so every outlier is here."
+                " points. Of those that would cover each other the slowest is drawn, "
+                "so every outlier is here."
             }
         }
         @if unanswered > 0 {
@@ -156,43 +168,6 @@ fn quantiles_table(quantiles: &[Quantiles<'_>]) -> Markup {
                         }
                     }
                 }
-            }
-        }
-    }
-}
-
-fn faults(bands: &[Band]) -> Markup {
-    if bands.is_empty() {
-        return html! {};
-    }
-    html! {
-        section {
-            h2 { "Faults" }
-            div.scroll {
-                table.events {
-                    thead { tr {
-                        th scope="col" { "" } th scope="col" { "fault" } th scope="col" { "from" }
-                        th scope="col" { "for" } th scope="col" { "landed" } th scope="col" { "seen" }
-                    } }
-                    tbody {
-                        @for band in bands.iter().take(FAULTS_MAX) {
-                            tr {
-                                td { (swatch(&band.kind)) }
-                                td { bdi { (band_name(band, 120)) } }
-                                td.right { (duration(band.start_ns)) }
-                                td.right {
-                                    (duration(band.end_ns.saturating_sub(band.start_ns)))
-                                    @if !band.ended { ", to the end" }
-                                }
-                                td { (if band.landed { "yes" } else if band.ended { "no" } else { "not known" }) }
-                                td { bdi { (band.seen.as_ref().map(|v| show(v, 80)).unwrap_or_default()) } }
-                            }
-                        }
-                    }
-                }
-            }
-            @if bands.len() > FAULTS_MAX {
-                p.quiet { "And " (grouped((bands.len() - FAULTS_MAX) as u64)) " more." }
             }
         }
     }
