@@ -101,6 +101,8 @@ pub enum Event {
     },
     /// A message to the peer could not be sent.
     Unreachable(u64),
+    /// There is a connection to the peer.
+    Reachable(u64),
 }
 
 /// What a node wants done.

@@ -1,7 +1,9 @@
 //! The node: what happens to it, and who it is.
 
+use std::collections::BTreeSet;
+
 use raft::eraftpb::{ConfState, Message, MessageType};
-use raft::{RawNode, StateRole};
+use raft::{RawNode, ReadOnlyOption, StateRole};
 use thiserror::Error;
 
 use super::outbox::Outbox;
@@ -24,6 +26,9 @@ use crate::state::{Applied, State};
 /// not be sent all of it (etcd's `SnapshotCatchUpEntries`).
 const CATCH_UP_ENTRIES: u64 = 5_000;
 
+/// The term of the entry that the first membership stands for.
+const BOOTSTRAP_TERM: u64 = 1;
+
 /// One member of the cluster. See the module's documentation.
 pub struct Node {
     pub(super) config: Config,
@@ -42,6 +47,10 @@ pub struct Node {
     pub(super) snapshot_index: u64,
     pub(super) saving: bool,
     publish_us: u64,
+    /// The peers that have been reached, until they are enough for a first election.
+    reached: Option<BTreeSet<u64>>,
+    /// A leader has been known since the start.
+    pub(super) met_leader: bool,
 }
 
 /// Why a node cannot start.
@@ -108,6 +117,8 @@ impl Node {
             snapshot_index: base.index,
             saving: false,
             publish_us: 0,
+            reached: Some(BTreeSet::new()),
+            met_leader: false,
         };
         node.set_election_timeout();
         Ok(node)
@@ -120,6 +131,7 @@ impl Node {
         match event {
             Event::Tick => {
                 self.raft.tick();
+                self.campaign_if_alone();
                 self.writes.expire(now_us, out);
                 self.reads.expire(now_us, out);
             }
@@ -136,6 +148,7 @@ impl Node {
                 self.raft.report_snapshot(peer, status);
             }
             Event::Unreachable(peer) => self.raft.report_unreachable(peer),
+            Event::Reachable(peer) => self.reached(peer),
         }
         self.set_election_timeout();
     }
@@ -167,6 +180,41 @@ impl Node {
         let Config { seed, id, election_ticks, .. } = self.config;
         let ticks = election_timeout(seed, id, raft.term, raft.state, election_ticks);
         raft.set_randomized_election_timeout(ticks);
+    }
+
+    /// With nobody to wait for there is no use in waiting.
+    fn campaign_if_alone(&mut self) {
+        let raft = &self.raft.raft;
+        if raft.prs().is_singleton() && raft.promotable() && raft.leader_id == 0 {
+            // It fails only for one that leads already.
+            let _ = self.raft.campaign();
+        }
+    }
+
+    /// After a start the first election need not wait for a whole silence of a leader that there
+    /// may never have been: once a majority is in reach, all but two ticks of it are taken as
+    /// passed (etcd's `--initial-election-tick-advance`). In a new cluster the members stand one
+    /// after the other, a tick apart.
+    fn reached(&mut self, peer: u64) {
+        let Some(reached) = &mut self.reached else { return };
+        reached.insert(peer);
+        let voters = &self.raft.store().conf_state().voters;
+        if (reached.len() + 1) * 2 <= voters.len() {
+            return;
+        }
+        self.reached = None;
+        let rank = voters.iter().filter(|voter| **voter < self.config.id).count();
+        let raft = &mut self.raft.raft;
+        if raft.leader_id != 0 || raft.state != StateRole::Follower {
+            return;
+        }
+        let timeout = raft.randomized_election_timeout();
+        let left = if raft.term == BOOTSTRAP_TERM {
+            1 + rank
+        } else {
+            2 + timeout - self.config.election_ticks
+        };
+        raft.election_elapsed = raft.election_elapsed.max(timeout.saturating_sub(left));
     }
 
     fn message(&mut self, mut message: Message, out: &mut Vec<Effect>) {
@@ -368,7 +416,7 @@ fn bootstrap(config: &Config) -> (State, Position, ConfState) {
         peer_ur_ls: member.peer_ur_ls.clone(),
         ..Member::default()
     });
-    let base = Position { index: BOOTSTRAP_INDEX, term: 1 };
+    let base = Position { index: BOOTSTRAP_INDEX, term: BOOTSTRAP_TERM };
     (State::bootstrap(members), base, conf_state)
 }
 
@@ -383,6 +431,13 @@ fn raft_config(config: &Config, applied: u64) -> raft::Config {
         check_quorum: true,
         pre_vote: true,
         batch_append: true,
+        // BUG read-index-no-quorum: its answer stands for a majority's for as long as the leader
+        // thinks that it leads, which after a pause is too long.
+        read_only_option: if config.bugs.has(Bug::ReadIndexNoQuorum) {
+            ReadOnlyOption::LeaseBased
+        } else {
+            ReadOnlyOption::Safe
+        },
         ..raft::Config::default()
     }
 }

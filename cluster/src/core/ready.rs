@@ -64,6 +64,10 @@ impl Node {
             // BUG local-read: no majority is asked whether this node still leads.
             return self.reads.skip_round(self.raft.store().applied().index);
         }
+        if self.config.bugs.has(Bug::ReadDuringReplay) && !self.met_leader {
+            // BUG read-during-replay: what the log held at the start is taken for the newest.
+            return self.reads.skip_round(self.raft.store().applied().index);
+        }
         // A leader knows what is committed only when an entry of its own term is (thesis §6.4).
         if leader == 0 || (self.is_leader() && !self.raft.raft.commit_to_current_term()) {
             return;
@@ -116,6 +120,7 @@ impl Node {
         };
         out.push(Effect::Note(note));
         if leader != 0 {
+            self.met_leader = true;
             self.reads.leader_is(leader, out);
         }
     }
@@ -153,7 +158,13 @@ impl Node {
         if let Some(hard_state) = ready.hs() {
             self.raft.mut_store().set_hard_state(hard_state.clone());
         }
-        let hard_state = ready.hs().cloned();
+        let mut hard_state = ready.hs().cloned();
+        if let Some(hard_state) = &mut hard_state
+            && self.config.bugs.has(Bug::VoteNotPersisted)
+        {
+            // BUG vote-not-persisted: after a restart the node may vote once more in the term.
+            hard_state.vote = 0;
+        }
         let entries = ready.entries().clone();
         if hard_state.is_some() || !entries.is_empty() || ready.must_sync() {
             let write = Write { hard_state, entries, install, release: None };
@@ -169,7 +180,9 @@ impl Node {
         out.extend(free.into_iter().map(Effect::Send));
         // A snapshot among them is of a leadership that is over.
         let held = held.into_iter().filter(|m| m.get_msg_type() != MessageType::MsgSnapshot);
-        self.outbox.hold(ready.number(), ready.must_sync(), held.collect());
+        // BUG ack-before-fsync: the write goes its way, but nothing waits for it.
+        let waits = ready.must_sync() && !self.config.bugs.has(Bug::AckBeforeFsync);
+        self.outbox.hold(ready.number(), waits, held.collect());
     }
 
     fn confirm_reads(&mut self, states: Vec<ReadState>) {
@@ -203,10 +216,10 @@ impl Node {
             }
         };
         let Some(op) = &command.op else { return };
-        let result = self.state.apply(op);
         let ours = command.origin == self.config.id
             && command.incarnation == self.config.incarnation
             && self.writes.settle(command.sequence);
+        let result = self.state.apply(op, self.config.bugs, ours);
         if ours {
             self.respond(command.sequence, result, out);
         }
