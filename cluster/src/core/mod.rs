@@ -69,7 +69,8 @@ pub struct Config {
     pub tick_us: u64,
     /// A request without an answer after so many microseconds gets [`ApiError::Timeout`].
     pub request_timeout_us: u64,
-    /// Entries applied between two snapshots.
+    /// Entries applied between two snapshots, at least; more while the state is much larger than
+    /// what they have changed of it.
     pub snapshot_count: u64,
     /// The bugs that are on.
     pub bugs: Bugs,

@@ -46,6 +46,8 @@ pub struct Node {
     /// Where the last snapshot stands, and whether one is being saved.
     pub(super) snapshot_index: u64,
     pub(super) saving: bool,
+    /// Bytes of commands applied since then.
+    pub(super) applied_bytes: u64,
     publish_us: u64,
     /// The peers that have been reached, until they are enough for a first election.
     reached: Option<BTreeSet<u64>>,
@@ -116,6 +118,7 @@ impl Node {
             durable: 0,
             snapshot_index: base.index,
             saving: false,
+            applied_bytes: 0,
             publish_us: 0,
             reached: Some(BTreeSet::new()),
             met_leader: false,

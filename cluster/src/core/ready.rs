@@ -15,6 +15,12 @@ use crate::proto::ordealpb::Command;
 /// A read's round without an answer is tried again after so many ticks.
 const READ_RETRY_TICKS: u64 = 2;
 
+/// Bytes of state that a snapshot may write for each byte of commands since the last.
+const SNAPSHOT_COST_MAX: u64 = 4;
+
+/// A state up to this size is small enough to write whenever a snapshot is due.
+const SNAPSHOT_FREE_BYTES: u64 = 16 << 20;
+
 impl Node {
     /// Gives the effects of the events stepped since the last flush.
     pub fn flush(&mut self, out: &mut Vec<Effect>) {
@@ -144,6 +150,7 @@ impl Node {
         let nth = found.expect("a snapshot that Raft accepts came in this batch");
         let (image, bytes) = self.incoming.swap_remove(nth);
         let position = image.position();
+        self.applied_bytes = 0;
         self.state = image.state;
         self.snapshot_index = position.index;
         self.raft.mut_store().install(metadata);
@@ -208,6 +215,7 @@ impl Node {
     }
 
     fn apply_command(&mut self, entry: Entry, out: &mut Vec<Effect>) {
+        self.applied_bytes += entry.data.len() as u64;
         let command = match Command::decode(bytes::Bytes::from(entry.data)) {
             Ok(command) => command,
             Err(error) => {
@@ -228,10 +236,15 @@ impl Node {
     fn maybe_snapshot(&mut self, out: &mut Vec<Effect>) {
         let applied = self.raft.store().applied();
         let due = applied.index >= self.snapshot_index + self.config.snapshot_count;
-        if self.saving || !due {
+        // A snapshot writes the whole state: of a large one it must not take more of the disk
+        // than a few times the commands themselves did.
+        let size = self.state.kv.size_bytes();
+        let worth = size <= SNAPSHOT_FREE_BYTES || self.applied_bytes * SNAPSHOT_COST_MAX >= size;
+        if self.saving || !due || !worth {
             return;
         }
         self.saving = true;
+        self.applied_bytes = 0;
         let metadata = raft::eraftpb::SnapshotMetadata {
             conf_state: Some(self.raft.store().conf_state().clone()),
             index: applied.index,
