@@ -1,0 +1,8 @@
+//! Isolation, judged from outside: rows, a simulated store, and an oracle that tries everything.
+
+mod anomalies;
+mod oracle;
+mod rows;
+mod simulated;
+#[path = "../support/mod.rs"]
+mod support;
