@@ -374,6 +374,23 @@ fn eventful_trace(seed: u64) -> u64 {
 }
 
 #[test]
+fn a_fresh_process_gives_the_same_trace() {
+    const SEED: &str = "ORDEAL_TEST_TRACE_SEED";
+    if let Ok(seed) = std::env::var(SEED) {
+        println!("trace {:x}", eventful_trace(seed.parse().expect("a number")));
+        return;
+    }
+    let program = std::env::current_exe().expect("this program");
+    let output = std::process::Command::new(program)
+        .args(["--exact", "a_fresh_process_gives_the_same_trace", "--nocapture"])
+        .env(SEED, "3")
+        .output()
+        .expect("it runs");
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(shown.contains(&format!("trace {:x}", eventful_trace(3))), "{shown}");
+}
+
+#[test]
 fn the_same_seed_gives_the_same_trace_and_another_another() {
     for seed in 0..5 {
         assert_eq!(eventful_trace(seed), eventful_trace(seed), "seed {seed}");
