@@ -25,6 +25,7 @@ mod outbox;
 mod raft_log;
 mod reads;
 mod ready;
+mod requests;
 mod timeout;
 mod writes;
 
