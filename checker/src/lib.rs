@@ -4,8 +4,10 @@
 //! but for its own limits, no randomness without a seed; it knows nothing of etcd's wire, of
 //! networks or of time zones.
 
+pub mod isolation;
 pub mod linear;
 pub mod models;
+pub mod registry;
 mod verdict;
 
 pub use verdict::{Checker, Cost, Counterexample, Judgement, Limits, Verdict, Witness};

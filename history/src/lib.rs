@@ -9,6 +9,7 @@
 
 mod assemble;
 mod event;
+pub mod formats;
 mod json;
 mod number;
 mod operation;
