@@ -27,6 +27,7 @@ enum What {
     Models,
     Bugs,
     Environments,
+    Checkers,
 }
 
 /// Where a cluster can run.
@@ -62,10 +63,6 @@ fn entries(what: What) -> Vec<Entry> {
         What::Faults => {
             Kind::ALL.iter().map(|kind| entry(kind.name(), kind.summary(), Vec::new())).collect()
         }
-        What::Models => ordeal_checker::registry::MODELS
-            .iter()
-            .map(|model| entry(model.name, model.summary, Vec::new()))
-            .collect(),
         What::Models => {
             MODELS.iter().map(|model| entry(model.name, model.summary, Vec::new())).collect()
         }
