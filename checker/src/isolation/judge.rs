@@ -183,7 +183,10 @@ impl Case<'_> {
             Kind::CycleExists => MINIMIZED_BY_SEARCH_MAX,
             _ => MINIMIZED_MAX,
         };
-        if !self.part && positions.len() <= most {
+        // What is left out changes what the rest implies, so one round may make another possible.
+        let mut before = usize::MAX;
+        while !self.part && positions.len() <= most && positions.len() < before {
+            before = positions.len();
             for place in (0..positions.len()).rev() {
                 let left_out = positions.remove(place);
                 if !self.part_has(&positions, anomaly) {
