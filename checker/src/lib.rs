@@ -9,9 +9,8 @@ pub mod isolation;
 pub mod linear;
 pub mod models;
 pub mod others;
-mod registry;
+pub mod registry;
 mod verdict;
 
 pub use compose::{Composed, Overall, check_all, compose};
-pub use registry::{checker, checkers};
 pub use verdict::{Checker, Cost, Counterexample, Judgement, Limits, Verdict, Witness};
