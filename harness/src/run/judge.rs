@@ -6,7 +6,7 @@ use ordeal_checker::{Checker, Cost, Judgement, Limits, Verdict, Witness};
 use ordeal_history::History;
 use ordeal_reports::{Circumstances, Judged, Results, Tested, coverage};
 use ordeal_workloads::{Options, Visitor, Workload, visit};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// How long a checker may take before it must say that it does not know.
@@ -83,7 +83,6 @@ fn nodes(history: &History, course: &Course) -> Judgement {
             format!("{} died on its own ({}); its last words: {last}", death.node, death.how)
         })
         .collect();
-    let dead: BTreeSet<_> = course.deaths.iter().map(|death| &death.node).collect();
     let silent: Vec<String> = course.silent.iter().map(ToString::to_string).collect();
     let (verdict, reason) = if !sentences.is_empty() {
         let found =
@@ -109,7 +108,7 @@ fn nodes(history: &History, course: &Course) -> Judgement {
         verdict,
         algorithm: "watch".to_owned(),
         reason,
-        operations: history.operations.len() as u64 * u64::from(dead.is_empty()),
+        operations: history.operations.len() as u64,
         cost: Cost::default(),
     }
 }
@@ -156,4 +155,42 @@ fn host() -> BTreeMap<String, String> {
         facts.insert("cpus".to_owned(), cpus.to_string());
     }
     facts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::environment::Death;
+    use ordeal_nemesis::NodeId;
+
+    #[test]
+    fn a_death_is_invalid_silence_and_trouble_are_unknown_and_neither_is_valid() {
+        let (node, how) = (NodeId::numbered(2), "SIGABRT".to_owned());
+        let death = Death { node, how, last_words: "a\npanic: broken".to_owned() };
+        let rows = [
+            (Course::default(), "valid", "all answered after the last fault"),
+            (Course { deaths: vec![death], ..Course::default() }, "invalid", "panic: broken"),
+            (
+                Course { silent: vec![NodeId::numbered(3)], ..Course::default() },
+                "unknown",
+                "After the last fault n3 answered no linearizable read",
+            ),
+            (
+                Course { trouble: vec!["no disk".to_owned()], ..Course::default() },
+                "unknown",
+                "no disk",
+            ),
+            (Course { interrupted: true, ..Course::default() }, "valid", "before the interrupt"),
+        ];
+        for (course, expected, reason) in rows {
+            let judgement = nodes(&History::default(), &course);
+            let verdict = match judgement.verdict {
+                Verdict::Valid(_) => "valid",
+                Verdict::Invalid(_) => "invalid",
+                Verdict::Unknown(_) => "unknown",
+            };
+            assert_eq!(verdict, expected, "{course:?}");
+            assert!(judgement.reason.contains(reason), "{}", judgement.reason);
+        }
+    }
 }
