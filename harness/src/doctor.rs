@@ -101,8 +101,8 @@ fn examine() -> Vec<Row> {
         row("TUN devices", "the network between nodes: partitions, delay, loss", true, inside.tun),
         row("FUSE", "disk faults: power loss, lost fsyncs, errors", false, inside.fuse),
         row("writing to a process", "clock faults: jumps and drift", false, inside.memory),
-        row("Docker", "--env docker", false, probe::docker()),
-        row("ssh", "--env ssh", false, probe::ssh()),
+        row("Docker", "--env docker, which is yet to come", false, probe::docker()),
+        row("ssh", "--env ssh, which is yet to come", false, probe::ssh()),
     ]);
     rows
 }
@@ -131,7 +131,7 @@ fn of_error(error: &SandboxError) -> Finding {
         },
         other => Finding::Missing {
             reason: other.to_string(),
-            way_out: "use --env docker, or ordeal sim".into(),
+            way_out: "run it on another machine".into(),
         },
     }
 }
