@@ -1,3 +1,5 @@
 //! Puts an etcd-compatible store on trial.
 
-fn main() {}
+fn main() {
+    ordeal::sandbox::run_init_if_asked();
+}
