@@ -2,8 +2,11 @@
 //!
 //! It alone wires: no other crate reads a file, a flag or the process' environment.
 
+pub mod calendar;
 pub mod check;
 pub mod doctor;
+pub mod duration;
+pub mod nearest;
 pub mod node;
 pub mod plan;
 pub mod run;

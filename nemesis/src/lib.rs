@@ -8,8 +8,8 @@
 pub mod clock;
 mod conductor;
 mod fault;
-pub mod link;
 mod kind;
+pub mod link;
 mod links;
 mod machinery;
 mod schedule;

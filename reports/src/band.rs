@@ -119,6 +119,30 @@ pub fn bands(history: &History) -> Vec<Band> {
     bands
 }
 
+/// A fault in a few words: `partition: isolate n2 (the leader)`.
+pub(crate) fn band_name(band: &Band, max: usize) -> String {
+    let kind = clean(&band.kind, 16);
+    let what = band.what.strip_prefix(band.kind.as_str()).unwrap_or(&band.what).trim();
+    if what.is_empty() && !band.nodes.is_empty() {
+        return format!("{kind} {}", clean(&band.nodes.join(", "), max));
+    }
+    match (what.is_empty(), what.len() == band.what.trim().len()) {
+        (true, _) => kind,
+        (false, true) => format!("{kind}: {}", clean(what, max)),
+        (false, false) => format!("{kind} {}", clean(what, max)),
+    }
+}
+
+/// The class that gives a kind of fault its colour and its pattern.
+pub(crate) fn band_class(kind: &str) -> &'static str {
+    match kind {
+        "kill" => "kill",
+        "pause" => "pause",
+        "partition" => "partition",
+        _ => "fault",
+    }
+}
+
 /// What showed that a fault landed, in words: `412 packets dropped`, `killed n2`.
 pub(crate) fn evidence(seen: &Value) -> String {
     let Value::Object(members) = seen else { return show(seen, 80) };

@@ -3,10 +3,9 @@
 //! The colours are those of a light page, so that a plot can stand alone; on a report's page the
 //! style sheet gives them their dark forms, and the faults their patterns, by these very values.
 
-use crate::band::Band;
+use crate::band::{Band, band_name};
 use crate::samples::{Rates, Series};
 use crate::text::{duration, grouped};
-use crate::timeline::band_name;
 use ordeal_history::Outcome;
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -115,6 +114,7 @@ pub(crate) fn latency(
                 }
             }
         }
+        band_names(&mut chart, stage, (low, high))?;
         root.present()?;
     }
     Ok(svg)
@@ -151,6 +151,7 @@ pub(crate) fn rate(stage: &Stage<'_>, rates: &Rates) -> Result<String, Box<dyn E
                 )?,
             };
         }
+        band_names(&mut chart, stage, (0.0, top))?;
         root.present()?;
     }
     Ok(svg)
@@ -211,41 +212,53 @@ fn grouped_f(x: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// The faults as bands over the whole height, each with its name at the top where there is room.
+/// Where a band begins and ends, in seconds; at least a pixel wide.
+fn span(stage: &Stage<'_>, band: &Band) -> (f64, f64) {
+    let end = stage.end_s();
+    let start = (band.start_ns as f64 / 1e9).min(end);
+    (start, (band.end_ns as f64 / 1e9).min(end).max(start + end / AREA.0))
+}
+
+/// The longest faults, by their starts.
+fn drawn<'a>(stage: &Stage<'a>) -> Vec<&'a Band> {
+    let mut drawn: Vec<&Band> = stage.bands.iter().collect();
+    drawn.sort_by_key(|b| std::cmp::Reverse(b.end_ns - b.start_ns));
+    drawn.truncate(BANDS_MAX);
+    drawn.sort_by_key(|b| b.start_ns);
+    drawn
+}
+
+/// The faults as bands over the whole height.
 fn bands(
     chart: &mut Chart<'_, '_>,
     stage: &Stage<'_>,
     (bottom, top): (f64, f64),
 ) -> Result<(), Box<dyn Error>> {
-    let end = stage.end_s();
-    let pixel = end / AREA.0;
-    let span = |b: &Band| {
-        let start = (b.start_ns as f64 / 1e9).min(end);
-        (start, (b.end_ns as f64 / 1e9).min(end).max(start + pixel))
-    };
-    let mut shown: Vec<&Band> = stage.bands.iter().collect();
-    shown.sort_by_key(|b| std::cmp::Reverse(b.end_ns - b.start_ns));
-    shown.truncate(BANDS_MAX);
-    shown.sort_by_key(|b| b.start_ns);
-    chart.draw_series(shown.iter().map(|b| {
-        let (start, stop) = span(b);
-        Rectangle::new([(start, bottom), (stop, top)], band_colour(&b.kind).filled())
+    chart.draw_series(drawn(stage).into_iter().map(|band| {
+        let (start, end) = span(stage, band);
+        Rectangle::new([(start, bottom), (end, top)], band_colour(&band.kind).filled())
     }))?;
+    Ok(())
+}
+
+/// The faults' names, each at the top of its band, where there is room.
+fn band_names(
+    chart: &mut Chart<'_, '_>,
+    stage: &Stage<'_>,
+    (bottom, top): (f64, f64),
+) -> Result<(), Box<dyn Error>> {
+    let pixel = stage.end_s() / AREA.0;
     let mut free = [f64::NEG_INFINITY; LANES];
     let style = ("sans-serif", 11).into_font().color(&INK).pos(Pos::new(HPos::Left, VPos::Top));
-    for band in shown {
-        let (start, _) = span(band);
+    for band in drawn(stage) {
         let name = short_name(band);
         let width = name.chars().count() as f64 * 6.4 * pixel;
-        let start = start.min(end - width).max(0.0);
+        let start = span(stage, band).0.min(stage.end_s() - width).max(0.0);
         let Some(lane) = free.iter().position(|&f| f <= start) else { continue };
         free[lane] = start + width + 4.0 * pixel;
         let y = top - (top - bottom) * (4.0 + 14.0 * lane as f64) / AREA.1;
-        chart.draw_series(std::iter::once(Text::new(
-            name,
-            (start + 3.0 * pixel, y),
-            style.clone(),
-        )))?;
+        let place = (start + 3.0 * pixel, y);
+        chart.draw_series(std::iter::once(Text::new(name, place, style.clone())))?;
     }
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! `results.json`: what a run showed, in a form that other programs can rely on.
 //!
-//! [`Results`] *is* that file. Fields may be added, never renamed or dropped; a reader ignores those
-//! that it does not know, and everything beyond the contract's own fields has a default, so that a
-//! report can be written again from the results of an older version.
+//! [`Results`] *is* that file. Fields may be added, never renamed or dropped; a reader ignores
+//! those that it does not know, and everything beyond the contract's own fields has a default, so
+//! that a report can be written again from the results of an older version. `docs/results.md`
+//! says the same to people.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -8,7 +8,7 @@ use ordeal_history::{History, Outcome};
 use std::collections::BTreeMap;
 
 /// At most about so many points are drawn.
-const POINTS_MAX: usize = 9_000;
+const POINTS_MAX: usize = 16_000;
 
 /// The points of one kind of operation and one outcome.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,31 +49,28 @@ pub(crate) fn thin(series: &mut [Series<'_>], end_ns: u64, range: (u64, u64), si
     if series.iter().map(|s| s.points.len()).sum::<usize>() <= POINTS_MAX {
         return;
     }
-    let full: Vec<Vec<(u64, u64)>> =
-        series.iter_mut().map(|s| std::mem::take(&mut s.points)).collect();
+    let (low, high) = ((range.0.max(1) as f64).ln(), (range.1.max(2) as f64).ln());
     for cell in [2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 14.0, 20.0] {
-        let columns = (size.0 / cell).ceil();
-        let rows = (size.1 / cell).ceil();
-        let (low, high) = ((range.0.max(1) as f64).ln(), (range.1.max(2) as f64).ln());
+        let (columns, rows) = ((size.0 / cell).ceil(), (size.1 / cell).ceil());
         let at = |&(time, latency): &(u64, u64)| {
             let x = time as f64 / end_ns.max(1) as f64 * columns;
             let y = ((latency as f64).ln() - low) / (high - low).max(1e-9) * rows;
-            (x as u32, y.max(0.0) as u32)
+            let (x, y) = (x.clamp(0.0, columns) as usize, y.clamp(0.0, rows) as usize);
+            x * (rows as usize + 1) + y
         };
-        let mut total = 0;
-        for (s, points) in series.iter_mut().zip(&full) {
-            let mut cells: BTreeMap<(u32, u32), (u64, u64)> = BTreeMap::new();
-            for point in points {
-                let kept = cells.entry(at(point)).or_insert(*point);
+        // The slowest of a large cell is the slowest of its small one, so it is still there.
+        for s in series.iter_mut() {
+            let mut cells: Vec<Option<(u64, u64)>> =
+                vec![None; (columns as usize + 1) * (rows as usize + 1)];
+            for point in &s.points {
+                let kept = cells[at(point)].get_or_insert(*point);
                 if point.1 > kept.1 {
                     *kept = *point;
                 }
             }
-            s.points = cells.into_values().collect();
-            s.points.sort_unstable();
-            total += s.points.len();
+            s.points = cells.into_iter().flatten().collect();
         }
-        if total <= POINTS_MAX {
+        if series.iter().map(|s| s.points.len()).sum::<usize>() <= POINTS_MAX {
             return;
         }
     }

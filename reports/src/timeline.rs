@@ -1,6 +1,6 @@
 //! The counterexample as a picture: a row a process, a bar an operation, faults behind.
 
-use crate::band::Band;
+use crate::band::{Band, band_class, band_name};
 use crate::case::{Case, Shown, story};
 use crate::layout::{Layout, Measure};
 use crate::text::{clean, grouped};
@@ -138,30 +138,6 @@ fn lanes<'a>(bands: &[&'a Band], layout: &Layout) -> Vec<Lane<'a>> {
         lanes.push(Lane { band, lane, x0, x1, right, text });
     }
     lanes
-}
-
-/// A fault in a few words: `partition: isolate n2 (the leader)`.
-pub(crate) fn band_name(band: &Band, max: usize) -> String {
-    let kind = clean(&band.kind, 16);
-    let what = band.what.strip_prefix(band.kind.as_str()).unwrap_or(&band.what).trim();
-    if what.is_empty() && !band.nodes.is_empty() {
-        return format!("{kind} {}", clean(&band.nodes.join(", "), max));
-    }
-    match (what.is_empty(), what.len() == band.what.trim().len()) {
-        (true, _) => kind,
-        (false, true) => format!("{kind}: {}", clean(what, max)),
-        (false, false) => format!("{kind} {}", clean(what, max)),
-    }
-}
-
-/// The class that gives a kind of fault its colour and its pattern.
-pub(crate) fn band_class(kind: &str) -> &'static str {
-    match kind {
-        "kill" => "kill",
-        "pause" => "pause",
-        "partition" => "partition",
-        _ => "fault",
-    }
 }
 
 fn band(lane: &Lane<'_>, layout: &Layout, bottom: f64) -> Markup {

@@ -14,30 +14,21 @@
 //! ends. In each case nothing is left.
 
 use super::error::{Facility, SandboxError};
-use super::network;
+use super::init;
 use super::report::{self, Report, Reporter};
 use super::sys::{self, Cloned};
 use nix::errno::Errno;
-use nix::mount::{MsFlags, mount};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::CloneFlags;
-use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, kill, signal, sigprocmask};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{ForkResult, Pid, fork, getegid, geteuid, pipe2, setsid};
+use nix::unistd::{Pid, getegid, geteuid, pipe2};
 use std::io::{self, Write};
-use std::os::fd::{AsFd, OwnedFd};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::os::fd::OwnedFd;
 
 /// Exit status when Ordeal itself failed.
-const FAILED: u8 = 70;
+pub(super) const FAILED: u8 = 70;
 /// Exit status after an interrupt.
-const INTERRUPTED: u8 = 130;
-
-/// Whether this process is the supervisor.
-static ENTERED: AtomicBool = AtomicBool::new(false);
+pub(super) const INTERRUPTED: u8 = 130;
 
 /// Everything but the user namespace.
 pub(crate) const NAMESPACES: CloneFlags = CloneFlags::CLONE_NEWNS
@@ -63,6 +54,12 @@ pub(crate) const NAMESPACES: CloneFlags = CloneFlags::CLONE_NEWNS
 /// A body that panics or is killed is no error here: it said what was wrong, and the status is 70;
 /// after an interrupt 130.
 pub fn enter(body: impl FnOnce() -> u8) -> Result<u8, SandboxError> {
+    let threads = std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
+    assert_eq!(threads, 1, "the sandbox is entered by a process of one thread");
+    // Whoever started us may have ignored it, and that passes over exec; then children end without
+    // a status.
+    // SAFETY: the default action is no handler of ours.
+    let _ = unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) };
     // What stands in a buffer now would be written twice.
     let _ = io::stdout().flush();
     let (go_read, go_write) = pipe()?;
@@ -72,7 +69,7 @@ pub fn enter(body: impl FnOnce() -> u8) -> Result<u8, SandboxError> {
     let (child, _pidfd) = match cloned {
         Cloned::Child => {
             drop((go_write, report_read));
-            run_init(go_read, Reporter::new(report_write), mask, body)
+            init::run(go_read, Reporter::new(report_write), mask, body)
         }
         Cloned::Parent { child, pidfd } => (child, pidfd),
     };
@@ -97,19 +94,14 @@ pub fn enter(body: impl FnOnce() -> u8) -> Result<u8, SandboxError> {
     status
 }
 
-/// Whether this process runs the body of an [`enter`].
-pub(super) fn is_entered() -> bool {
-    ENTERED.load(Ordering::Relaxed)
-}
-
 fn pipe() -> Result<(OwnedFd, OwnedFd), SandboxError> {
     pipe2(nix::fcntl::OFlag::O_CLOEXEC)
         .map_err(|errno| SandboxError::io("making a pipe", sys::as_io(errno)))
 }
 
 /// Signals blocked for as long as this lives.
-struct Mask {
-    blocked: SigSet,
+pub(super) struct Mask {
+    pub blocked: SigSet,
     before: SigSet,
 }
 
@@ -154,6 +146,30 @@ fn clone_init() -> Result<(Cloned, bool), SandboxError> {
     })
 }
 
+/// Makes a user namespace with the invoking user as its root, and gives it up again.
+///
+/// Must be called while the process has one thread.
+pub(crate) fn try_user_namespace() -> Result<(), SandboxError> {
+    let (go_read, go_write) = pipe()?;
+    // SAFETY: one thread, by the contract.
+    let cloned = unsafe { sys::clone_process(CloneFlags::CLONE_NEWUSER) };
+    let child = match cloned.map_err(|errno| {
+        SandboxError::missing(Facility::UserNamespaces, "making a user namespace", errno)
+    })? {
+        Cloned::Parent { child, .. } => child,
+        Cloned::Child => {
+            drop(go_write);
+            // Until the maps are written, or the other end is closed.
+            let _ = nix::unistd::read(&go_read, &mut [0]);
+            std::process::exit(0)
+        }
+    };
+    let mapped = write_maps(child, true);
+    drop((go_read, go_write));
+    let _ = waitpid(child, None);
+    mapped
+}
+
 /// Makes the invoking user root in the child's user namespace.
 fn write_maps(child: Pid, in_user_namespace: bool) -> Result<(), SandboxError> {
     if !in_user_namespace {
@@ -174,20 +190,12 @@ fn write_maps(child: Pid, in_user_namespace: bool) -> Result<(), SandboxError> {
     Ok(())
 }
 
-/// The stages of the init's set-up, as they are reported.
-const STAGES: [(Facility, &str); 4] = [
-    (Facility::Namespaces, "making the mounts private"),
-    (Facility::Proc, "mounting /proc"),
-    (Facility::Namespaces, "bringing loopback up"),
-    (Facility::Namespaces, "starting the supervisor"),
-];
-
 fn await_report(pipe: OwnedFd) -> Result<(), SandboxError> {
     match report::listen(pipe) {
         Ok(Report::Ready) => Ok(()),
         Ok(Report::Failed(stage, errno)) => {
-            let stage = STAGES.get(usize::from(stage).wrapping_sub(1));
-            let (facility, what) = stage.copied().unwrap_or(STAGES[0]);
+            let stage = init::STAGES.get(usize::from(stage).wrapping_sub(1));
+            let (facility, what) = stage.copied().unwrap_or(init::STAGES[0]);
             Err(SandboxError::missing(facility, what, Errno::from_raw(errno)))
         }
         Ok(Report::Silence) => Err(SandboxError::io(
@@ -221,120 +229,6 @@ fn watch(child: Pid, signals: &SigSet) -> Result<u8, SandboxError> {
                 return Ok(FAILED);
             }
             _ => {}
-        }
-    }
-}
-
-/// The init: sets the namespaces up, starts the supervisor, reaps, and ends with its status.
-fn run_init(lifeline: OwnedFd, mut reporter: Reporter, mask: Mask, body: impl FnOnce() -> u8) -> ! {
-    let set_up = await_go(&lifeline).and_then(|()| set_up(&mut reporter));
-    let Some(signals) = set_up.and_then(|()| signal_descriptor(&mask.blocked)) else {
-        std::process::exit(FAILED.into())
-    };
-    // SAFETY: this process has one thread.
-    match unsafe { fork() } {
-        Err(errno) => {
-            reporter.failed(4, &sys::as_io(errno));
-            std::process::exit(FAILED.into())
-        }
-        Ok(ForkResult::Child) => {
-            drop((lifeline, reporter, signals, mask));
-            ENTERED.store(true, Ordering::Relaxed);
-            // The panic's message is out when it gets here.
-            let status = catch_unwind(AssertUnwindSafe(body)).unwrap_or(FAILED);
-            std::process::exit(status.into())
-        }
-        Ok(ForkResult::Parent { child }) => {
-            reporter.ready();
-            drop(reporter);
-            std::process::exit(reap(child, &lifeline, &signals).into())
-        }
-    }
-}
-
-/// Waits for the maps; `None` when the outer process is gone.
-fn await_go(lifeline: &OwnedFd) -> Option<()> {
-    set_pdeathsig(Signal::SIGKILL).ok()?;
-    matches!(nix::unistd::read(lifeline, &mut [0]), Ok(1)).then_some(())
-}
-
-/// Mounts, loopback, session; `None` after reporting what failed.
-fn set_up(reporter: &mut Reporter) -> Option<()> {
-    let mut stage = |number: u8, result: io::Result<()>| {
-        result.map_err(|error| reporter.failed(number, &error)).ok()
-    };
-    // Never in the terminal's foreground group: see `enter`. A process just cloned leads no group,
-    // so this cannot fail.
-    let _ = setsid();
-    stage(1, private_mounts())?;
-    stage(2, fresh_proc())?;
-    stage(
-        3,
-        network::loopback_up().map_err(|error| match error {
-            SandboxError::Missing { source, .. } | SandboxError::Io { source, .. } => source,
-            other => io::Error::other(other),
-        }),
-    )
-}
-
-/// Keeps what is mounted here from the outside, and the other way round.
-pub(super) fn private_mounts() -> io::Result<()> {
-    let flags = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-    mount(None::<&str>, "/", None::<&str>, flags, None::<&str>).map_err(sys::as_io)
-}
-
-/// Mounts a `/proc` that shows this pid namespace.
-pub(super) fn fresh_proc() -> io::Result<()> {
-    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    mount(Some("proc"), "/proc", Some("proc"), flags, None::<&str>).map_err(sys::as_io)
-}
-
-fn signal_descriptor(signals: &SigSet) -> Option<SignalFd> {
-    SignalFd::with_flags(signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).ok()
-}
-
-/// Reaps whatever ends until the supervisor does, and returns its status.
-fn reap(supervisor: Pid, lifeline: &OwnedFd, signals: &SignalFd) -> u8 {
-    loop {
-        let mut fds = [
-            PollFd::new(signals.as_fd(), PollFlags::POLLIN),
-            PollFd::new(lifeline.as_fd(), PollFlags::POLLIN),
-        ];
-        match poll(&mut fds, PollTimeout::NONE) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(_) => return FAILED,
-        }
-        // Nothing is ever written after the first byte: this is the end of the outer process.
-        if fds[1].any().unwrap_or(false) {
-            return FAILED;
-        }
-        while let Ok(Some(signal)) = signals.read_signal() {
-            if let Ok(signal @ (Signal::SIGINT | Signal::SIGTERM)) =
-                Signal::try_from(signal.ssi_signo as i32)
-            {
-                let _ = kill(supervisor, signal);
-            }
-        }
-        loop {
-            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::Exited(pid, status)) if pid == supervisor => return status as u8,
-                Ok(WaitStatus::Signaled(pid, signal, _)) if pid == supervisor => {
-                    return killed(signal);
-                }
-                Ok(WaitStatus::StillAlive) | Err(_) => break,
-                Ok(_) => {}
-            }
-        }
-    }
-}
-
-/// The status of a supervisor that a signal ended.
-fn killed(signal: Signal) -> u8 {
-    match signal {
-        Signal::SIGINT | Signal::SIGTERM => INTERRUPTED,
-        _ => {
-            eprintln!("ordeal: the supervisor was ended by {signal}; nothing of it is left");
-            FAILED
         }
     }
 }

@@ -162,45 +162,41 @@ impl Facts {
 /// What else there is when the sandbox cannot be had.
 const ELSEWHERE: &str = "or use --env docker, or ordeal sim";
 /// What lets the sandbox work in a container, for root there.
-const CONTAINER: &str = "this is a container: start it with --security-opt seccomp=unconfined \
+const CONTAINER: &str = "this looks like a container: start it with --security-opt seccomp=unconfined \
      --security-opt systempaths=unconfined --device /dev/net/tun --device /dev/fuse";
 
 /// What would give the facility, in one clause.
 pub(crate) fn way_out(facility: Facility, errno: Option<i32>, facts: &Facts) -> String {
-    let or_sudo = if facts.root { "" } else { ", or run as root" };
+    let absent = facility == Facility::Tun && errno == Some(nix::libc::ENOENT);
+    let or_sudo = if facts.root || absent { "" } else { ", or run as root" };
     let way = match facility {
         Facility::UserNamespaces | Facility::Namespaces | Facility::Proc
             if facts.apparmor_restricts && !facts.root =>
         {
-            "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0 (as root) allows it".into()
+            "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0 (as root) allows it"
         }
         Facility::UserNamespaces | Facility::Namespaces if facts.clone_forbidden && !facts.root => {
-            "sysctl -w kernel.unprivileged_userns_clone=1 (as root) allows it".into()
+            "sysctl -w kernel.unprivileged_userns_clone=1 (as root) allows it"
         }
         Facility::UserNamespaces | Facility::Namespaces if facts.none_allowed => {
-            "sysctl -w user.max_user_namespaces=10000 (as root) allows it".into()
+            "sysctl -w user.max_user_namespaces=10000 (as root) allows it"
         }
-        _ if facts.container => CONTAINER.to_owned(),
-        Facility::UserNamespaces | Facility::Namespaces => {
-            "look at the limits in /proc/sys/user, and at any seccomp profile that this runs \
-             under"
-                .into()
-        }
-        Facility::Proc => "something is mounted over parts of /proc: run where it is whole".into(),
         Facility::Tun => match errno {
             Some(nix::libc::ENOENT) => {
-                "modprobe tun, or as root: mkdir -p /dev/net && mknod -m 666 /dev/net/tun c 10 200"
-                    .into()
+                "modprobe tun, and where the device has no name: mkdir -p /dev/net && mknod -m 666 \
+                 /dev/net/tun c 10 200, as root; a container is given it with --device /dev/net/tun"
             }
-            Some(nix::libc::EACCES) => {
+            Some(nix::libc::EACCES | nix::libc::EPERM) => {
                 "let this user open it (chmod 666 /dev/net/tun, as root), or name a copy that it \
                  can open in ORDEAL_TUN (mknod -m 666 PATH c 10 200, as root)"
-                    .into()
             }
-            _ => {
-                "modprobe tun, and see that ORDEAL_TUN, where it is set, names a TUN device".into()
-            }
+            _ => "modprobe tun, and see that ORDEAL_TUN, where it is set, names a TUN device",
         },
+        _ if facts.container => CONTAINER,
+        Facility::UserNamespaces | Facility::Namespaces => {
+            "look at the limits in /proc/sys/user, and at any seccomp profile that this runs under"
+        }
+        Facility::Proc => "something is mounted over parts of /proc: run where it is whole",
     };
     format!("{way}{or_sudo}, {ELSEWHERE}")
 }
@@ -224,7 +220,8 @@ mod tests {
             (Facility::UserNamespaces, EPERM, red_hat, "user.max_user_namespaces=10000"),
             (Facility::UserNamespaces, EPERM, docker, "seccomp=unconfined"),
             (Facility::Proc, EPERM, docker, "systempaths=unconfined"),
-            (Facility::Tun, ENOENT, docker, "--device /dev/net/tun"),
+            (Facility::Tun, ENOENT, docker, "with --device /dev/net/tun"),
+            (Facility::Tun, EPERM, docker, "ORDEAL_TUN"),
             (Facility::Proc, EPERM, nothing, "run where it is whole"),
             (Facility::Tun, ENOENT, nothing, "mknod -m 666 /dev/net/tun c 10 200"),
             (Facility::Tun, EACCES, nothing, "ORDEAL_TUN"),
@@ -232,7 +229,9 @@ mod tests {
         ] {
             let way = way_out(facility, Some(errno), &facts);
             assert!(way.contains(expected), "{facility:?}, {facts:?}: {way}");
-            assert_eq!(way.contains("run as root"), !facts.root, "{way}");
+            // Root has no use for what is not there.
+            let root_helps = !facts.root && errno != ENOENT;
+            assert_eq!(way.contains("run as root"), root_helps, "{way}");
             assert!(way.contains("--env docker"), "{way}");
         }
     }

@@ -8,8 +8,9 @@
 //! No `PR_SET_PDEATHSIG` here: it fires when the *thread* that made the process ends, and a runner
 //! may start a node from any. The pid namespace around it is what ends it with the supervisor.
 
-use super::enter::{NAMESPACES, fresh_proc, private_mounts};
+use super::enter::NAMESPACES;
 use super::error::SandboxError;
+use super::init::{fresh_proc, private_mounts};
 use super::report::{self, Report, Reporter};
 use super::sys::{self, Image};
 use nix::fcntl::OFlag;

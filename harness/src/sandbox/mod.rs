@@ -21,6 +21,8 @@
 #[allow(unsafe_code)]
 mod enter;
 mod error;
+#[allow(unsafe_code)]
+mod init;
 mod launch;
 mod network;
 mod process;
@@ -29,6 +31,7 @@ mod report;
 mod sys;
 
 pub use enter::enter;
+pub(crate) use enter::try_user_namespace;
 pub use error::{Facility, SandboxError};
 pub use launch::{Launch, run_init_if_asked};
 pub use process::ExitReason;
@@ -112,7 +115,7 @@ impl Sandbox {
     /// [`SandboxError::Missing`] when the machine gives no network namespaces or no TUN devices,
     /// with the way out; [`SandboxError::NotEntered`] outside of [`enter`].
     pub fn new(spec: SandboxSpec) -> Result<Sandbox, SandboxError> {
-        if !enter::is_entered() {
+        if !init::is_entered() {
             return Err(SandboxError::NotEntered);
         }
         let (asked, max) = (spec.nodes.len(), usize::from(CLIENTS) - 1);

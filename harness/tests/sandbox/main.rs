@@ -9,6 +9,7 @@ mod outside;
 mod probe;
 mod tests;
 
+use ordeal::doctor::DoctorArgs;
 use std::panic::catch_unwind;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,13 +19,15 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
-        ["agent"] => agent::serve(),
-        ["say", what] => println!("{what}"),
-        ["status", status] => return ExitCode::from(status.parse::<u8>().expect("a status")),
-        ["gentle"] => agent::await_sigterm(),
-        ["orphan"] => agent::leave_an_orphan(),
-        ["probe", name, folder] => return probe::enter(name, &PathBuf::from(folder)),
-        ["forbidden", folder] => return probe::enter_where_it_is_forbidden(folder.as_ref()),
+        ["__agent"] => agent::serve(),
+        ["__say", what] => println!("{what}"),
+        ["__status", status] => return ExitCode::from(status.parse::<u8>().expect("a status")),
+        ["__gentle"] => agent::await_sigterm(),
+        ["__doctor"] => return ordeal::doctor::run(DoctorArgs { json: false }).into(),
+        ["__doctor", "json"] => return ordeal::doctor::run(DoctorArgs { json: true }).into(),
+        ["__orphan"] => agent::leave_an_orphan(),
+        ["__probe", name, folder] => return probe::enter(name, &PathBuf::from(folder)),
+        ["__forbidden", folder] => return probe::enter_where_it_is_forbidden(folder.as_ref()),
         _ => return run_tests(&args),
     }
     ExitCode::SUCCESS

@@ -38,7 +38,7 @@ impl Probe {
     pub fn start(name: &str) -> Probe {
         let folder = tempfile::tempdir().expect("a folder");
         let mut command = Command::new(std::env::current_exe().expect("this program"));
-        command.arg("probe").arg(name).arg(folder.path());
+        command.arg("__probe").arg(name).arg(folder.path());
         Probe::spawn(command, folder)
     }
 

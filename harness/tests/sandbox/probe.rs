@@ -68,6 +68,7 @@ fn run(name: &str, folder: &Path) -> u8 {
 /// A sandbox of three nodes, and a socket of the clients'.
 pub struct Bench {
     pub sandbox: Sandbox,
+    made_in: Duration,
     folder: PathBuf,
     socket: UdpSocket,
 }
@@ -92,10 +93,12 @@ pub fn until(what: &str, mut is: impl FnMut() -> bool) {
 impl Bench {
     pub fn new(folder: &Path) -> Result<Bench, SandboxError> {
         let spec = SandboxSpec { nodes: (1..=3).map(node).collect(), seed: 1 };
+        let start = Instant::now();
         let sandbox = Sandbox::new(spec)?;
+        let made_in = start.elapsed();
         let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(400))).unwrap();
-        Ok(Bench { sandbox, folder: folder.to_owned(), socket })
+        Ok(Bench { sandbox, made_in, folder: folder.to_owned(), socket })
     }
 
     fn log(&self, number: usize) -> PathBuf {
@@ -115,7 +118,7 @@ impl Bench {
 
     /// Starts the node's agent, and waits until it answers.
     pub fn start(&self, number: usize) {
-        self.sandbox.start(&node(number), &self.launch(number, &["agent"])).unwrap();
+        self.sandbox.start(&node(number), &self.launch(number, &["__agent"])).unwrap();
         until("an agent listens", || TcpStream::connect((self.address(number), PORT)).is_ok());
         until("an agent answers", || self.ask(number, "count").is_some());
     }
@@ -211,7 +214,7 @@ fn lives(bench: &Bench) {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         stat.rsplit_once(") ")?.1.chars().next()
     };
-    let again = sandbox.start(&n1, &bench.launch(1, &["agent"]));
+    let again = sandbox.start(&n1, &bench.launch(1, &["__agent"]));
     assert!(matches!(again, Err(SandboxError::Running(_))));
 
     for _ in 0..3 {
@@ -245,7 +248,7 @@ fn lives(bench: &Bench) {
     let killed = ExitReason::Signal(Signal::SIGKILL);
     assert_eq!(ended, [(n1.clone(), killed), (node(2), killed)]);
 
-    sandbox.start(&n1, &bench.launch(1, &["gentle"])).unwrap();
+    sandbox.start(&n1, &bench.launch(1, &["__gentle"])).unwrap();
     until("it handles SIGTERM", || {
         std::fs::read_to_string(bench.log(1)).unwrap().contains("gentle")
     });
@@ -253,7 +256,7 @@ fn lives(bench: &Bench) {
     assert_eq!(ended, [(n1.clone(), ExitReason::Status(0))]);
     assert_eq!(sandbox.exited(&n1).unwrap(), None);
 
-    sandbox.start(&n1, &bench.launch(1, &["status", "3"])).unwrap();
+    sandbox.start(&n1, &bench.launch(1, &["__status", "3"])).unwrap();
     until("it ends", || sandbox.exited(&n1).unwrap().is_some());
     assert_eq!(sandbox.exited(&n1).unwrap(), Some(ExitReason::Status(3)));
     assert!(matches!(sandbox.kill(&n1), Err(SandboxError::NotRunning(_))));
@@ -265,7 +268,7 @@ fn lives(bench: &Bench) {
 fn starts(bench: &Bench) {
     let text = bench.folder.join("text");
     std::fs::write(&text, "no program").unwrap();
-    let good = bench.launch(1, &["agent"]);
+    let good = bench.launch(1, &["__agent"]);
     let no_program = Launch { program: "/no/such/program".into(), ..good.clone() };
     let no_binary = Launch { program: text.clone(), ..good.clone() };
     let no_folder = Launch { cwd: "/no/such/folder".into(), ..good.clone() };
@@ -305,9 +308,9 @@ fn surroundings(bench: &Bench) {
         assert!(known, "{target}");
     }
     // And appended to, not begun anew.
-    bench.sandbox.start(&node(1), &bench.launch(1, &["say", "one"])).unwrap();
+    bench.sandbox.start(&node(1), &bench.launch(1, &["__say", "one"])).unwrap();
     until("it ends", || bench.sandbox.exited(&node(1)).unwrap().is_some());
-    bench.sandbox.start(&node(1), &bench.launch(1, &["say", "two"])).unwrap();
+    bench.sandbox.start(&node(1), &bench.launch(1, &["__say", "two"])).unwrap();
     until("it ends", || bench.sandbox.exited(&node(1)).unwrap().is_some());
     assert_eq!(std::fs::read_to_string(bench.log(1)).unwrap(), "one\ntwo\n");
 }
@@ -321,7 +324,9 @@ fn timed(what: &str, does: impl FnOnce()) {
 /// Figures, for whoever reads the log; none is a reason to fail.
 fn throughput(bench: &Bench) {
     const BYTES: usize = 32 << 20;
-    timed("a start", || bench.sandbox.start(&node(1), &bench.launch(1, &["agent"])).unwrap());
+    let network = bench.made_in;
+    println!("a network of three nodes takes {network:?}");
+    timed("a start", || bench.sandbox.start(&node(1), &bench.launch(1, &["__agent"])).unwrap());
     timed("a pause", || bench.sandbox.pause(&node(1)).unwrap());
     timed("a resume", || bench.sandbox.resume(&node(1)).unwrap());
     timed("a cut", || bench.sandbox.cut(&link(1, 2)).unwrap());
@@ -378,7 +383,7 @@ fn idle(bench: &Bench) {
 fn orphans(_: &Bench) {
     for _ in 0..20 {
         let program = std::env::current_exe().unwrap();
-        let status = Command::new(program).arg("orphan").status().unwrap();
+        let status = Command::new(program).arg("__orphan").status().unwrap();
         assert_eq!(status.code(), Some(0));
     }
     until("nobody but init and this process is there", || {

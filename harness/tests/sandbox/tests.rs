@@ -36,9 +36,12 @@ tests![
     an_interrupt_that_nobody_handles_ends_the_body,
     two_sandboxes_side_by_side_do_not_see_each_other,
     many_sandboxes_in_a_row_leave_nothing,
+    a_parent_that_ignores_its_children_does_no_harm,
     an_ordinary_user_can_do_it_and_owns_the_files,
     where_user_namespaces_are_forbidden_the_message_says_so,
     where_there_is_no_tun_device_the_message_says_so,
+    the_doctor_finds_what_the_other_tests_found,
+    the_doctor_names_what_is_missing_and_how_to_get_it,
     so_much_goes_through,
 ];
 
@@ -155,6 +158,14 @@ fn many_sandboxes_in_a_row_leave_nothing() {
     }
 }
 
+fn a_parent_that_ignores_its_children_does_no_harm() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"trap "" CHLD; exec "$0" __probe lives "$1""#]);
+    command.arg(std::env::current_exe().expect("this program")).arg(folder.path());
+    Probe::spawn(command, folder).finish().expect_status(0);
+}
+
 /// A folder with a copy of this program, which a user may run who may not enter the build's folder.
 fn open_folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
@@ -190,7 +201,7 @@ fn an_ordinary_user_can_do_it_and_owns_the_files() {
         mknod(&tun, SFlag::S_IFCHR, Mode::empty(), makedev(10, 200)).expect("a device");
         std::fs::set_permissions(&tun, Permissions::from_mode(0o666)).expect("its owner");
         let mut command = as_nobody(folder.path());
-        command.args(["probe", probe]).arg(folder.path()).env("ORDEAL_TUN", &tun);
+        command.args(["__probe", probe]).arg(folder.path()).env("ORDEAL_TUN", &tun);
         let finished = Probe::spawn(command, folder).finish();
         finished.expect_status(0);
         let log = finished.folder.path().join("n1.log").metadata().expect("a log");
@@ -204,7 +215,7 @@ fn where_user_namespaces_are_forbidden_the_message_says_so() {
     }
     let folder = open_folder();
     let mut command = Command::new(folder.path().join("program"));
-    command.arg("forbidden").arg(folder.path());
+    command.arg("__forbidden").arg(folder.path());
     let finished = Probe::spawn(command, folder).finish();
     finished.expect_status(69);
     for part in ["needs user namespaces", "Operation not permitted", "--env docker"] {
@@ -219,11 +230,47 @@ fn where_there_is_no_tun_device_the_message_says_so() {
     ] {
         let folder = tempfile::tempdir().expect("a folder");
         let mut command = Command::new(std::env::current_exe().expect("this program"));
-        command.args(["probe", "nothing"]).arg(folder.path()).env("ORDEAL_TUN", tun);
+        command.args(["__probe", "nothing"]).arg(folder.path()).env("ORDEAL_TUN", tun);
         let finished = Probe::spawn(command, folder).finish();
         finished.expect_status(69);
         for part in [part, "needs TUN devices", "--env docker"] {
             assert!(finished.errors.contains(part), "{part}: {}", finished.errors);
         }
     }
+}
+
+fn doctor(tun: Option<&str>) -> (Option<i32>, serde_json::Value, String) {
+    let run = |args: &[&str]| {
+        let mut command = Command::new(std::env::current_exe().expect("this program"));
+        command.args(args);
+        tun.map(|tun| command.env("ORDEAL_TUN", tun));
+        command.output().expect("it runs")
+    };
+    let (table, json) = (run(&["__doctor"]), run(&["__doctor", "json"]));
+    assert_eq!(table.status, json.status);
+    let value = serde_json::from_slice(&json.stdout).expect("an object");
+    (table.status.code(), value, String::from_utf8_lossy(&table.stdout).into_owned())
+}
+
+fn the_doctor_finds_what_the_other_tests_found() {
+    let (status, value, table) = doctor(None);
+    assert_eq!(status, Some(0), "{table}");
+    assert_eq!(value["sandbox"], true);
+    for facility in value["facilities"].as_array().expect("rows") {
+        if facility["required"] == true {
+            assert_eq!(facility["found"], "there", "{facility}");
+        }
+        let line = format!(" {}", facility["purpose"].as_str().expect("a purpose"));
+        assert!(table.contains(&line), "{line}: {table}");
+    }
+    print!("{table}");
+}
+
+fn the_doctor_names_what_is_missing_and_how_to_get_it() {
+    let (status, value, table) = doctor(Some("/no/such/tun"));
+    assert_eq!(status, Some(69), "{table}");
+    assert_eq!(value["sandbox"], false);
+    assert!(table.contains("opening /no/such/tun failed: No such file"), "{table}");
+    assert!(table.contains("way out: modprobe tun, and where the device has no name"), "{table}");
+    assert!(table.ends_with("does not work here, for want of TUN devices.\n"), "{table}");
 }

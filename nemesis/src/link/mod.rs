@@ -25,6 +25,8 @@ mod lane;
 mod packet;
 mod shape;
 mod switch;
+#[cfg(test)]
+mod tests;
 
 pub use shape::Shape;
 pub use switch::{Counters, Port, Switch, SwitchError};

@@ -7,7 +7,7 @@ use crate::text::{NAME_MAX, SENTENCE_MAX, clean, counted, grouped, moment};
 use crate::timeline;
 use crate::value::{bare, ending, show};
 use maud::{Markup, html};
-use ordeal_history::{History, Value};
+use ordeal_history::{History, Operation, Value};
 
 /// At most so many sentences of a checker's argument are shown.
 const SENTENCES_MAX: usize = 60;
@@ -30,6 +30,7 @@ fn section(
 ) -> Markup {
     let case = Case::new(found, history);
     let key = case.key();
+    let anomalies: Vec<String> = found.anomalies.iter().map(|a| clean(a, NAME_MAX)).collect();
     html! {
         section.counterexample {
             h2 {
@@ -38,11 +39,7 @@ fn section(
             }
             p.lead {
                 (introduction(checker, &case))
-                @if !found.anomalies.is_empty() {
-                    " Anomalies: "
-                    b { (found.anomalies.iter().map(|a| clean(a, NAME_MAX)).collect::<Vec<_>>().join(", ")) }
-                    "."
-                }
+                @if !anomalies.is_empty() { " Anomalies: " b { (anomalies.join(", ")) } "." }
             }
             @if !found.story.is_empty() {
                 ol.argument {
@@ -51,22 +48,7 @@ fn section(
                     }
                 }
             }
-            @if !case.shown.is_empty() {
-                figure {
-                    div.scroll.picture tabindex="0" { (timeline::svg(&case, bands)) }
-                    figcaption { (legend()) }
-                }
-                h3 { "Operation by operation" }
-                ol.stories {
-                    @for shown in &case.shown {
-                        li value=(shown.number) .breaks[shown.breaks] {
-                            bdi { (story(shown.operation, case.start_ns())) }
-                            @if shown.breaks { strong { " Here the history became wrong." } }
-                        }
-                    }
-                }
-                (table(&case))
-            }
+            @if !case.shown.is_empty() { (operations(&case, bands)) }
             @if case.shown.len() < case.total {
                 p.quiet {
                     "Shown: " (grouped(case.shown.len() as u64)) " of "
@@ -75,6 +57,25 @@ fn section(
                 }
             }
         }
+    }
+}
+
+fn operations(case: &Case<'_>, bands: &[Band]) -> Markup {
+    html! {
+        figure {
+            div.scroll.picture tabindex="0" { (timeline::svg(case, bands)) }
+            figcaption { (legend()) }
+        }
+        h3 { "Operation by operation" }
+        ol.stories {
+            @for shown in &case.shown {
+                li value=(shown.number) .breaks[shown.breaks] {
+                    bdi { (story(shown.operation, case.start_ns())) }
+                    @if shown.breaks { strong { " Here the history became wrong." } }
+                }
+            }
+        }
+        (table(case))
     }
 }
 
@@ -93,47 +94,65 @@ fn introduction(checker: &CheckerResult, case: &Case<'_>) -> String {
 
 fn legend() -> Markup {
     html! {
-        "Time runs to the right; a bar lasts from the question to the answer. The order is exact, the "
-        "distances are stretched to be read. A pointed, dashed end has no certain answer: it may have taken "
-        "effect at any time since. A struck bar certainly did not. Thin lines lead from a write to "
-        "the reads that saw its value."
+        "Time runs to the right; a bar lasts from the question to the answer. The order is exact, "
+        "the distances are stretched to be read. A pointed, dashed end has no certain answer: it "
+        "may have taken effect at any time since. A struck bar certainly did not. Thin lines lead "
+        "from a write to the reads that saw its value."
     }
 }
 
-fn table(case: &Case<'_>) -> Markup {
-    let number = |n: Option<i64>| n.map(|n| n.to_string()).unwrap_or_default();
-    let value = |v: &Value| match v {
+/// A column of the table: its name, and its text for an operation.
+type Column = (&'static str, fn(&Operation) -> String);
+
+const COLUMNS: [Column; 12] = [
+    ("process", |o| o.process.to_string()),
+    ("operation", |o| clean(&o.f, NAME_MAX)),
+    ("key", |o| o.key.as_ref().map(|key| bare(key, NAME_MAX)).unwrap_or_default()),
+    ("asked with", |o| value(&o.input)),
+    ("answer", |o| value(&o.output)),
+    ("outcome", |o| ending(o.outcome).to_owned()),
+    ("node", |o| o.node.as_deref().map(|node| clean(node, NAME_MAX)).unwrap_or_default()),
+    ("revision", |o| o.revision.map(|n| n.to_string()).unwrap_or_default()),
+    ("version", |o| o.version.map(|n| n.to_string()).unwrap_or_default()),
+    ("asked, ms", |o| milliseconds(o.invoke_time)),
+    ("answered, ms", |o| o.complete_time.map(milliseconds).unwrap_or_default()),
+    ("events", |o| match o.complete {
+        Some(end) => format!("{}, {end}", o.invoke),
+        None => o.invoke.to_string(),
+    }),
+];
+
+fn value(value: &Value) -> String {
+    match value {
         Value::Null => String::new(),
         other => show(other, 40),
-    };
+    }
+}
+
+fn milliseconds(ns: u64) -> String {
+    let moment = moment(ns);
+    moment.strip_suffix(" ms").map(str::to_owned).unwrap_or(moment)
+}
+
+fn table(case: &Case<'_>) -> Markup {
+    let said = |(_, text): &Column| case.shown.iter().any(|s| !text(s.operation).is_empty());
+    let columns: Vec<&Column> = COLUMNS.iter().filter(|column| said(column)).collect();
     html! {
         details {
             summary { "The same as a table, with the events' places in the history" }
             div.scroll {
                 table.events {
                     thead { tr {
-                        @for name in [
-                            "", "process", "operation", "key", "asked with", "answer", "outcome", "node",
-                            "revision", "version", "asked at", "answered at", "events",
-                        ] { th scope="col" { (name) } }
+                        th scope="col" {}
+                        @for (name, _) in &columns { th scope="col" { (name) } }
                     } }
                     tbody {
                         @for shown in &case.shown {
-                            @let o = shown.operation;
                             tr.breaks[shown.breaks] {
                                 th scope="row" { (shown.number) }
-                                td { (o.process) }
-                                td { bdi { (clean(&o.f, NAME_MAX)) } }
-                                td { bdi { (o.key.as_ref().map(|key| bare(key, NAME_MAX)).unwrap_or_default()) } }
-                                td { bdi { (value(&o.input)) } }
-                                td { bdi { (value(&o.output)) } }
-                                td { (ending(o.outcome)) }
-                                td { bdi { (o.node.as_deref().map(|n| clean(n, NAME_MAX)).unwrap_or_default()) } }
-                                td { (number(o.revision)) }
-                                td { (number(o.version)) }
-                                td { (moment(o.invoke_time)) }
-                                td { (o.complete_time.map(moment).unwrap_or_default()) }
-                                td { (o.invoke) @if let Some(end) = o.complete { ", " (end) } }
+                                @for (_, text) in &columns {
+                                    td { bdi { (text(shown.operation)) } }
+                                }
                             }
                         }
                     }

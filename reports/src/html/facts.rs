@@ -87,7 +87,9 @@ fn operations(results: &Results) -> Markup {
                     th scope="col" { "operations" }
                     th scope="col" { "ok" }
                     th scope="col" { "failed" }
-                    th scope="col" { abbr title="may or may not have taken effect" { "indeterminate" } }
+                    th scope="col" {
+                        abbr title="may or may not have taken effect" { "indeterminate" }
+                    }
                     th scope="col" { "all" }
                 } }
                 tbody {
@@ -110,7 +112,9 @@ fn faults(results: &Results) -> Markup {
     }
     let cells = |c: &FaultCounts| {
         html! {
-            @for n in [c.scheduled, c.started, c.landed, c.failed] { td.zero[n == 0] { (grouped(n)) } }
+            @for n in [c.scheduled, c.started, c.landed, c.failed] {
+                td.zero[n == 0] { (grouped(n)) }
+            }
         }
     };
     html! {

@@ -1,9 +1,8 @@
 //! The faults one by one: when, what, and what showed that they landed.
 
 use super::over_time::swatch;
-use crate::band::{Band, Phase, evidence, notes, text};
+use crate::band::{Band, Phase, band_name, evidence, notes, text};
 use crate::text::{clean, duration, grouped};
-use crate::timeline::band_name;
 use maud::{Markup, html};
 use ordeal_history::History;
 
@@ -21,9 +20,12 @@ pub(super) fn section(history: &History, bands: &[Band]) -> Markup {
             div.scroll {
                 table.events {
                     thead { tr {
-                        @for name in ["", "fault", "from", "for", "landed", "seen"] {
-                            th scope="col" { (name) }
-                        }
+                        th scope="col" {}
+                        th scope="col" { "fault" }
+                        th.right scope="col" { "from" }
+                        th.right scope="col" { "for" }
+                        th scope="col" { "landed" }
+                        th scope="col" { "seen" }
                     } }
                     tbody {
                         @for band in bands.iter().take(ROWS_MAX) { (row(band)) }
@@ -40,7 +42,8 @@ pub(super) fn section(history: &History, bands: &[Band]) -> Markup {
                     }
                 }
             }
-            @let more = bands.len().saturating_sub(ROWS_MAX) + refused.len().saturating_sub(ROWS_MAX);
+            @let beyond = |rows: usize| rows.saturating_sub(ROWS_MAX);
+            @let more = beyond(bands.len()) + beyond(refused.len());
             @if more > 0 { p.quiet { "And " (grouped(more as u64)) " more." } }
         }
     }

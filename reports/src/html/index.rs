@@ -141,19 +141,26 @@ fn matrix(runs: &[&RunSummary]) -> Markup {
                     } }
                     tbody {
                         @for (test, runs) in &tests {
-                            @let failures = runs.iter().filter(|run| run.verdict != Ruling::Valid).count();
-                            @let first = runs.iter().rev().find(|run| run.verdict == Ruling::Invalid);
                             tr {
                                 th scope="row" { bdi { (clean(test, NAME_MAX)) } }
                                 @for day in days.iter().rev() { (cell(runs, day)) }
-                                td { (failures) " of " (runs.len()) }
-                                td { @if let Some(run) = first { (link(run, &clean(&run.day(), 10))) } }
+                                (record(runs))
                             }
                         }
                     }
                 }
             }
         }
+    }
+}
+
+/// How often a test was not valid, and when it was invalid first.
+fn record(runs: &[&RunSummary]) -> Markup {
+    let failures = runs.iter().filter(|run| run.verdict != Ruling::Valid).count();
+    let first = runs.iter().rev().find(|run| run.verdict == Ruling::Invalid);
+    html! {
+        td { (failures) " of " (runs.len()) }
+        td { @if let Some(run) = first { (link(run, &clean(&run.day(), 10))) } }
     }
 }
 
@@ -182,8 +189,11 @@ fn list(runs: &[&RunSummary]) -> Markup {
                 div.scroll {
                     table.runs {
                         thead { tr {
-                            @for name in ["", "began", "test", "verdict", "operations", "faults", "for", "seed"] {
+                            @for name in ["", "began", "test", "verdict"] {
                                 th scope="col" { (name) }
+                            }
+                            @for name in ["operations", "faults", "for", "seed"] {
+                                th.right scope="col" { (name) }
                             }
                         } }
                         tbody { @for run in runs.iter().take(RUNS_MAX) { (row(run)) } }

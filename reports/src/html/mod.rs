@@ -75,7 +75,8 @@ fn first_screen(results: &Results) -> Markup {
                 p.subject { (subject(results)) }
                 @if results.interrupted {
                     p.interrupted {
-                        "The run was interrupted: this is a verdict on what was recorded until then."
+                        "The run was interrupted: "
+                        "this is a verdict on what was recorded until then."
                     }
                 }
             }
@@ -83,7 +84,10 @@ fn first_screen(results: &Results) -> Markup {
         @if let Some(warning) = bug_warning(results) {
             aside.bug {
                 p.large { (warning) }
-                p { "The cluster was broken on purpose. This verdict says whether the test finds it." }
+                p {
+                    "The cluster was broken on purpose. "
+                    "This verdict says whether the test finds it."
+                }
             }
         }
         section.checkers aria-label="Checkers" {
@@ -119,7 +123,10 @@ fn checker_line(checker: &CheckerResult) -> Markup {
         div.checker.(class) {
             span.sign aria-hidden="true" { (sign) }
             div {
-                p.name { b { bdi { (clean(&checker.name, NAME_MAX)) } } " " span.word { (checker.verdict.word()) } }
+                p.name {
+                    b { bdi { (clean(&checker.name, NAME_MAX)) } } " "
+                    span.word { (checker.verdict.word()) }
+                }
                 p.reason { bdi { (clean(&checker.reason, SENTENCE_MAX)) } }
                 p.small { (small.join(" · ")) }
             }

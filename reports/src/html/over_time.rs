@@ -1,11 +1,10 @@
 //! The run over time: latency, rate, and quantiles.
 
-use crate::band::{Band, end_of};
+use crate::band::{Band, band_class, end_of};
 use crate::plots::{self, AREA, Stage, f_colour, hex, outcome_colour};
 use crate::results::Results;
 use crate::samples::{QUANTILES, Quantiles, Series, latencies, quantiles, rates, thin};
 use crate::text::{NAME_MAX, clean, duration, grouped};
-use crate::timeline::band_class;
 use crate::value::ending;
 use maud::{Markup, PreEscaped, html};
 use ordeal_history::{History, Outcome};
@@ -68,7 +67,9 @@ fn sign(outcome: Outcome, colour: &str) -> Markup {
         svg.key aria-hidden="true" width="14" height="14" viewBox="0 0 14 14" {
             @match outcome {
                 Outcome::Ok => circle cx="7" cy="7" r="4" fill=(colour) {},
-                Outcome::Fail => path d="M 3 3 L 11 11 M 11 3 L 3 11" stroke=(colour) stroke-width="2" {},
+                Outcome::Fail => {
+                    path d="M 3 3 L 11 11 M 11 3 L 3 11" stroke=(colour) stroke-width="2" {}
+                }
                 Outcome::Info => path d="M 7 1.5 L 13 12 H 1 z" fill=(colour) {},
             }
         }
@@ -83,7 +84,8 @@ fn latency_legend(series: &[Series<'_>]) -> Markup {
             @for (nth, f) in kinds.into_iter().enumerate() {
                 li {
                     svg.key aria-hidden="true" width="14" height="14" viewBox="0 0 14 14" {
-                        rect x="1" y="1" width="12" height="12" rx="3" fill=(hex(f_colour(f, nth))) {}
+                        @let colour = hex(f_colour(f, nth));
+                        rect x="1" y="1" width="12" height="12" rx="3" fill=(colour) {}
                     }
                     " " bdi { (clean(f, NAME_MAX)) }
                 }
@@ -112,7 +114,9 @@ fn bands_legend(bands: &[Band]) -> Markup {
     html! {
         @if !kinds.is_empty() {
             ul.legend {
-                @for kind in kinds.into_iter().take(KINDS_MAX) { li { (swatch(kind)) " " (clean(kind, 16)) } }
+                @for kind in kinds.into_iter().take(KINDS_MAX) {
+                    li { (swatch(kind)) " " (clean(kind, 16)) }
+                }
             }
         }
     }
@@ -134,7 +138,8 @@ fn sampled(series: &[Series<'_>], unanswered: usize) -> Markup {
         @if drawn < total {
             p.quiet {
                 "Drawn: " (grouped(drawn as u64)) " of " (grouped(total as u64))
-                " points. Of those that would cover each other the slowest is drawn, so every outlier is here."
+                " points. Of those that would cover each other the slowest is drawn, "
+                "so every outlier is here."
             }
         }
         @if unanswered > 0 {

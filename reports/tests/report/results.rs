@@ -109,3 +109,39 @@ fn the_contracts_own_fields_are_enough_to_be_read() {
     assert_eq!(results.outcomes().total(), 3);
     assert_eq!(results.fault_counts().landed, 1);
 }
+
+/// The names of all fields of `value`, but for the maps whose names are data.
+fn fields(value: &serde_json::Value, names: &mut Vec<String>) {
+    match value {
+        serde_json::Value::Object(members) => {
+            for (name, value) in members {
+                names.push(name.clone());
+                match name.as_str() {
+                    "operations" | "faults" => {
+                        if let Some(one) = value.as_object().and_then(|o| o.values().next()) {
+                            fields(one, names);
+                        }
+                    }
+                    "options" | "host" => {}
+                    _ => fields(value, names),
+                }
+            }
+        }
+        serde_json::Value::Array(items) => items.iter().for_each(|item| fields(item, names)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_field_stands_in_the_documentation() {
+    let documentation = include_str!("../../../docs/results.md");
+    let mut told = noise(40);
+    told.extend(stale_read());
+    let results = invalid(&history(told, faults()), &[]);
+    let mut names = Vec::new();
+    fields(&serde_json::to_value(&results).expect("it can be written"), &mut names);
+    assert!(names.len() > 30);
+    for name in names {
+        assert!(documentation.contains(&format!("`{name}`")), "{name} is not documented");
+    }
+}
