@@ -14,7 +14,8 @@
 //! 2. the thread that started it calls [`ClockHandle::attach`], which waits for that exec;
 //! 3. [`ClockHandle::set`] and [`ClockHandle::read`], from any thread, as often as one likes.
 //!
-//! Every node is started so, with true clocks, so that a fault need not restart it.
+//! Every node is started so, with true clocks, so that a fault need not restart it. A [`NodeClock`]
+//! carries a skew from one process of a node to the next.
 //!
 //! What is not there: system calls that go around the vDSO; timers that are already armed (only
 //! readings change); deadlines that a program hands to the kernel as absolute monotonic times,
@@ -22,9 +23,12 @@
 //! process drops the stub; children that it forks keep the skew of that moment. No namespaces here:
 //! the process' number is all that is needed.
 
+mod exec;
 mod handle;
 mod memory;
+mod node;
 mod patch;
+mod settings;
 mod skew;
 mod start;
 mod stub;
@@ -33,6 +37,7 @@ mod tests;
 mod vdso;
 
 pub use handle::ClockHandle;
+pub use node::NodeClock;
 pub use skew::{
     ClockChange, ClockReading, ClockSkew, OFFSET_NS_MAX, Offset, RATE_PPM_MAX, RATE_PPM_MIN,
     Reading,

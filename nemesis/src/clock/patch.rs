@@ -3,17 +3,11 @@
 use super::stub::{Stub, data};
 use super::vdso::{Function, SECTION_HEADER_FIELDS, Vdso, VdsoError};
 
-/// Where the stub went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Placed {
-    /// The stub's data, as an offset in the image.
-    pub data: usize,
-}
-
 /// Puts the stub into the image's free room and repoints the clock functions at it.
 ///
-/// `start` is the address at which the process has the image. Linear in the image's length.
-pub fn patch(image: &mut [u8], start: u64, stub: Stub) -> Result<Placed, VdsoError> {
+/// `start` is the address at which the process has the image. Tells where the stub's data went, as
+/// an offset in the image. Linear in the image's length.
+pub fn patch(image: &mut [u8], start: u64, stub: Stub) -> Result<usize, VdsoError> {
     let vdso = Vdso::parse(image, stub.bytes.len())?;
     let at = vdso.room.start;
     if vdso.over_sections {
@@ -45,7 +39,7 @@ pub fn patch(image: &mut [u8], start: u64, stub: Stub) -> Result<Placed, VdsoErr
             image[value_at..value_at + 8].copy_from_slice(&value.to_le_bytes());
         }
     }
-    Ok(Placed { data: data_at })
+    Ok(data_at)
 }
 
 #[cfg(all(test, target_arch = "x86_64"))]
@@ -85,7 +79,7 @@ mod tests {
     fn every_name_of_a_clock_function_leads_to_the_stub_and_nothing_else_moves() {
         let before = own_image();
         let mut after = before.clone();
-        let placed = patch(&mut after, 0x7000_0000, stub().expect("x86-64")).expect("patched");
+        let data_at = patch(&mut after, 0x7000_0000, stub().expect("x86-64")).expect("patched");
         let was = Vdso::parse(&before, needed()).expect("this kernel's vDSO");
         let mut expected = before.clone();
         let at = was.room.start;
@@ -99,7 +93,7 @@ mod tests {
         }
         assert!(expected == after, "bytes changed that are nobody's business");
         let mut original = [0; 8];
-        original.copy_from_slice(&after[placed.data + data::CLOCK_GETTIME..][..8]);
+        original.copy_from_slice(&after[data_at + data::CLOCK_GETTIME..][..8]);
         let address = 0x7000_0000 + was.clock_gettime[0].offset;
         assert_eq!(u64::from_le_bytes(original), address);
         assert_eq!(was.clock_gettime.len(), 2, "clock_gettime and __vdso_clock_gettime");
@@ -111,9 +105,9 @@ mod tests {
         *image.last_mut().expect("not empty") = 1;
         let vdso = Vdso::parse(&image, needed()).expect("room over the section headers");
         assert!(vdso.over_sections);
-        let placed = patch(&mut image, 0, stub().expect("x86-64")).expect("patched");
+        let data_at = patch(&mut image, 0, stub().expect("x86-64")).expect("patched");
         assert_eq!(image[SECTION_HEADER_FIELDS[0].clone()], [0; 8]);
-        assert!(placed.data > vdso.room.start);
+        assert!(data_at > vdso.room.start);
         assert_eq!(Vdso::parse(&image, 0).expect("still a vDSO").time.len(), vdso.time.len());
     }
 

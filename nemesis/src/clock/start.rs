@@ -1,7 +1,11 @@
 //! Starting a process so that its clocks can be taken over.
 
+use super::exec::{install, wait_exec};
+use super::memory::Memory;
+use super::settings::Settings;
 use super::{ClockError, ClockHandle};
 use nix::sys::ptrace;
+use nix::unistd::Pid;
 use std::io;
 use std::process::{Child, Command, Stdio};
 
@@ -40,9 +44,12 @@ pub fn probe() -> Result<(), ClockError> {
     let mut command = Command::new("/proc/self/exe");
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = start_traced(&mut command)?;
-    let tried = ClockHandle::attach_and_kill(child.id() as i32);
+    let pid = Pid::from_raw(child.id() as i32);
+    let stopped = wait_exec(pid);
+    let tried = stopped.and_then(|()| install(pid, &mut Memory::open(pid), &Settings::default()));
+    // It is killed where it stands and never runs.
     end(&mut child);
-    tried
+    tried.map(drop)
 }
 
 fn end(child: &mut Child) {

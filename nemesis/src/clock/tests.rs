@@ -6,10 +6,10 @@
 #![allow(unsafe_code)] // The probe calls libc's clock functions, as any program does.
 
 use super::memory::Memory;
+use super::settings::Settings;
 use super::start::start_traced;
 use super::*;
 use nix::libc;
-use nix::unistd::Pid;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::SeqCst};
@@ -262,8 +262,8 @@ fn clocks_that_drifted_can_be_set_right_again() {
 #[test]
 fn where_its_memory_cannot_be_written_ptrace_changes_the_clocks() {
     let child = start_traced(&mut Probe::command()).expect("a traced probe");
-    let pid = Pid::from_raw(child.id() as i32);
-    let handle = ClockHandle::attach_through(pid, Memory::by_ptrace).expect("attached");
+    let (pid, settings) = (child.id() as i32, Settings::default());
+    let handle = ClockHandle::attach_with(pid, settings, Memory::by_ptrace).expect("attached");
     let mut probe = Probe::of(child);
     assert!(!handle.changes_unstopped());
     probe.assert_ahead(0, 0, 0, "before");
@@ -301,4 +301,29 @@ fn what_cannot_be_started_or_traced_is_refused_by_name() {
     let missing = spawn(&mut Command::new("/nonexistent/etcd"));
     assert!(matches!(missing, Err(ClockError::Start { .. })));
     probe().expect("clocks can be taken over here");
+}
+
+#[test]
+fn a_node_keeps_its_clock_over_a_restart_of_its_process() {
+    let clock = NodeClock::default();
+    let start = || {
+        let child = start_traced(&mut Probe::command()).expect("a traced probe");
+        clock.attach(child.id() as i32).expect("attached");
+        Probe::of(child)
+    };
+    assert_eq!(clock.set(ClockSkew { wall: to(-S), monotonic: None }).expect("set"), None);
+    let mut first = start();
+    first.assert_ahead(0, -S, 0, "set before the start");
+    let seen = clock.set(ClockSkew { wall: to(-20 * S), monotonic: to(5 * S) }).expect("set");
+    assert_eq!(seen.map(|seen| seen.wall.ahead_ns), Some(-20 * S));
+    drop(first);
+    assert_eq!(clock.read().expect("read"), None, "nobody reads it");
+    let mut second = start();
+    second.assert_ahead(0, -20 * S, 0, "after a restart");
+    second.assert_ahead(1, 5 * S, 0, "after a restart");
+    drop(second);
+    assert_eq!(clock.set(ClockSkew { wall: to(0), monotonic: None }).expect("set"), None);
+    let mut third = start();
+    third.assert_ahead(0, 0, 0, "healed while nothing ran");
+    third.assert_ahead(1, 5 * S, 0, "healed while nothing ran");
 }
