@@ -4,11 +4,15 @@
 
 pub mod calendar;
 pub mod check;
+pub mod cli;
 pub mod doctor;
 pub mod duration;
+pub mod list;
 pub mod nearest;
 pub mod node;
 pub mod plan;
+pub mod report;
 pub mod run;
 pub mod sandbox;
 pub mod seed;
+pub mod status;
