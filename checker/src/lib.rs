@@ -4,6 +4,7 @@
 //! but for its own limits, no randomness without a seed; it knows nothing of etcd's wire, of
 //! networks or of time zones.
 
+pub mod isolation;
 mod verdict;
 
 pub use verdict::{Checker, Cost, Counterexample, Judgement, Limits, Verdict, Witness};

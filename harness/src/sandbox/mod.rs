@@ -27,6 +27,7 @@ mod launch;
 mod network;
 mod process;
 mod report;
+mod slot;
 #[allow(unsafe_code)]
 mod sys;
 
@@ -40,6 +41,7 @@ use nix::sys::signal::Signal;
 use ordeal_nemesis::link::{Counters, Port, Shape, Switch};
 use ordeal_nemesis::{Capability, Link, NodeId, Side};
 use process::{Process, State};
+use slot::{SIGNAL_TIMEOUT, Slot};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
@@ -48,10 +50,6 @@ use std::time::{Duration, Instant};
 
 /// The clients' address is the last of the network, the nodes' are the first.
 const CLIENTS: u8 = 254;
-/// How long a signal that cannot be refused may take. A process waits that long only when its disk
-/// does not answer.
-const SIGNAL_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// What to build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SandboxSpec {
@@ -74,30 +72,6 @@ struct Node {
     address: Ipv4Addr,
     network: OwnedFd,
     slot: Mutex<Slot>,
-}
-
-/// What a node runs, and how its last process ended when that was not our doing.
-#[derive(Default)]
-struct Slot {
-    process: Option<Process>,
-    exited: Option<ExitReason>,
-}
-
-impl Slot {
-    /// Notices an end that nobody asked for.
-    fn look(&mut self) {
-        if let Some(reason) = self.process.as_ref().and_then(|process| process.wait(Duration::ZERO))
-        {
-            self.process = None;
-            self.exited = Some(reason);
-        }
-    }
-
-    /// The process, if it runs.
-    fn running(&mut self, node: &NodeId) -> Result<&Process, SandboxError> {
-        self.look();
-        self.process.as_ref().ok_or_else(|| SandboxError::NotRunning(node.clone()))
-    }
 }
 
 /// The address of the node with this place in the order, from 0.
@@ -214,7 +188,7 @@ impl Sandbox {
     pub fn kill(&self, node: &NodeId) -> Result<(), SandboxError> {
         let mut slot = self.node(node)?.lock();
         slot.look();
-        finish(&mut slot, node, Duration::ZERO).map(drop)
+        slot.finish(node, Duration::ZERO).map(drop)
     }
 
     /// Asks the processes of these nodes to end (SIGTERM), all at once, and kills those that have
@@ -243,7 +217,7 @@ impl Sandbox {
             let mut slot = self.node(node)?.lock();
             if slot.process.is_some() {
                 let left = deadline.saturating_duration_since(Instant::now());
-                ended.push((node.clone(), finish(&mut slot, node, left)?));
+                ended.push((node.clone(), slot.finish(node, left)?));
             }
         }
         Ok(ended)
@@ -281,7 +255,7 @@ impl Sandbox {
         match process.await_state(wanted, SIGNAL_TIMEOUT) {
             reached if reached == wanted => Ok(()),
             State::Ended => Err(SandboxError::NotRunning(node.clone())),
-            _ => Err(stuck(node, signal.as_str(), state)),
+            _ => Err(slot::stuck(node, signal.as_str(), state)),
         }
     }
 
@@ -349,22 +323,4 @@ impl Node {
         // Each change of a slot is one assignment: a panic cannot leave it half done.
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Waits so long for the slot's process to end by itself, then kills it. It is our doing either
-/// way, so the slot does not remember it as an end that nobody asked for.
-fn finish(slot: &mut Slot, node: &NodeId, patience: Duration) -> Result<ExitReason, SandboxError> {
-    let process = slot.process.take().ok_or_else(|| SandboxError::NotRunning(node.clone()))?;
-    let reason = process.wait(patience).or_else(|| {
-        process.signal(Signal::SIGKILL);
-        process.wait(SIGNAL_TIMEOUT)
-    });
-    reason.ok_or_else(|| {
-        slot.process = Some(process);
-        stuck(node, "SIGKILL", "there")
-    })
-}
-
-fn stuck(node: &NodeId, signal: &'static str, state: &'static str) -> SandboxError {
-    SandboxError::Stuck { node: node.clone(), signal, seconds: SIGNAL_TIMEOUT.as_secs(), state }
 }

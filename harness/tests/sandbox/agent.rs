@@ -12,8 +12,8 @@ pub const PORT: u16 = 7000;
 /// Serves for ever.
 pub fn serve() -> ! {
     let here = (Ipv4Addr::UNSPECIFIED, PORT);
-    let listener = TcpListener::bind(here).expect("a port to listen on");
     let socket = UdpSocket::bind(here).expect("a port for datagrams");
+    let listener = TcpListener::bind(here).expect("a port to listen on");
     std::thread::spawn(move || listener.incoming().flatten().for_each(answer));
     let mut greetings = 0_u64;
     let mut buffer = [0; 256];

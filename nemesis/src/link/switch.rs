@@ -70,13 +70,18 @@ impl Switch {
     ///
     /// # Errors
     ///
-    /// When the kernel gives no epoll, no timer or no thread.
+    /// When two ports are of the same side, and when the kernel gives no epoll, timer or thread.
     pub fn start(ports: Vec<Port>, seed: u64) -> io::Result<Switch> {
         for port in &ports {
             let flags = OFlag::from_bits_retain(fcntl(&port.device, FcntlArg::F_GETFL)?);
             fcntl(&port.device, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
         }
-        let sides = ports.iter().enumerate().map(|(i, port)| (port.side.clone(), i)).collect();
+        let sides: BTreeMap<Side, usize> =
+            ports.iter().enumerate().map(|(i, port)| (port.side.clone(), i)).collect();
+        if sides.len() < ports.len() {
+            let message = "two ports of the network are of the same side";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
         let inbox = Arc::new(Inbox::new()?);
         let engine = Engine::new(ports, seed, Arc::clone(&inbox))?;
         let tallies = engine.tallies();

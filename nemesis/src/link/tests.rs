@@ -223,3 +223,13 @@ fn a_device_that_goes_away_is_forgotten() {
     bench.send(N1, CLIENTS, b"nobody");
     until(|| bench.counters(N1, CLIENTS).dropped == 1);
 }
+
+#[test]
+fn two_ports_of_one_side_are_refused() {
+    let port = || {
+        let (device, _) = nix::unistd::pipe().unwrap();
+        Port { side: Side::Clients, address: address(0), device }
+    };
+    let error = Switch::start(vec![port(), port()], 1).err().unwrap();
+    assert_eq!(error.to_string(), "two ports of the network are of the same side");
+}
