@@ -60,11 +60,15 @@ impl ClockHandle {
         open: impl FnOnce(Pid) -> Memory,
     ) -> Result<ClockHandle, ClockError> {
         let pid = Pid::from_raw(pid);
-        wait_exec(pid)?;
-        let mut memory = open(pid);
-        let installed = install(pid, &mut memory, &settings);
-        ptrace::detach(pid, None).map_err(|errno| ClockError::ptrace("let go of", pid, errno))?;
-        Ok(ClockHandle { pid, memory, data: installed?, settings: Mutex::new(settings) })
+        let installed = wait_exec(pid).and_then(|()| {
+            let mut memory = open(pid);
+            install(pid, &mut memory, &settings).map(|data| (memory, data))
+        });
+        let detached = ptrace::detach(pid, None);
+        // What went wrong before it says more than that there is nothing to let go of.
+        let (memory, data) = installed?;
+        detached.map_err(|errno| ClockError::ptrace("let go of", pid, errno))?;
+        Ok(ClockHandle { pid, memory, data, settings: Mutex::new(settings) })
     }
 
     /// The process' number, as the caller of [`ClockHandle::attach`] gave it.

@@ -57,8 +57,8 @@ pub enum ClockError {
     Processor(&'static str),
     /// The process could not be started under trace.
     #[error(
-        "{program} could not be started under ptrace: {source}; where kernel.yama.ptrace_scope is 3 \
-         or a seccomp profile forbids ptrace, there are no clock faults"
+        "{program} could not be started under ptrace: {source}; where kernel.yama.ptrace_scope is \
+         3 or a seccomp profile forbids ptrace, there are no clock faults"
     )]
     Start {
         /// The program.

@@ -51,7 +51,8 @@ pub struct ClockChange {
 /// A change of the clocks that one process reads. `None` leaves that clock as it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClockSkew {
-    /// The time of day: `CLOCK_REALTIME` and its coarse, alarm and TAI forms, `gettimeofday`, `time`.
+    /// The time of day: `CLOCK_REALTIME` and its coarse, alarm and TAI forms, `gettimeofday` and
+    /// `time`.
     pub wall: Option<ClockChange>,
     /// Time that only goes forward: `CLOCK_MONOTONIC`, its coarse and raw forms, `CLOCK_BOOTTIME`.
     pub monotonic: Option<ClockChange>,
