@@ -5,6 +5,8 @@
 //! networks or of time zones.
 
 pub mod isolation;
+pub mod linear;
+pub mod models;
 mod verdict;
 
 pub use verdict::{Checker, Cost, Counterexample, Judgement, Limits, Verdict, Witness};

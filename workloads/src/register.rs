@@ -14,7 +14,8 @@ use crate::{
     Planned, Request, Store, TxnOp, TxnResult, Workload,
 };
 use keys::Keys;
-use ordeal_checker::Checker;
+use ordeal_checker::linear::Linearizable;
+use ordeal_checker::{Checker, models};
 use ordeal_history::{Outcome, Value};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -50,7 +51,8 @@ impl Workload for Register {
     }
 
     fn checkers(_options: &Options) -> Vec<Box<dyn Checker>> {
-        Vec::new()
+        // Whatever the reads are: that serializable ones may be stale is what it then shows.
+        vec![Box::new(Linearizable::new(models::Register::default()))]
     }
 }
 
