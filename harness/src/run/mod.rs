@@ -11,6 +11,7 @@ pub mod environment;
 pub mod flag;
 pub mod folder;
 pub mod judge;
+mod needs;
 mod pace;
 pub mod progress;
 pub mod real_time;
@@ -159,6 +160,9 @@ fn exit_status(results: &Results) -> u8 {
 fn drive(plan: &Plan, folder: &Folder) -> Result<Ran, Failure> {
     let spec = SandboxSpec { nodes: plan.nodes.clone(), seed: plan.seed };
     let sandbox = Sandbox::new(spec).map_err(Failure::environment)?;
+    if let Some(lacking) = needs::lacking(plan, &sandbox.offers()) {
+        return Err(Failure::environment(lacking));
+    }
     let mut addresses = BTreeMap::new();
     for node in &plan.nodes {
         addresses.insert(node.clone(), sandbox.address(node).map_err(Failure::environment)?);
