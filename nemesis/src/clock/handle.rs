@@ -76,7 +76,8 @@ impl ClockHandle {
         self.pid.as_raw()
     }
 
-    /// Whether changes reach the process without stopping it for an instant.
+    /// Whether changes are made without stopping the process for an instant, where the kernel lets
+    /// them.
     pub fn changes_unstopped(&self) -> bool {
         self.memory.writes_unstopped()
     }
