@@ -28,7 +28,10 @@ struct Etcd {
 fn binary() -> Option<OsString> {
     let binary = std::env::var_os("ORDEAL_ETCD").unwrap_or_else(|| "etcd".into());
     let asked = Command::new(&binary).arg("--version").stdout(Stdio::null()).status();
-    asked.is_ok_and(|status| status.success()).then_some(binary)
+    let there = asked.is_ok_and(|status| status.success());
+    let required = std::env::var_os("ORDEAL_REQUIRE_ETCD").is_some_and(|v| v == "1");
+    assert!(there || !required, "there is no etcd, and ORDEAL_REQUIRE_ETCD=1");
+    there.then_some(binary)
 }
 
 /// A port that nobody listens on, below those that the kernel hands out by itself. No two calls get
