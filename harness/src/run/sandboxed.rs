@@ -183,7 +183,9 @@ impl Machinery for Sandboxed {
         node: &NodeId,
         skew: ClockSkew,
     ) -> Result<Option<ClockReading>, InjectError> {
-        self.sandbox.set_clock(node, skew).map_err(refused)
+        let wait = self.sandbox.change_clock(node, skew).map_err(refused)?;
+        tokio::time::sleep(wait).await;
+        self.sandbox.read_clock(node).map_err(refused)
     }
 
     async fn read_clock(&self, node: &NodeId) -> Result<Option<ClockReading>, InjectError> {
