@@ -10,7 +10,7 @@ fn the_embedded_cluster_passes_under_kill_pause_and_partition() {
     }
     let run = Run::of(&["--time-limit", "20s", "--seed", "1"]);
     run.expect_status(0);
-    run.expect_activity(2000, &["kill", "pause", "partition"]);
+    run.expect_activity(500, &["kill", "pause", "partition"]);
 }
 
 #[test]
@@ -21,7 +21,7 @@ fn a_real_etcd_passes_under_kill_pause_and_partition() {
     }
     let run = Run::of(&["--db", &etcd, "--time-limit", "20s", "--seed", "1"]);
     run.expect_status(0);
-    run.expect_activity(2000, &["kill", "pause", "partition"]);
+    run.expect_activity(500, &["kill", "pause", "partition"]);
 }
 
 #[test]
