@@ -45,6 +45,36 @@ pub const MODELS: &[NamedModel] = &[
         make: linear::<models::KvAppend>,
     },
     NamedModel {
+        name: "set",
+        summary: "linearizable adds to one set a key and reads of it, empty at first",
+        make: linear::<models::Set>,
+    },
+    NamedModel {
+        name: "mutex",
+        summary: "linearizable acquires and releases of one lock a key, free at first",
+        make: linear::<models::Mutex>,
+    },
+    NamedModel {
+        name: "queue",
+        summary: "linearizable enqueues and dequeues, first in, first out, empty at first",
+        make: linear::<models::Queue>,
+    },
+    NamedModel {
+        name: "stack",
+        summary: "linearizable pushes and pops, last in, first out, empty at first",
+        make: linear::<models::Stack>,
+    },
+    NamedModel {
+        name: "counter",
+        summary: "linearizable adds and reads of one sum a key, 0 at first",
+        make: linear::<models::Counter>,
+    },
+    NamedModel {
+        name: "multi-register",
+        summary: "linearizable transactions of reads and writes over registers, null at first",
+        make: linear::<models::MultiRegister>,
+    },
+    NamedModel {
         name: "list-append",
         summary: "transactions of appends to lists and reads of them (after Elle)",
         make: |_| Box::new(ListAppend::default()),

@@ -4,3 +4,5 @@
 mod agreement;
 mod common;
 mod register;
+mod text;
+mod trial;
