@@ -147,5 +147,5 @@ impl Plan {
 
 /// The bugs that the embedded cluster can be given.
 pub fn bugs() -> Vec<&'static str> {
-    Vec::new()
+    ordeal_cluster::bugs::REGISTRY.iter().map(|info| info.name).collect()
 }

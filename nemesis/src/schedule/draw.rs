@@ -7,11 +7,13 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-/// A fault of this kind on some of these nodes.
-pub(super) fn fault(kind: Kind, nodes: &[NodeId], rng: &mut ChaCha8Rng) -> Fault {
+/// A fault of this kind on some of these nodes; the first of its kind strikes the leader.
+pub(super) fn fault(kind: Kind, nodes: &[NodeId], first: bool, rng: &mut ChaCha8Rng) -> Fault {
+    let victims = |rng| if first { Nodes::Leader } else { victims(nodes, rng) };
     match kind {
-        Kind::Kill => Fault::Kill { nodes: victims(nodes, rng) },
-        Kind::Pause => Fault::Pause { nodes: victims(nodes, rng) },
+        Kind::Kill => Fault::Kill { nodes: victims(rng) },
+        Kind::Pause => Fault::Pause { nodes: victims(rng) },
+        Kind::Partition if first => Fault::Partition { cut: Cut::Isolate(Nodes::Leader) },
         Kind::Partition => Fault::Partition { cut: cut(nodes, rng) },
     }
 }
@@ -32,9 +34,9 @@ fn victims(nodes: &[NodeId], rng: &mut ChaCha8Rng) -> Nodes {
 
 fn cut(nodes: &[NodeId], rng: &mut ChaCha8Rng) -> Cut {
     match rng.random_range(0..100) {
-        0..35 => Cut::Isolate(Nodes::Leader),
-        35..60 => halves(nodes, rng),
-        60..70 => Cut::OneWay(Nodes::Leader),
+        0..40 => Cut::Isolate(Nodes::Leader),
+        40..62 => halves(nodes, rng),
+        62..70 => Cut::OneWay(Nodes::Leader),
         70..75 => Cut::OneWay(Nodes::These(some(nodes, 1, rng))),
         75..83 if nodes.len() >= 3 => Cut::MajoritiesRing(shuffled(nodes, rng)),
         83..91 if nodes.len() >= 3 => bridge(nodes, rng),

@@ -31,6 +31,7 @@ pub struct Fake {
     pub time: VirtualTime,
     pub nodes: Vec<NodeId>,
     pub state: Rc<RefCell<State>>,
+    pub offers: RefCell<Vec<Capability>>,
 }
 
 pub struct FakeStore {
@@ -43,7 +44,8 @@ pub struct FakeStore {
 impl Fake {
     pub fn new(time: &VirtualTime, count: usize) -> Fake {
         let nodes = (1..=count).map(NodeId::numbered).collect();
-        Fake { time: time.clone(), nodes, state: Rc::default() }
+        let offers = vec![Capability::Kill, Capability::Pause, Capability::Link];
+        Fake { time: time.clone(), nodes, state: Rc::default(), offers: RefCell::new(offers) }
     }
 
     fn tell(&self, verb: &str, node: &NodeId) {
@@ -169,7 +171,7 @@ impl Environment for Fake {
 
 impl Machinery for Fake {
     fn offers(&self) -> Vec<Capability> {
-        vec![Capability::Kill, Capability::Pause, Capability::Link]
+        self.offers.borrow().clone()
     }
 
     fn nodes(&self) -> Vec<NodeId> {
@@ -182,7 +184,10 @@ impl Machinery for Fake {
 
     async fn kill(&self, node: &NodeId) -> Result<(), InjectError> {
         self.tell("kill", node);
-        let fresh = self.state.borrow_mut().down.insert(node.clone());
+        let mut state = self.state.borrow_mut();
+        // The process that stood still is gone; the next one runs.
+        state.paused.remove(node);
+        let fresh = state.down.insert(node.clone());
         if fresh { Ok(()) } else { Err(InjectError(format!("{node} is not running"))) }
     }
 

@@ -194,6 +194,17 @@ fn an_interrupt_ends_the_run_early_and_orderly() {
 }
 
 #[test]
+fn a_fault_that_the_environment_cannot_do_is_refused_by_name_before_the_start() {
+    let ran = run(options(8), usize::MAX, |fake, _| {
+        fake.offers.borrow_mut().pop();
+        nothing()
+    });
+    let said = ran.course.map_or_else(|error| error.to_string(), |_| String::new());
+    assert!(said.contains("the fault partition cannot be done in the environment"), "{said}");
+    assert_eq!(ran.ended, Duration::ZERO);
+}
+
+#[test]
 fn a_cluster_that_never_answers_is_an_error_that_names_the_node() {
     let ran = run(options(8), usize::MAX, |fake, _| {
         fake.state.borrow_mut().mute.insert(NodeId::numbered(4));
