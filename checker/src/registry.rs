@@ -1,5 +1,6 @@
 //! The models and the checkers by name, for whoever lets a person choose one.
 
+use crate::etcd::EtcdRevisions;
 use crate::isolation::{ListAppend, RwRegister};
 use crate::linear::{Algorithm, Linearizable, Model};
 use crate::others::{
@@ -76,6 +77,14 @@ pub const MODELS: &[NamedModel] = &[
         name: "multi-register",
         summary: "linearizable transactions of reads and writes over registers, null at first",
         make: linear::<models::MultiRegister>,
+    },
+    NamedModel {
+        name: "etcd",
+        summary: "reads, writes and cas in the order of etcd's revisions, versions checked too",
+        make: |algorithm| {
+            let register = Linearizable::new(models::Register::default());
+            Box::new(EtcdRevisions::new(register.with_algorithm(algorithm)))
+        },
     },
     NamedModel {
         name: "list-append",

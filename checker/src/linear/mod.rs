@@ -19,7 +19,9 @@ mod verify;
 pub use decide::Algorithm;
 pub use minimize::minimize;
 pub use model::{Misfit, Model, Removal};
+pub(crate) use object::entry as entry_of;
 pub use object::{Entry, MisfitAt, NEVER, Object, split};
+pub(crate) use story::tell;
 pub use verify::verify;
 
 use crate::{Checker, Cost, Counterexample, Judgement, Limits, Verdict, Witness};

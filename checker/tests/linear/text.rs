@@ -3,7 +3,8 @@
 use ordeal_history::{Event, EventType, History, Process, Value};
 
 /// A history from lines such as `1 invoke write 5`, `1 ok`, `2 invoke read`, `2 ok 5`,
-/// `3 fail actual 7`, `k2 1 invoke write 5`. A completion without a value repeats the argument.
+/// `3 fail actual 7`, `k2 1 invoke write 5`, `1 ok @7 #2` (revision and version). A completion
+/// without a value repeats the argument.
 pub fn history(lines: &str) -> History {
     let mut open: std::collections::BTreeMap<i64, Event> = Default::default();
     let mut events = Vec::new();
@@ -31,6 +32,10 @@ pub fn history(lines: &str) -> History {
             event
         } else {
             let mut event = open[&process].clone();
+            let mark = |mark: char| rest.split(' ').find_map(|word| word.strip_prefix(mark));
+            event.revision = mark('@').map(|number| number.parse().unwrap());
+            event.version = mark('#').map(|number| number.parse().unwrap());
+            let rest = rest.split(['@', '#']).next().unwrap_or("").trim();
             event.index = index;
             event.time = index * 1000;
             event.kind = match kind {
