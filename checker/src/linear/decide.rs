@@ -195,11 +195,8 @@ impl<M: Model> Case<'_, M> {
     /// two when the guess is right.
     fn broken_at(&self, end: u64) -> Option<u64> {
         let guess = end.checked_sub(1)?;
-        let last = self.object.entries.iter().map(|entry| {
-            let operation = &self.history.operations[entry.position as usize];
-            operation.complete.unwrap_or(operation.invoke)
-        });
-        let last = last.max()?.max(guess);
+        // The completion of an operation that failed counts too, so the last event is the history's.
+        let last = self.history.events.checked_sub(1)?.max(guess);
         let (mut valid, mut invalid) = (None, last);
         let mut step = 1;
         let mut probe = guess;

@@ -1,6 +1,6 @@
 //! The register: tiny anomalies that a person can read.
 
-use crate::common::history;
+use crate::text::history;
 use ordeal_checker::linear::{Algorithm, Linearizable};
 use ordeal_checker::models::Register;
 use ordeal_checker::{Checker, Counterexample, Judgement, Limits, Verdict};
