@@ -21,7 +21,8 @@ pub struct Load {
     pub values: i64,
     /// Of a hundred operations that are no reads, how many are cas.
     pub cas_percent: u32,
-    /// The last read is of a value that was overwritten before it began.
+    /// The last read is of a value that was overwritten before it began; with few values, of one
+    /// that was never written.
     pub stale: bool,
     /// Everything follows from it.
     pub seed: u64,
@@ -198,7 +199,11 @@ pub fn events(load: Load) -> Vec<Event> {
         }
     }
     if load.stale {
-        let value = world.past.pop_front().unwrap_or_default();
+        // Of a few values any may come again: only one that was never written is surely wrong.
+        let value = match load.values {
+            0 => world.past.pop_front().unwrap_or_default(),
+            values => Value::from(values),
+        };
         world.last_read(time, value);
     }
     world.events

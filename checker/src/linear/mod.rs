@@ -12,6 +12,7 @@ mod decide;
 mod minimize;
 mod model;
 mod object;
+mod refute;
 pub mod search;
 mod story;
 mod verify;
