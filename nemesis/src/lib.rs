@@ -4,6 +4,7 @@
 //! the [`Capability`] that it needs; an environment offers some as a [`Machinery`]. This crate does
 //! not know which environment it is in: no namespaces here, no containers, no simulated time.
 
+pub mod disk;
 mod fault;
 mod machinery;
 
