@@ -68,8 +68,8 @@ impl Image {
     ) -> Result<Damage, DiskError> {
         let nothing = || DiskError::NothingToCorrupt { files: files.clone() };
         let mut chosen = self.chosen(files);
-        if let Some((path, _)) = chosen.iter().find(|(_, ino)| self.is_open(*ino)) {
-            return Err(DiskError::InUse { path: path.clone() });
+        if let Some(path) = self.in_use(files) {
+            return Err(DiskError::InUse { path });
         }
         chosen.retain(|(path, ino)| self.can_be_damaged(corruption, path, *ino));
         let (path, ino) = chosen.choose(rng).cloned().ok_or_else(nothing)?;
@@ -91,6 +91,11 @@ impl Image {
         let (offset, bytes) = difference(&before, &after).ok_or_else(nothing)?;
         self.replace(ino, after).map_err(|_| nothing())?;
         Ok(Damage { path, offset, bytes })
+    }
+
+    /// One of these files that is open, if any is.
+    pub(super) fn in_use(&self, files: &Files) -> Option<String> {
+        self.chosen(files).into_iter().find(|(_, ino)| self.is_open(*ino)).map(|(path, _)| path)
     }
 
     fn chosen(&self, files: &Files) -> Vec<(String, Ino)> {

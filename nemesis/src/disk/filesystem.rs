@@ -269,6 +269,7 @@ impl Filesystem for Fuse {
         reply: ReplyEmpty,
     ) {
         self.shared.lock().image.close(ino.0);
+        self.shared.bell.notify_all();
         reply.ok();
     }
 

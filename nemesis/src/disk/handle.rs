@@ -17,9 +17,12 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, symlink};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
+
+/// The kernel tells of the last close of a file only after close(2) has returned.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How a disk is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,15 +132,22 @@ impl Disk {
     }
 
     /// Damages one of these files, drawn from `seed`: in place, durably. An error when one of
-    /// them is open, or none would change.
+    /// them is open, or none would change. Files of a process that has just ended may still be
+    /// on their way to be closed: that is waited for, for a second.
     pub fn corrupt(
         &self,
         corruption: Corruption,
         files: &Files,
         seed: u64,
     ) -> Result<Damage, DiskError> {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        self.shared.lock().image.corrupt(corruption, files, &mut rng)
+        let in_use = |state: &mut State| state.image.in_use(files).is_some();
+        let state = self.shared.lock();
+        let (mut state, _) = self
+            .shared
+            .bell
+            .wait_timeout_while(state, CLOSE_TIMEOUT, in_use)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.image.corrupt(corruption, files, &mut ChaCha8Rng::seed_from_u64(seed))
     }
 
     /// What it has done since it was mounted.
