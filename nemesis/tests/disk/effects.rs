@@ -42,12 +42,14 @@ fn a_delayed_fsync_takes_as_long_as_it_says_and_takes_effect_only_then() {
     });
 }
 
+type Work = fn(&Path) -> std::io::Result<()>;
+
 #[test]
 fn each_kind_of_access_can_fail_on_the_files_named_and_on_no_others() {
     with_disk(|disk| {
         fs::write(disk.path("bad"), b"data").expect("written");
         fs::write(disk.path("good"), b"data").expect("written");
-        let rows: [(Access, fn(&Path) -> std::io::Result<()>); 3] = [
+        let rows: [(Access, Work); 3] = [
             (Access::Read, |path| fs::read(path).map(drop)),
             (Access::Write, |path| fs::write(path, b"new")),
             (Access::Fsync, |path| File::open(path)?.sync_all()),
