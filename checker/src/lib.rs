@@ -4,6 +4,9 @@
 //! but for its own limits, no randomness without a seed; it knows nothing of etcd's wire, of
 //! networks or of time zones.
 
+pub mod isolation;
+pub mod linear;
+pub mod models;
 mod verdict;
 
 pub use verdict::{Checker, Cost, Counterexample, Judgement, Limits, Verdict, Witness};

@@ -1,1 +1,39 @@
 //! An embedded Raft KV that speaks etcd v3, with switchable bugs.
+//!
+//! - [`core`]: the node without I/O: Raft, the state machine, the requests that wait.
+//! - [`state`] and [`mvcc`]: the replicated state machine, a pure function of its commands.
+//! - [`log`]: the write-ahead log and snapshots over a small [`disk`] trait.
+//! - [`server`]: the sockets, threads and files around the core.
+//! - [`bugs`]: the bugs that can be switched on.
+//!
+//! Architecture invariant: only [`server`] reads a clock, opens a socket or starts a thread, and
+//! only [`disk::RealDisk`] touches a file. Everything else runs in a simulation as it is.
+
+pub mod bugs;
+pub mod core;
+pub mod disk;
+pub mod error;
+pub mod log;
+pub mod mvcc;
+pub mod server;
+pub mod state;
+
+/// The messages of etcd's v3 API, and our own, generated from `proto/`.
+#[allow(missing_docs, clippy::all)]
+pub mod proto {
+    /// The stored key-value pair.
+    pub mod mvccpb {
+        tonic::include_proto!("mvccpb");
+    }
+    /// etcd's services.
+    pub mod etcdserverpb {
+        tonic::include_proto!("etcdserverpb");
+    }
+    /// What the nodes write to their logs and to each other.
+    pub mod ordealpb {
+        tonic::include_proto!("ordealpb");
+    }
+}
+
+/// The version of etcd whose API is served, as clients that ask for it are told.
+pub const SERVED_VERSION: &str = "3.5.30";

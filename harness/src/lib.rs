@@ -2,10 +2,17 @@
 //!
 //! It alone wires: no other crate reads a file, a flag or the process' environment.
 
+pub mod calendar;
 pub mod check;
+pub mod cli;
 pub mod doctor;
+pub mod duration;
+pub mod list;
+pub mod nearest;
 pub mod node;
 pub mod plan;
+pub mod report;
 pub mod run;
 pub mod sandbox;
 pub mod seed;
+pub mod status;

@@ -1,3 +1,9 @@
 //! Puts an etcd-compatible store on trial.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // A node's first process is this binary too: it sets up its namespaces and becomes the member.
+    ordeal::sandbox::run_init_if_asked();
+    ExitCode::from(ordeal::cli::run(std::env::args_os()))
+}

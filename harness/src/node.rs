@@ -1,1 +1,126 @@
 //! `ordeal node`: one embedded node, with etcd's flags.
+//!
+//! The flags have etcd's names and defaults, so that whatever starts an etcd starts this.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use ordeal_cluster::bugs::{Bug, Bugs};
+use ordeal_cluster::server::{self, Config, ServerError};
+
+/// Exit status: the flags are wrong.
+const EXIT_USAGE: u8 = 64;
+/// Exit status: the machine cannot do what was asked.
+const EXIT_UNAVAILABLE: u8 = 69;
+/// Exit status: the node failed.
+const EXIT_FAILED: u8 = 70;
+
+/// The flags of `ordeal node`.
+#[derive(Debug, Clone, Args)]
+pub struct NodeArgs {
+    /// This member's name, one of those in --initial-cluster
+    #[arg(long, default_value = "default")]
+    pub name: String,
+    /// Where the log and the snapshots are kept [default: NAME.etcd]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// URLs to listen on for clients
+    #[arg(long, value_name = "URLS", value_delimiter = ',')]
+    #[arg(default_value = "http://localhost:2379")]
+    pub listen_client_urls: Vec<String>,
+    /// URLs at which clients reach this member, as the others tell them
+    #[arg(long, value_name = "URLS", value_delimiter = ',')]
+    #[arg(default_value = "http://localhost:2379")]
+    pub advertise_client_urls: Vec<String>,
+    /// URLs to listen on for the other members
+    #[arg(long, value_name = "URLS", value_delimiter = ',')]
+    #[arg(default_value = "http://localhost:2380")]
+    pub listen_peer_urls: Vec<String>,
+    /// URLs at which the other members reach this one
+    #[arg(long, value_name = "URLS", value_delimiter = ',')]
+    #[arg(default_value = "http://localhost:2380")]
+    pub initial_advertise_peer_urls: Vec<String>,
+    /// All members, NAME=URL,... [default: this one alone, at --initial-advertise-peer-urls]
+    #[arg(long, value_name = "MEMBERS")]
+    pub initial_cluster: Option<String>,
+    /// Tells clusters apart that have the same members
+    #[arg(long, value_name = "TOKEN", default_value = "etcd-cluster")]
+    pub initial_cluster_token: String,
+    /// Whether the cluster is new; a member whose data directory holds a log goes on from it
+    #[arg(long, value_name = "STATE", default_value = "new", value_parser = ["new"])]
+    pub initial_cluster_state: String,
+    /// Time between two heartbeats, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 100)]
+    pub heartbeat_interval: u64,
+    /// Silence of the leader before an election, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 1000)]
+    pub election_timeout: u64,
+    /// Entries applied between two snapshots
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub snapshot_count: u64,
+    /// Switch on a bug; may be given more than once (see `ordeal list bugs`)
+    #[arg(long = "bug", value_name = "NAME")]
+    pub bugs: Vec<String>,
+    /// Taken for etcd's sake; the log has one level
+    #[arg(long, value_name = "LEVEL", hide = true)]
+    pub log_level: Option<String>,
+    /// Taken for etcd's sake; there is one logger
+    #[arg(long, value_name = "NAME", hide = true)]
+    pub logger: Option<String>,
+    /// Taken for etcd's sake; the log goes to standard error
+    #[arg(long, value_name = "LIST", value_delimiter = ',', hide = true)]
+    pub log_outputs: Vec<String>,
+    /// Taken for etcd's sake; there is no such endpoint
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(value_name = "BOOL", hide = true)]
+    pub enable_pprof: Option<bool>,
+}
+
+impl NodeArgs {
+    /// What the flags mean.
+    ///
+    /// # Errors
+    /// One sentence that names the flag.
+    fn config(self) -> Result<Config, String> {
+        let bugs = self.bugs.iter().map(|name| name.parse::<Bug>());
+        let bugs: Bugs = bugs.collect::<Result<_, _>>().map_err(|e| format!("--bug: {e}"))?;
+        let own = |url: &String| format!("{}={url}", self.name);
+        let alone =
+            || self.initial_advertise_peer_urls.iter().map(own).collect::<Vec<_>>().join(",");
+        Ok(Config {
+            data_dir: self.data_dir.unwrap_or_else(|| format!("{}.etcd", self.name).into()),
+            listen_client_urls: self.listen_client_urls,
+            advertise_client_urls: self.advertise_client_urls,
+            listen_peer_urls: self.listen_peer_urls,
+            initial_cluster: self.initial_cluster.unwrap_or_else(alone),
+            initial_cluster_token: self.initial_cluster_token,
+            heartbeat_interval: Duration::from_millis(self.heartbeat_interval),
+            election_timeout: Duration::from_millis(self.election_timeout),
+            snapshot_count: self.snapshot_count,
+            bugs,
+            name: self.name,
+        })
+    }
+}
+
+/// Serves until SIGTERM or SIGINT. Gives the exit status.
+pub fn run(args: NodeArgs) -> u8 {
+    let (status, error) = match args.config() {
+        Err(error) => (EXIT_USAGE, error),
+        Ok(config) => match server::run(config) {
+            Ok(()) => return 0,
+            Err(error) => (status_of(&error), error.to_string()),
+        },
+    };
+    eprintln!("ordeal node: {error}");
+    status
+}
+
+fn status_of(error: &ServerError) -> u8 {
+    match error {
+        ServerError::Config(_) | ServerError::Start(_) => EXIT_USAGE,
+        ServerError::Log(_) | ServerError::Listen { .. } => EXIT_UNAVAILABLE,
+        ServerError::System(_) | ServerError::Failed(_) => EXIT_FAILED,
+    }
+}

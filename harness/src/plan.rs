@@ -1,1 +1,205 @@
 //! The plan: everything that a run does, as data, written before anything starts.
+//!
+//! A plan is derived from a seed and the command line, or read from a file that an earlier run
+//! wrote. Nothing behind it reads the command line. Two runs of one plan draw from the same
+//! streams, under the same schedule of faults; what a real cluster makes of it differs.
+
+mod derive;
+mod validate;
+
+pub use derive::PlanOptions;
+pub use validate::Mistake;
+
+use ordeal_nemesis::{Kind, NodeId, Schedule};
+use ordeal_workloads::Options;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// The version of the format that this program writes and reads.
+pub const VERSION: u32 = 1;
+
+/// A run, before it is run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// The version of this format.
+    pub version: u32,
+    /// Whatever is drawn at random flows from this.
+    pub seed: u64,
+    /// Where the cluster runs.
+    pub environment: Environment,
+    /// What is put on trial.
+    pub db: Db,
+    /// Its members.
+    pub nodes: Vec<NodeId>,
+    /// Bugs of the embedded cluster that are switched on.
+    pub bugs: Vec<String>,
+    /// What the clients do.
+    pub workload: Work,
+    /// How many clients work at once.
+    pub concurrency: u32,
+    /// Operations a second, all clients together.
+    pub rate_per_s: u32,
+    /// How long the clients work, in milliseconds.
+    pub time_limit_ms: u64,
+    /// How long a client waits for an answer, in milliseconds.
+    pub op_timeout_ms: u64,
+    /// The cluster's own timeouts.
+    pub tuning: Tuning,
+    /// The kinds of fault that were asked for.
+    pub nemesis: Vec<Kind>,
+    /// The faults, in full.
+    pub schedule: Schedule,
+}
+
+/// Where a cluster runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Environment {
+    /// Real processes in namespaces of their own.
+    Sandbox,
+}
+
+impl Environment {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Environment::Sandbox => "sandbox",
+        }
+    }
+}
+
+/// What is put on trial.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Db {
+    /// The cluster that is built into Ordeal.
+    Embedded,
+    /// An etcd-compatible server.
+    Etcd {
+        /// Its binary.
+        path: PathBuf,
+        /// The version that it reported when the plan was made.
+        version: String,
+    },
+}
+
+impl Db {
+    /// As on the command line: `embedded`, or the path.
+    pub fn shown(&self) -> String {
+        match self {
+            Db::Embedded => "embedded".to_owned(),
+            Db::Etcd { path, .. } => path.display().to_string(),
+        }
+    }
+
+    /// A word for names of folders.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Db::Embedded => "embedded",
+            Db::Etcd { .. } => "etcd",
+        }
+    }
+}
+
+/// What the clients do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Work {
+    /// The workload's name.
+    pub name: String,
+    /// Its options.
+    pub options: Options,
+}
+
+/// The cluster's own timeouts, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tuning {
+    /// How often a leader says that it leads.
+    pub heartbeat_ms: u64,
+    /// After how long a silence the others elect another one.
+    pub election_ms: u64,
+}
+
+/// Why a plan cannot be used. Each message names the file and the place in it.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The file could not be read.
+    #[error("cannot read the plan {}: {source}", path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not a plan.
+    #[error("{}: line {line}, column {column}: {message}", path.display())]
+    Malformed {
+        /// Which.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// From 1.
+        column: usize,
+        /// What is wrong, and what was expected.
+        message: String,
+    },
+    /// It asks for something that makes no sense.
+    #[error("{}: {mistake}", path.display())]
+    Senseless {
+        /// Which.
+        path: PathBuf,
+        /// The place, and what is wrong there.
+        mistake: Mistake,
+    },
+}
+
+impl Plan {
+    /// The plan in the file at `path`, checked.
+    ///
+    /// # Errors
+    ///
+    /// [`PlanError`], with line and column where the text is at fault, with the field where its
+    /// sense is.
+    pub fn load(path: &Path) -> Result<Plan, PlanError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| PlanError::Unreadable { path: path.to_owned(), source })?;
+        Plan::parse(&text, path)
+    }
+
+    fn parse(text: &str, path: &Path) -> Result<Plan, PlanError> {
+        let plan: Plan = serde_json::from_str(text).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            let full = error.to_string();
+            let place = format!(" at line {line} column {column}");
+            let message = full.strip_suffix(&place).unwrap_or(&full).to_owned();
+            PlanError::Malformed { path: path.to_owned(), line, column, message }
+        })?;
+        match plan.validate() {
+            Ok(()) => Ok(plan),
+            Err(mistake) => Err(PlanError::Senseless { path: path.to_owned(), mistake }),
+        }
+    }
+
+    /// The plan as text, for people too.
+    pub fn to_json(&self) -> String {
+        // A plan is numbers, strings and lists of them: nothing that JSON cannot hold.
+        let mut text = serde_json::to_string_pretty(self).expect("a plan is JSON");
+        text.push('\n');
+        text
+    }
+
+    /// How many faults of each kind stand in the schedule; kinds asked for that have none too.
+    pub fn scheduled(&self) -> std::collections::BTreeMap<String, u64> {
+        let mut counts: std::collections::BTreeMap<String, u64> =
+            self.nemesis.iter().map(|kind| (kind.name().to_owned(), 0)).collect();
+        for fault in &self.schedule.0 {
+            *counts.entry(fault.fault.kind().name().to_owned()).or_default() += 1;
+        }
+        counts
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -52,3 +52,29 @@ pub struct Event {
     /// The error, in the store's or the client's words.
     pub error: Option<String>,
 }
+
+impl Event {
+    /// An event with the fields that every event has, and `null` for its value.
+    pub fn new(
+        index: u64,
+        time: u64,
+        process: Process,
+        kind: EventType,
+        f: impl Into<String>,
+    ) -> Event {
+        Event {
+            index,
+            time,
+            process,
+            kind,
+            f: f.into(),
+            key: None,
+            value: Value::Null,
+            actual: None,
+            revision: None,
+            version: None,
+            node: None,
+            error: None,
+        }
+    }
+}

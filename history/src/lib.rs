@@ -7,10 +7,18 @@
 //! Deliberately absent: any judgement (that is `ordeal-checker`), any file access (readers and
 //! writers take `Read` and `Write`), any clock.
 
+mod assemble;
 mod event;
+pub mod formats;
+mod json;
+mod number;
 mod operation;
+mod reader;
 mod value;
+mod writer;
 
 pub use event::{Event, EventType, Process};
 pub use operation::{History, Malformed, Operation, Outcome};
+pub use reader::{ReadError, ReadOptions, read_jsonl};
 pub use value::Value;
+pub use writer::Writer;

@@ -1,6 +1,7 @@
 //! Operations: events paired, and the rules that make a history well-formed.
 
-use crate::{Event, Value};
+use crate::assemble::{Assembler, KeyPart, Parts};
+use crate::{Event, EventType, Process, Value};
 
 /// How an operation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -69,4 +70,82 @@ pub struct Malformed {
     pub column: u64,
     /// What is wrong, and what was expected.
     pub message: String,
+}
+
+impl History {
+    /// Pairs events that are already in memory, under the same rules as a file's.
+    ///
+    /// An error names the event by its place (from 1) as the line. O(events).
+    pub fn from_events(events: impl IntoIterator<Item = Event>) -> Result<History, Malformed> {
+        let mut assembler = Assembler::default();
+        for (place, event) in events.into_iter().enumerate() {
+            let parts = Parts {
+                index: event.index,
+                time: event.time,
+                process: event.process,
+                kind: event.kind,
+                f: &event.f,
+                key: event.key.map_or(KeyPart::Absent, KeyPart::Other),
+                value: event.value,
+                actual: event.actual,
+                revision: event.revision,
+                version: event.version,
+                node: event.node.as_deref(),
+                error: event.error.as_deref(),
+            };
+            assembler.push(parts).map_err(|broken| Malformed {
+                line: place as u64 + 1,
+                column: 1,
+                message: format!("`{}`: {}", broken.field, broken.message),
+            })?;
+        }
+        Ok(assembler.finish())
+    }
+
+    /// The events of the operations at `positions`, numbered 0, 1, 2, … afresh: a history of its
+    /// own, in the order of this one. O(n log n) in the positions.
+    pub fn events_of(&self, positions: &[u32]) -> Vec<Event> {
+        let mut events: Vec<Event> = positions
+            .iter()
+            .filter_map(|&position| self.operations.get(position as usize))
+            .flat_map(Operation::events)
+            .collect();
+        events.sort_by_key(|event| event.index);
+        for (index, event) in events.iter_mut().enumerate() {
+            event.index = index as u64;
+        }
+        events
+    }
+}
+
+impl Operation {
+    /// Its invocation and, if it came, its completion.
+    pub fn events(&self) -> impl Iterator<Item = Event> {
+        let process = Process::Client(self.process);
+        let mut invoke =
+            Event::new(self.invoke, self.invoke_time, process, EventType::Invoke, &*self.f);
+        invoke.key.clone_from(&self.key);
+        invoke.value = self.input.clone();
+        let complete = self.complete.map(|index| {
+            let kind = match self.outcome {
+                Outcome::Ok => EventType::Ok,
+                Outcome::Fail => EventType::Fail,
+                Outcome::Info => EventType::Info,
+            };
+            let time = self.complete_time.unwrap_or(self.invoke_time);
+            Event {
+                index,
+                time,
+                kind,
+                value: self.output.clone(),
+                actual: self.actual.clone(),
+                revision: self.revision,
+                version: self.version,
+                node: self.node.as_deref().map(str::to_owned),
+                error: self.error.as_deref().map(str::to_owned),
+                ..invoke.clone()
+            }
+        });
+        std::iter::once(invoke).chain(complete)
+    }
 }

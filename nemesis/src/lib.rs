@@ -1,12 +1,25 @@
 //! What goes wrong, and when: faults as data, their schedules, and the injectors.
 //!
 //! A [`Schedule`] is drawn from a seed before the run and stands in the plan in full. A fault names
-//! the [`Capability`] that it needs; an environment offers some as a [`Machinery`]. This crate does
-//! not know which environment it is in: no namespaces here, no containers, no simulated time.
+//! the [`Capability`] that it needs; an environment offers some as a [`Machinery`]; a [`Conductor`]
+//! plays the one on the other. This crate does not know which environment it is in: no namespaces
+//! here, no containers, and all waiting goes through [`Time`].
 
+mod conductor;
 pub mod disk;
 mod fault;
+mod kind;
+pub mod link;
+mod links;
 mod machinery;
+mod schedule;
+mod time;
+mod virtual_time;
 
+pub use conductor::Conductor;
 pub use fault::{Cut, Fault, Nodes, ScheduledFault};
+pub use kind::Kind;
 pub use machinery::{Capability, InjectError, Link, Machinery, NodeId, Side};
+pub use schedule::Schedule;
+pub use time::{Time, by, within};
+pub use virtual_time::VirtualTime;

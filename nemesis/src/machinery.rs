@@ -31,6 +31,15 @@ pub enum Side {
     Clients,
 }
 
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Side::Node(node) => node.fmt(f),
+            Side::Clients => f.write_str("the clients"),
+        }
+    }
+}
+
 /// A directed link: what `from` sends to `to`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Link {

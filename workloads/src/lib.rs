@@ -4,9 +4,14 @@
 //! of real time: they speak to a [`Store`], which `etcd` implements over gRPC and the simulation
 //! over messages.
 
+pub mod etcd;
+mod register;
+mod registry;
 mod store;
 mod workload;
 
+pub use register::Register;
+pub use registry::{Described, Visitor, all, visit};
 pub use store::{
     Answer, Compare, CompareOp, CompareTarget, KeyValue, Request, Store, StoreError, TxnOp,
     TxnResult,

@@ -9,11 +9,19 @@ use std::future::Future;
 
 /// The options of a workload, as they stand in the plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Options {
     /// How many objects are in play at once.
     pub keys: u32,
     /// Serializable reads, which may be stale, in place of linearizable ones.
     pub serializable: bool,
+}
+
+impl Options {
+    /// The options for the reads after the last heal: those are linearizable in any case.
+    pub fn for_final_reads(&self) -> Options {
+        Options { serializable: false, ..self.clone() }
+    }
 }
 
 /// An operation that is to be invoked.
@@ -77,12 +85,14 @@ impl Completion {
 pub trait Generator {
     /// The next operation for a free process (its slot, from 0; slots outlive retired processes).
     fn next(&mut self, slot: usize, rng: &mut ChaCha8Rng) -> Next;
+    /// Tells how an operation ended that it chose, so that it can choose with knowledge.
+    fn observe(&mut self, operation: &Planned, completion: &Completion);
     /// The reads after the last heal: each process slot asks until `Done`.
     fn next_final(&mut self, slot: usize) -> Next;
 }
 
 /// A workload: generator, sender and checkers under one name.
-pub trait Workload {
+pub trait Workload: 'static {
     /// Its name on the command line.
     const NAME: &'static str;
     /// What it does, in one sentence.

@@ -1,0 +1,305 @@
+//! One object, one decision: the choice of the algorithm, and the proof of what it says.
+
+use super::blocks::{self, Conflict, Decision};
+use super::minimize::minimize;
+use super::model::Model;
+use super::object::{self, Entry, Object};
+use super::search::{Answer, Budget, Found, search};
+use super::story;
+use super::verify::verify;
+use crate::models::RegisterOp;
+use crate::{Cost, Counterexample};
+use ordeal_history::{History, Value};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+/// Which algorithm decides linearizability.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Algorithm {
+    /// `Blocks` where it decides, else `Search`.
+    #[default]
+    Auto,
+    /// The near-linear algorithm for registers whose written values are all different.
+    Blocks,
+    /// The general search.
+    Search,
+}
+
+/// What was decided of one object.
+pub(super) struct Ruling {
+    pub(super) result: Result<Vec<u32>, Failure>,
+    pub(super) algorithm: &'static str,
+    pub(super) cost: Cost,
+}
+
+pub(super) enum Failure {
+    Invalid(Box<Counterexample>, String),
+    Unknown(String),
+}
+
+/// Configurations that one attempt at a smaller counterexample may cost, at the least.
+const ATTEMPT_CONFIGURATIONS: u64 = 20_000;
+
+/// A finding, before it is explained.
+enum Raw {
+    Valid(Vec<u32>),
+    /// The operations among which the contradiction is, and the end at which it was complete.
+    Invalid(Option<Conflict>, u64),
+    Unknown(String),
+}
+
+/// One object before the judge.
+pub(super) struct Case<'a, M: Model> {
+    pub(super) model: &'a M,
+    pub(super) history: &'a History,
+    pub(super) object: &'a Object<M::Op>,
+    pub(super) algorithm: Algorithm,
+    pub(super) budget: Budget<'a>,
+}
+
+impl<M: Model> Case<'_, M> {
+    pub(super) fn rule(&self) -> Ruling {
+        let entries = &self.object.entries;
+        let (raw, algorithm, mut cost) = decide(self.model, entries, self.algorithm, self.budget);
+        let result = match raw {
+            Raw::Valid(order) => match verify(self.model, entries, &order) {
+                Ok(()) => Ok(order.iter().map(|&i| entries[i as usize].position).collect()),
+                Err(why) => Err(Failure::Unknown(format!(
+                    "the verifier refused the witness of the algorithm {algorithm}: {why}"
+                ))),
+            },
+            Raw::Unknown(why) => Err(Failure::Unknown(why)),
+            Raw::Invalid(conflict, end) => {
+                let (counterexample, reason) = self.explain(conflict, end, &mut cost);
+                Err(Failure::Invalid(Box::new(counterexample), reason))
+            }
+        };
+        Ruling { result, algorithm, cost }
+    }
+
+    fn explain(
+        &self,
+        conflict: Option<Conflict>,
+        end: u64,
+        cost: &mut Cost,
+    ) -> (Counterexample, String) {
+        let entries = &self.object.entries;
+        let broken = self.broken_at(end);
+        let last = broken.unwrap_or(u64::MAX - 1) + 1;
+        let until = || (0..entries.len() as u32).filter(|&i| entries[i as usize].call <= last);
+        // The operation that shows the value after a failed cas speaks for all the writes that are
+        // left out: without it one of them could be the reason.
+        let is_bounded = matches!(conflict, Some(Conflict::NotEqual(_, _, Some(_))));
+        let start = conflict.map_or_else(|| until().collect(), |conflict| self.ground(&conflict));
+        let mut budget = self.budget;
+        budget.configurations = budget
+            .configurations
+            .min(ATTEMPT_CONFIGURATIONS.max(cost.configurations.saturating_mul(4)));
+        let is_invalid = |part: &[u32]| {
+            let part: Vec<_> = part.iter().map(|&i| entries[i as usize].clone()).collect();
+            matches!(decide(self.model, &part, Algorithm::Auto, budget).0, Raw::Invalid(..))
+        };
+        let start = if is_invalid(&start) { start } else { until().collect() };
+        let kept =
+            if is_bounded { start } else { minimize(self.model, entries, start, is_invalid) };
+        let part: Vec<_> = kept.iter().map(|&i| entries[i as usize].clone()).collect();
+        let mut tale = story::tell(self.model, self.history, &part.iter().collect::<Vec<_>>());
+        let reason = self.reason(&part);
+        tale.push(sentence(&reason));
+        let counterexample = Counterexample {
+            key: self.object.key.clone(),
+            operations: part.iter().map(|entry| entry.position).collect(),
+            story: tale,
+            broken_at_event: broken,
+            anomalies: Vec::new(),
+        };
+        let named = match &self.object.key {
+            Some(key) => {
+                format!("{}: {reason}", key.as_str().map_or(key.to_string(), str::to_owned))
+            }
+            None => reason,
+        };
+        (counterexample, named)
+    }
+
+    fn reason(&self, part: &[Entry<M::Op>]) -> String {
+        if let Some(registers) = registers(self.model, part)
+            && let Decision::Invalid(conflict) = blocks::decide(&registers)
+        {
+            return story::explain(&conflict, self.history, &registers);
+        }
+        let last = part.iter().filter(|entry| entry.is_certain()).max_by_key(|entry| entry.ret);
+        match last {
+            Some(last) => format!(
+                "process {} {}, and no order of these {} operations explains that; without any \
+                 one of them the others have an order",
+                self.history.operations[last.position as usize].process,
+                self.model.describe(&last.op),
+                part.len()
+            ),
+            None => "no order explains these operations".to_owned(),
+        }
+    }
+
+    /// The operations of a conflict, those that made the values that they saw, and for each of
+    /// unknown outcome one that shows that it happened.
+    fn ground(&self, conflict: &Conflict) -> Vec<u32> {
+        let entries = &self.object.entries;
+        let op = |index: u32| &entries[index as usize].op;
+        let mut makers: FxHashMap<Value, u32> = FxHashMap::default();
+        let mut seers: FxHashMap<Value, u32> = FxHashMap::default();
+        for index in 0..entries.len() as u32 {
+            for value in self.model.makes(op(index)) {
+                makers.insert(value, index);
+            }
+            for value in self.model.sees(op(index)) {
+                let seer = seers.entry(value).or_insert(index);
+                if entries[index as usize].ret < entries[*seer as usize].ret {
+                    *seer = index;
+                }
+            }
+        }
+        let mut ground = conflict.operations();
+        ground.sort_unstable();
+        ground.dedup();
+        let mut known: FxHashSet<u32> = ground.iter().copied().collect();
+        let mut at = 0;
+        while at < ground.len() {
+            let index = ground[at];
+            let makers = self.model.sees(op(index)).into_iter().filter_map(|v| makers.get(&v));
+            let made = self.model.makes(op(index));
+            let seers = made.iter().filter_map(|value| seers.get(value));
+            let is_certain = entries[index as usize].is_certain();
+            ground
+                .extend(makers.chain(seers.filter(|_| !is_certain)).filter(|&i| known.insert(*i)));
+            at += 1;
+        }
+        ground.sort_unstable();
+        ground
+    }
+
+    /// The earliest event with which the object's history is invalid; `end` is a good guess.
+    ///
+    /// Every part of an invalid history up to some event is invalid from that event on, so the
+    /// place is found by doubling steps from the guess and then by halving: O(log n) decisions,
+    /// two when the guess is right.
+    fn broken_at(&self, end: u64) -> Option<u64> {
+        let guess = end.checked_sub(1)?;
+        let last = self.object.entries.iter().map(|entry| {
+            let operation = &self.history.operations[entry.position as usize];
+            operation.complete.unwrap_or(operation.invoke)
+        });
+        let last = last.max()?.max(guess);
+        let (mut valid, mut invalid) = (None, last);
+        let mut step = 1;
+        let mut probe = guess;
+        loop {
+            if self.is_invalid_until(probe)? {
+                invalid = probe;
+                let next = probe.saturating_sub(step);
+                if valid.is_some() || probe == 0 {
+                    break;
+                }
+                probe = next;
+            } else {
+                valid = Some(probe);
+                if invalid < last || probe == last {
+                    break;
+                }
+                probe = (probe + step).min(last);
+            }
+            step *= 2;
+        }
+        let mut valid = valid.map_or(0, |event| event + 1);
+        while valid < invalid {
+            let middle = valid + (invalid - valid) / 2;
+            if self.is_invalid_until(middle)? {
+                invalid = middle;
+            } else {
+                valid = middle + 1;
+            }
+        }
+        Some(invalid)
+    }
+
+    /// Whether what was known at `event` was invalid already; `None` when that cannot be told.
+    fn is_invalid_until(&self, event: u64) -> Option<bool> {
+        let mut entries = Vec::new();
+        // Failed operations say nothing in the end, but they may have happened until then.
+        for position in 0..self.history.operations.len() as u32 {
+            let operation = &self.history.operations[position as usize];
+            if operation.invoke > event {
+                break;
+            }
+            if !self.model.spans_keys() && operation.key != self.object.key {
+                continue;
+            }
+            entries.extend(object::entry(self.model, self.history, position, Some(event)).ok()?);
+        }
+        match decide(self.model, &entries, self.algorithm, self.budget).0 {
+            Raw::Valid(_) => Some(false),
+            Raw::Invalid(..) => Some(true),
+            Raw::Unknown(_) => None,
+        }
+    }
+}
+
+fn sentence(text: &str) -> String {
+    let mut characters = text.chars();
+    let first = characters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(characters).chain(['.']).collect()
+}
+
+/// The entries as those of a register, if they are.
+fn registers<'a, M: Model>(
+    model: &M,
+    entries: &'a [Entry<M::Op>],
+) -> Option<Vec<Entry<&'a RegisterOp>>> {
+    entries
+        .iter()
+        .map(|entry| {
+            let op = model.as_register(&entry.op)?;
+            Some(Entry { position: entry.position, call: entry.call, ret: entry.ret, op })
+        })
+        .collect()
+}
+
+fn decide<M: Model>(
+    model: &M,
+    entries: &[Entry<M::Op>],
+    algorithm: Algorithm,
+    budget: Budget<'_>,
+) -> (Raw, &'static str, Cost) {
+    if algorithm != Algorithm::Search
+        && let Some(registers) = registers(model, entries)
+    {
+        match blocks::decide(&registers) {
+            Decision::Valid(order) => return (Raw::Valid(order), "blocks", Cost::default()),
+            Decision::Invalid(conflict) => {
+                let end = conflict
+                    .operations()
+                    .iter()
+                    .map(|&i| &entries[i as usize])
+                    .map(|entry| if entry.is_certain() { entry.ret } else { entry.call })
+                    .max()
+                    .unwrap_or(0);
+                return (Raw::Invalid(Some(conflict), end), "blocks", Cost::default());
+            }
+            Decision::Undecided => {}
+        }
+    }
+    if algorithm == Algorithm::Blocks {
+        let why = "the algorithm blocks needs a register whose written values are all different";
+        return (Raw::Unknown(why.to_owned()), "blocks", Cost::default());
+    }
+    let Found { answer, configurations, memory_bytes } = search(model, entries, budget);
+    let raw = match answer {
+        Answer::Valid(order) => Raw::Valid(order),
+        Answer::Invalid(reached) => Raw::Invalid(None, reached),
+        Answer::Unknown { why, placed, certain } => Raw::Unknown(format!(
+            "the search gave up, {why}: it had placed {placed} of {certain} operations at best, \
+             after {configurations} configurations in {} MiB",
+            memory_bytes >> 20
+        )),
+    };
+    (raw, "search", Cost { configurations, memory_bytes_max: memory_bytes })
+}

@@ -1,0 +1,131 @@
+//! Makes a counterexample small: what can be left out, is.
+//!
+//! A part of a history is fair when it would be valid if the whole were: a read may always go, a
+//! write only together with those who saw its value, for a read of a value that nobody in the
+//! part wrote proves nothing ([`Removal`]). Among fair parts that are still invalid this finds
+//! one from which nothing more can be left out.
+
+use super::model::{Model, Removal};
+use super::object::Entry;
+use ordeal_history::Value;
+use rustc_hash::FxHashMap;
+
+/// Shrinks `kept` (indexes into `entries`, ascending) while `is_invalid` stays true.
+///
+/// `is_invalid` may answer `false` for "cannot tell"; then the result may not be minimal. It is
+/// called O(k log n) times in the usual case, for k operations of the result.
+pub fn minimize<M: Model>(
+    model: &M,
+    entries: &[Entry<M::Op>],
+    mut kept: Vec<u32>,
+    mut is_invalid: impl FnMut(&[u32]) -> bool,
+) -> Vec<u32> {
+    let mut chunk = (kept.len() / 2).max(1);
+    loop {
+        let mut changed = false;
+        let mut at = 0;
+        while at < kept.len() {
+            let end = (at + chunk).min(kept.len());
+            let without = leave_out(model, entries, &kept, at..end);
+            if without.len() < kept.len() && is_invalid(&without) {
+                kept = without;
+                changed = true;
+            } else {
+                at = end;
+            }
+        }
+        if chunk == 1 && !changed {
+            return kept;
+        }
+        if !changed {
+            chunk = (chunk / 2).max(1);
+        }
+    }
+}
+
+/// `kept` without those in `range`, without those that lose their ground with them, and with those
+/// in `range` that cannot go.
+fn leave_out<M: Model>(
+    model: &M,
+    entries: &[Entry<M::Op>],
+    kept: &[u32],
+    range: std::ops::Range<usize>,
+) -> Vec<u32> {
+    let removal: Vec<Removal> =
+        kept.iter().map(|&index| model.removal(&entries[index as usize].op)).collect();
+    let mut gone = vec![false; kept.len()];
+    let mut queue: Vec<usize> = range.filter(|&place| removal[place] != Removal::Never).collect();
+    queue.iter().for_each(|&place| gone[place] = true);
+    let ties = Ties::new(model, entries, kept, &removal);
+    while let Some(place) = queue.pop() {
+        let mut drop = |other: usize| {
+            if !std::mem::replace(&mut gone[other], true) {
+                queue.push(other);
+            }
+        };
+        match &removal[place] {
+            Removal::Unseen(values) => {
+                let seers = values.iter().filter_map(|value| ties.seers.get(value));
+                seers.flatten().for_each(|&seer| drop(seer));
+                ties.blind_to(model, entries, kept, place).for_each(drop);
+            }
+            Removal::Together(group) => {
+                ties.groups.get(group).into_iter().flatten().for_each(|&member| drop(member));
+            }
+            Removal::Free | Removal::Never => {}
+        }
+    }
+    kept.iter().zip(gone).filter(|(_, gone)| !gone).map(|(&index, _)| index).collect()
+}
+
+/// Who stands and falls with whom; numbers are places in the kept part.
+struct Ties {
+    seers: FxHashMap<Value, Vec<usize>>,
+    groups: FxHashMap<Value, Vec<usize>>,
+    blind: Vec<usize>,
+}
+
+impl Ties {
+    fn new<M: Model>(
+        model: &M,
+        entries: &[Entry<M::Op>],
+        kept: &[u32],
+        removal: &[Removal],
+    ) -> Ties {
+        let mut ties =
+            Ties { seers: FxHashMap::default(), groups: FxHashMap::default(), blind: Vec::new() };
+        for (place, &index) in kept.iter().enumerate() {
+            let op = &entries[index as usize].op;
+            for value in model.sees(op) {
+                ties.seers.entry(value).or_default().push(place);
+            }
+            if let Removal::Together(group) = &removal[place] {
+                ties.groups.entry(group.clone()).or_default().push(place);
+            }
+            if model.is_negative(op) {
+                ties.blind.push(place);
+            }
+        }
+        ties
+    }
+
+    /// The negative answers whose reason the writer at `place` may be.
+    ///
+    /// It is not when it began after their end, or when another writer came surely between.
+    fn blind_to<'a, M: Model>(
+        &'a self,
+        model: &'a M,
+        entries: &'a [Entry<M::Op>],
+        kept: &'a [u32],
+        place: usize,
+    ) -> impl Iterator<Item = usize> + 'a {
+        let writer = &entries[kept[place] as usize];
+        self.blind.iter().copied().filter(move |&blind| {
+            let blind = &entries[kept[blind] as usize];
+            let covered = kept.iter().map(|&index| &entries[index as usize]).any(|other| {
+                writer.ret < other.call && other.ret < blind.call && !model.observes(&other.op)
+            });
+            writer.call < blind.ret && !covered
+        })
+    }
+}

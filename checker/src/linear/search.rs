@@ -1,0 +1,509 @@
+//! The general search: Wing and Gong's, with Lowe's memory of configurations.
+//!
+//! A configuration is the set of operations that were placed, and the state that they left. It is
+//! remembered as a 128-bit fingerprint that each step updates in O(1); a collision could only hide
+//! a path (one chance in 2^100 or so), and a counterexample is checked afresh while it is
+//! minimised. What keeps the number of configurations down, each exact for any model:
+//!
+//! - **Observers are eager.** An operation that changes no state in which it is legal is placed as
+//!   soon as it is enabled and legal, without an alternative.
+//! - **Equal operations are placed in the order of their ends**: exchanging two equal operations
+//!   that are both open leaves every state as it was and only widens what can follow.
+//! - **Indeterminate operations stand beside the list**, in classes of equal ones, taken in the
+//!   order of their invocations. One is applied only if what follows it needs it: if the next
+//!   operation leads to the same state without it, or the two commute, it could as well be left
+//!   out or come later. None need ever be applied.
+//! - **Candidates are tried by earliest end**, so that a valid history is a nearly straight path.
+
+use super::model::Model;
+use super::object::{Entry, NEVER};
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// What one search may use.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget<'a> {
+    /// When to give up.
+    pub deadline: Option<Instant>,
+    /// Bytes for the memory of configurations.
+    pub memory_bytes: usize,
+    /// Configurations after which to give up.
+    pub configurations: u64,
+    /// Set from outside to give up.
+    pub cancel: Option<&'a AtomicBool>,
+}
+
+/// What a search found.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The answer.
+    pub answer: Answer,
+    /// Configurations that were remembered.
+    pub configurations: u64,
+    /// Bytes that they took.
+    pub memory_bytes: u64,
+}
+
+/// The search's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// A linearization, as indexes into the entries.
+    Valid(Vec<u32>),
+    /// None exists; no path gets past the end at this moment (as in [`Entry::ret`]).
+    Invalid(u64),
+    /// The budget is spent: why, and how many of the certain operations were placed at best.
+    Unknown {
+        /// What ran out.
+        why: &'static str,
+        /// Certain operations placed on the best path.
+        placed: usize,
+        /// Certain operations in all.
+        certain: usize,
+    },
+}
+
+const NONE: u32 = u32::MAX;
+
+/// Searches for a linearization of `entries`. Exponential in the operations open at once.
+pub fn search<M: Model>(model: &M, entries: &[Entry<M::Op>], budget: Budget<'_>) -> Found {
+    let mut search = Search::new(model, entries, budget);
+    let answer = search.run();
+    Found {
+        answer,
+        configurations: search.seen.len() as u64,
+        memory_bytes: search.memory_bytes() as u64,
+    }
+}
+
+/// States and classes of equal operations by number, and the steps between them.
+struct Space<'a, M: Model> {
+    model: &'a M,
+    states: Vec<M::State>,
+    numbers: FxHashMap<M::State, u32>,
+    ops: Vec<M::Op>,
+    observes: Vec<bool>,
+    steps: FxHashMap<(u32, u32), u32>,
+}
+
+impl<M: Model> Space<'_, M> {
+    /// The state after `class` in `state`, or `NONE`.
+    fn step(&mut self, state: u32, class: u32) -> u32 {
+        if let Some(&next) = self.steps.get(&(state, class)) {
+            return next;
+        }
+        let op = &self.ops[class as usize];
+        let next = match self.model.step(&self.states[state as usize], op) {
+            Some(next) => self.number(next),
+            None => NONE,
+        };
+        self.steps.insert((state, class), next);
+        next
+    }
+
+    fn number(&mut self, state: M::State) -> u32 {
+        if let Some(&number) = self.numbers.get(&state) {
+            return number;
+        }
+        let number = self.states.len() as u32;
+        self.states.push(state.clone());
+        self.numbers.insert(state, number);
+        number
+    }
+}
+
+/// A certain operation.
+#[derive(Clone, Copy)]
+struct Certain {
+    entry: u32,
+    class: u32,
+    call: u64,
+    ret: u64,
+    before: u32,
+    after: u32,
+}
+
+/// Indeterminate operations that are equal, by invocation.
+struct Maybe {
+    class: u32,
+    /// Entry and invocation.
+    members: Vec<(u32, u64)>,
+    used: usize,
+}
+
+/// An indeterminate operation that was just applied, and the state before it.
+type Pending = Option<(u32, u32)>;
+
+/// A step that was made: a certain operation, or the next member of `maybes`.
+#[derive(Clone, Copy)]
+enum Placed {
+    Certain(u32),
+    Maybe(u32),
+}
+
+/// A configuration on the path.
+struct Node {
+    state: u32,
+    pending: Pending,
+    /// Length of the trail before the step that led here.
+    trail: usize,
+    /// Its candidates in the pool, and the next to try.
+    candidates: usize,
+    next: usize,
+}
+
+struct Search<'a, M: Model> {
+    space: Space<'a, M>,
+    budget: Budget<'a>,
+    certain: Vec<Certain>,
+    maybes: Vec<Maybe>,
+    /// First certain operation that is not placed.
+    head: u32,
+    state: u32,
+    pending: Pending,
+    fingerprint: u128,
+    seen: FxHashSet<u128>,
+    trail: Vec<Placed>,
+    path: Vec<Node>,
+    pool: Vec<Placed>,
+    enabled: Vec<u32>,
+    placed: usize,
+    placed_best: usize,
+    /// The latest first end that any path reached.
+    reached: u64,
+}
+
+impl<'a, M: Model> Search<'a, M> {
+    fn new(model: &'a M, entries: &[Entry<M::Op>], budget: Budget<'a>) -> Self {
+        let mut space = Space {
+            model,
+            states: Vec::new(),
+            numbers: FxHashMap::default(),
+            ops: Vec::new(),
+            observes: Vec::new(),
+            steps: FxHashMap::default(),
+        };
+        let state = space.number(model.initial());
+        let mut classes: FxHashMap<&M::Op, u32> = FxHashMap::default();
+        let mut certain: Vec<Certain> = Vec::new();
+        let mut maybes: Vec<Maybe> = Vec::new();
+        let mut maybe_of: FxHashMap<u32, usize> = FxHashMap::default();
+        for (index, entry) in entries.iter().enumerate() {
+            let class = *classes.entry(&entry.op).or_insert_with(|| {
+                space.ops.push(entry.op.clone());
+                space.observes.push(model.observes(&entry.op));
+                space.ops.len() as u32 - 1
+            });
+            if entry.ret != NEVER {
+                certain.push(Certain {
+                    entry: index as u32,
+                    class,
+                    call: entry.call,
+                    ret: entry.ret,
+                    before: NONE,
+                    after: NONE,
+                });
+            } else if !space.observes[class as usize] {
+                let place = *maybe_of.entry(class).or_insert_with(|| {
+                    maybes.push(Maybe { class, members: Vec::new(), used: 0 });
+                    maybes.len() - 1
+                });
+                maybes[place].members.push((index as u32, entry.call));
+            }
+        }
+        certain.sort_by_key(|op| op.call);
+        let count = certain.len();
+        for (index, op) in certain.iter_mut().enumerate() {
+            op.before = if index == 0 { NONE } else { index as u32 - 1 };
+            op.after = if index + 1 == count { NONE } else { index as u32 + 1 };
+        }
+        Search {
+            space,
+            budget,
+            head: if certain.is_empty() { NONE } else { 0 },
+            certain,
+            maybes,
+            state,
+            pending: None,
+            fingerprint: 0,
+            seen: FxHashSet::default(),
+            trail: Vec::new(),
+            path: Vec::new(),
+            pool: Vec::new(),
+            enabled: Vec::new(),
+            placed: 0,
+            placed_best: 0,
+            reached: 0,
+        }
+    }
+
+    fn run(&mut self) -> Answer {
+        self.observe();
+        if self.head == NONE {
+            return self.witness();
+        }
+        self.remember();
+        self.open(0);
+        let mut steps = 0_u64;
+        loop {
+            steps += 1;
+            if steps.is_multiple_of(1024)
+                && let Some(why) = self.spent()
+            {
+                let (placed, certain) = (self.placed_best, self.certain.len());
+                return Answer::Unknown { why, placed, certain };
+            }
+            let Some(node) = self.path.last_mut() else {
+                return Answer::Invalid(self.reached);
+            };
+            if node.next == self.pool.len() {
+                self.close();
+                continue;
+            }
+            let candidate = self.pool[node.next];
+            node.next += 1;
+            let trail = self.trail.len();
+            self.place(candidate);
+            self.observe();
+            if self.head == NONE {
+                return self.witness();
+            }
+            if self.remember() {
+                self.open(trail);
+            } else {
+                self.undo(trail);
+            }
+        }
+    }
+
+    fn witness(&self) -> Answer {
+        let mut used = vec![0; self.maybes.len()];
+        let order = self.trail.iter().map(|placed| match *placed {
+            Placed::Certain(index) => self.certain[index as usize].entry,
+            Placed::Maybe(index) => {
+                let member = &mut used[index as usize];
+                *member += 1;
+                self.maybes[index as usize].members[*member - 1].0
+            }
+        });
+        Answer::Valid(order.collect())
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.seen.capacity() * 17
+            + self.space.steps.capacity() * 13
+            + self.pool.capacity() * 8
+            + self.path.capacity() * std::mem::size_of::<Node>()
+    }
+
+    fn spent(&self) -> Option<&'static str> {
+        let budget = &self.budget;
+        if self.memory_bytes() > budget.memory_bytes {
+            return Some("out of memory");
+        }
+        if self.seen.len() as u64 > budget.configurations {
+            return Some("too many configurations");
+        }
+        if budget.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Some("out of time");
+        }
+        budget.cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed)).then_some("cancelled")
+    }
+
+    /// Notes the configuration; whether it is new.
+    fn remember(&mut self) -> bool {
+        self.placed_best = self.placed_best.max(self.placed);
+        let pending = match self.pending {
+            Some((class, state)) => token(3, (u64::from(class) << 32) | u64::from(state)),
+            None => 0,
+        };
+        self.seen.insert(self.fingerprint ^ token(1, u64::from(self.state)) ^ pending)
+    }
+
+    /// Fills `enabled` with the certain operations that may come next; the first end among all
+    /// that are not placed.
+    fn enable(&mut self) -> u64 {
+        self.enabled.clear();
+        let mut first_end = NEVER;
+        let mut index = self.head;
+        while index != NONE {
+            let op = &self.certain[index as usize];
+            if op.call > first_end {
+                break;
+            }
+            first_end = first_end.min(op.ret);
+            self.enabled.push(index);
+            index = op.after;
+        }
+        // What began after the first end was seen too early to know it.
+        let certain = &self.certain;
+        self.enabled.retain(|&index| certain[index as usize].call < first_end);
+        first_end
+    }
+
+    /// Places every observer that is enabled and legal.
+    fn observe(&mut self) {
+        loop {
+            self.enable();
+            let mut placed = false;
+            for at in 0..self.enabled.len() {
+                let index = self.enabled[at];
+                let class = self.certain[index as usize].class;
+                if self.space.observes[class as usize] && self.space.step(self.state, class) != NONE
+                {
+                    self.lift(index);
+                    // What was applied last is needed by this very answer.
+                    self.pending = None;
+                    placed = true;
+                }
+            }
+            if !placed {
+                return;
+            }
+        }
+    }
+
+    fn place(&mut self, candidate: Placed) {
+        match candidate {
+            Placed::Certain(index) => {
+                let class = self.certain[index as usize].class;
+                self.state = self.space.step(self.state, class);
+                self.pending = None;
+                self.lift(index);
+            }
+            Placed::Maybe(index) => {
+                let maybe = &mut self.maybes[index as usize];
+                self.pending = Some((maybe.class, self.state));
+                self.fingerprint ^= maybe_token(maybe.class, maybe.used);
+                maybe.used += 1;
+                self.state = self.space.step(self.state, maybe.class);
+                self.fingerprint ^= maybe_token(maybe.class, maybe.used);
+                self.trail.push(candidate);
+            }
+        }
+    }
+
+    /// Takes a certain operation out of the list.
+    fn lift(&mut self, index: u32) {
+        let Certain { before, after, .. } = self.certain[index as usize];
+        match before {
+            NONE => self.head = after,
+            before => self.certain[before as usize].after = after,
+        }
+        if after != NONE {
+            self.certain[after as usize].before = before;
+        }
+        self.fingerprint ^= token(0, u64::from(index));
+        self.placed += 1;
+        self.trail.push(Placed::Certain(index));
+    }
+
+    /// Takes back what was placed since the trail had this length, and the state of the node that
+    /// is now last on the path.
+    fn undo(&mut self, trail: usize) {
+        while self.trail.len() > trail {
+            match self.trail.pop() {
+                Some(Placed::Certain(index)) => {
+                    let Certain { before, after, .. } = self.certain[index as usize];
+                    match before {
+                        NONE => self.head = index,
+                        before => self.certain[before as usize].after = index,
+                    }
+                    if after != NONE {
+                        self.certain[after as usize].before = index;
+                    }
+                    self.fingerprint ^= token(0, u64::from(index));
+                    self.placed -= 1;
+                }
+                Some(Placed::Maybe(index)) => {
+                    let maybe = &mut self.maybes[index as usize];
+                    self.fingerprint ^= maybe_token(maybe.class, maybe.used);
+                    maybe.used -= 1;
+                    self.fingerprint ^= maybe_token(maybe.class, maybe.used);
+                }
+                None => break,
+            }
+        }
+        if let Some(node) = self.path.last() {
+            self.state = node.state;
+            self.pending = node.pending;
+        }
+    }
+
+    fn close(&mut self) {
+        if let Some(node) = self.path.pop() {
+            self.pool.truncate(node.candidates);
+            self.undo(node.trail);
+        }
+    }
+
+    /// Puts the present configuration on the path, with its candidates.
+    fn open(&mut self, trail: usize) {
+        let first_end = self.enable();
+        self.reached = self.reached.max(first_end);
+        let candidates = self.pool.len();
+        let mut enabled = std::mem::take(&mut self.enabled);
+        let certain = &self.certain;
+        enabled.sort_unstable_by_key(|&index| certain[index as usize].ret);
+        for (rank, &index) in enabled.iter().enumerate() {
+            let class = self.certain[index as usize].class;
+            let twin = |&other: &u32| self.certain[other as usize].class == class;
+            if !self.space.observes[class as usize]
+                && !enabled[..rank].iter().any(twin)
+                && self.is_useful(class, None)
+            {
+                self.pool.push(Placed::Certain(index));
+            }
+        }
+        self.enabled = enabled;
+        for index in 0..self.maybes.len() {
+            let maybe = &self.maybes[index];
+            let open = maybe.members.get(maybe.used).is_some_and(|&(_, call)| call < first_end);
+            if open && self.is_useful(maybe.class, Some(maybe.class)) {
+                self.pool.push(Placed::Maybe(index as u32));
+            }
+        }
+        self.path.push(Node {
+            state: self.state,
+            pending: self.pending,
+            trail,
+            candidates,
+            next: candidates,
+        });
+    }
+
+    /// Whether `class` is legal here and needs the indeterminate operation that was just applied.
+    fn is_useful(&mut self, class: u32, maybe: Option<u32>) -> bool {
+        let next = self.space.step(self.state, class);
+        if next == NONE || (maybe.is_some() && next == self.state) {
+            return false;
+        }
+        let Some((applied, state)) = self.pending else { return true };
+        let without = self.space.step(state, class);
+        if without == NONE {
+            return true;
+        }
+        let useless = without == next;
+        // Of two indeterminate ones that commute, the lower number comes first.
+        let commutes =
+            maybe.is_none_or(|maybe| maybe < applied) && self.space.step(without, applied) == next;
+        !useless && !commutes
+    }
+}
+
+fn maybe_token(class: u32, used: usize) -> u128 {
+    if used == 0 { 0 } else { token(2, (u64::from(class) << 32) | used as u64) }
+}
+
+/// A pseudo-random number for each thing that can be in a configuration (SplitMix64, twice).
+fn token(kind: u64, number: u64) -> u128 {
+    let mix = |seed: u64| {
+        let mut x = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(0x1656_67b1_9e37_79f9);
+        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        x ^ (x >> 31)
+    };
+    let low = mix(number ^ (kind << 62));
+    let high = mix(low ^ number.rotate_left(17) ^ (kind << 40) ^ 0x5851_f42d_4c95_7f2d);
+    (u128::from(high) << 64) | u128::from(low)
+}

@@ -1,0 +1,7 @@
+//! Isolation, judged from outside: rows, a simulated store, and an oracle that tries everything.
+
+mod anomalies;
+mod oracle;
+mod simulated;
+#[path = "../support/mod.rs"]
+mod support;

@@ -1,0 +1,138 @@
+//! Linearizable reads by ReadIndex (Raft thesis §6.4).
+//!
+//! The leader notes its commit index, makes sure by a round of heartbeats that it still leads, and
+//! the reader, leader or not, waits until it has applied that much. One round serves all the reads
+//! that waited when it began, and the next begins when it has ended, as in etcd.
+
+use std::collections::VecDeque;
+
+use super::{Effect, RequestId};
+use crate::error::ApiError;
+use crate::proto::etcdserverpb::{RangeRequest, TxnRequest};
+
+/// What a reader wants to know.
+#[derive(Debug)]
+pub(super) enum Query {
+    Range(RangeRequest),
+    Txn(TxnRequest),
+    MemberList,
+}
+
+/// A read that waits.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub id: RequestId,
+    pub deadline_us: u64,
+    pub query: Query,
+}
+
+/// The reads that wait, by what they wait for.
+#[derive(Debug, Default)]
+pub(super) struct Reads {
+    /// For a round to begin.
+    waiting: Vec<Read>,
+    /// For the round under way to end.
+    round: Option<Round>,
+    /// For the state machine to reach the index that their round gave.
+    confirmed: VecDeque<(u64, Vec<Read>)>,
+    /// Names rounds; never used twice, or the end of one would be taken for that of another
+    /// (etcd #20418).
+    last_context: u64,
+}
+
+#[derive(Debug)]
+struct Round {
+    /// Each try has a name of its own; the answer to any of them will do, as the reads were there
+    /// before the first.
+    contexts: Vec<u64>,
+    leader: u64,
+    tried_us: u64,
+    reads: Vec<Read>,
+}
+
+/// The name that a round bears on the wire: unique among members and their incarnations.
+pub(super) fn context_bytes(id: u64, incarnation: u64, context: u64) -> Vec<u8> {
+    [id, incarnation, context].iter().flat_map(|part| part.to_be_bytes()).collect()
+}
+
+impl Reads {
+    pub fn add(&mut self, read: Read) {
+        self.waiting.push(read);
+    }
+
+    /// Begins a round, or tries the one under way again if `retry_us` have passed without an
+    /// answer. Gives the round's name, if the leader is to be asked.
+    pub fn begin(&mut self, now_us: u64, leader: u64, retry_us: u64) -> Option<u64> {
+        match &self.round {
+            Some(round) if now_us < round.tried_us + retry_us => return None,
+            // Reads that came after the first try wait for the next round: the answer to that
+            // try would be too old for them.
+            Some(_) => {}
+            None if self.waiting.is_empty() => return None,
+            None => {
+                let reads = std::mem::take(&mut self.waiting);
+                self.round = Some(Round { contexts: Vec::new(), leader, tried_us: now_us, reads });
+            }
+        }
+        let round = self.round.as_mut()?;
+        self.last_context += 1;
+        round.contexts.push(self.last_context);
+        round.tried_us = now_us;
+        Some(self.last_context)
+    }
+
+    /// A round's name came back with the index to wait for.
+    pub fn confirm(&mut self, context: u64, index: u64) {
+        if let Some(round) = self.round.take_if(|round| round.contexts.contains(&context)) {
+            self.confirmed.push_back((index, round.reads));
+        }
+    }
+
+    /// Lets every read that waits for a round go on, unconfirmed. This is `local-read`.
+    pub fn skip_round(&mut self, index: u64) {
+        let waiting = std::mem::take(&mut self.waiting);
+        let in_round = self.round.take().map(|round| round.reads).unwrap_or_default();
+        if !waiting.is_empty() || !in_round.is_empty() {
+            self.confirmed.push_back((index, waiting.into_iter().chain(in_round).collect()));
+        }
+    }
+
+    /// Fails the round that another leader was asked to confirm, as etcd does.
+    pub fn leader_is(&mut self, leader: u64, out: &mut Vec<Effect>) {
+        if let Some(round) = self.round.take_if(|round| round.leader != leader) {
+            let failed = round.reads.into_iter();
+            out.extend(failed.map(|read| Effect::Respond(read.id, Err(ApiError::LeaderChanged))));
+        }
+    }
+
+    /// Takes the reads that may be answered from a state that has applied up to `applied`.
+    pub fn ready(&mut self, applied: u64) -> Vec<Read> {
+        let mut ready = Vec::new();
+        self.confirmed.retain_mut(|(index, reads)| {
+            let waits = *index > applied;
+            if !waits {
+                ready.append(reads);
+            }
+            waits
+        });
+        ready
+    }
+
+    /// Answers the reads whose time is up.
+    pub fn expire(&mut self, now_us: u64, out: &mut Vec<Effect>) {
+        let mut keep = |read: &Read| {
+            if read.deadline_us <= now_us {
+                out.push(Effect::Respond(read.id, Err(ApiError::Timeout)));
+            }
+            read.deadline_us > now_us
+        };
+        self.waiting.retain(&mut keep);
+        for (_, reads) in &mut self.confirmed {
+            reads.retain(&mut keep);
+        }
+        if let Some(round) = &mut self.round {
+            round.reads.retain(&mut keep);
+        }
+        self.round.take_if(|round| round.reads.is_empty());
+    }
+}

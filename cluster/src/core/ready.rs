@@ -1,0 +1,230 @@
+//! From Raft's readies to effects: what to write, what to send, what to apply.
+
+use prost::Message as _;
+use raft::eraftpb::{Entry, EntryType, Message, MessageType, Snapshot};
+use raft::{ReadState, Ready};
+
+use super::node::Node;
+use super::outbox::promises_nothing;
+use super::{Effect, Note};
+use crate::bugs::Bug;
+use crate::log::snapshot::Image;
+use crate::log::{Install, Position, Write};
+use crate::proto::ordealpb::Command;
+
+/// A read's round without an answer is tried again after so many ticks.
+const READ_RETRY_TICKS: u64 = 2;
+
+impl Node {
+    /// Gives the effects of the events stepped since the last flush.
+    pub fn flush(&mut self, out: &mut Vec<Effect>) {
+        self.propose();
+        self.begin_reads();
+        while self.raft.has_ready() {
+            self.ready(out);
+            self.propose();
+            self.begin_reads();
+        }
+        self.incoming.clear();
+        for read in self.reads.ready(self.raft.store().applied().index) {
+            self.answer(read, out);
+        }
+        self.maybe_snapshot(out);
+        self.set_election_timeout();
+    }
+
+    /// The writes up to `number` are durable: what waited for them may leave.
+    pub(super) fn persisted(&mut self, number: u64, out: &mut Vec<Effect>) {
+        self.durable = number;
+        let (settled, messages) = self.outbox.release(number);
+        out.extend(messages.into_iter().map(Effect::Send));
+        if let Some(settled) = settled {
+            self.raft.on_persist_ready(settled);
+            self.advance_applied();
+        }
+    }
+
+    /// Gives Raft the writes that wait, when there is a leader to take them.
+    fn propose(&mut self) {
+        self.publish();
+        let raft = &self.raft.raft;
+        if !self.writes.has_queued() || raft.leader_id == 0 || raft.lead_transferee.is_some() {
+            return;
+        }
+        for mut proposal in self.writes.take_proposals() {
+            proposal.from = self.config.id;
+            // A proposal that is dropped nonetheless is answered when its time is up.
+            let _ = self.raft.step(proposal);
+        }
+    }
+
+    fn begin_reads(&mut self) {
+        let leader = self.raft.raft.leader_id;
+        if self.config.bugs.has(Bug::LocalRead) && self.is_leader() {
+            // BUG local-read: no majority is asked whether this node still leads.
+            return self.reads.skip_round(self.raft.store().applied().index);
+        }
+        // A leader knows what is committed only when an entry of its own term is (thesis §6.4).
+        if leader == 0 || (self.is_leader() && !self.raft.raft.commit_to_current_term()) {
+            return;
+        }
+        let retry_us = READ_RETRY_TICKS * self.config.tick_us;
+        if let Some(context) = self.reads.begin(self.now_us, leader, retry_us) {
+            self.ask_read_index(context);
+        }
+    }
+
+    fn ready(&mut self, out: &mut Vec<Effect>) {
+        let mut ready = self.raft.ready();
+        self.note_leader(&ready, out);
+        // First, because a snapshot that is sent is the state as it is before the entries below.
+        for message in ready.take_messages() {
+            self.send(message, out);
+        }
+        self.persist(&ready, out);
+        self.hold_back(&mut ready, out);
+        self.confirm_reads(ready.take_read_states());
+        let committed = ready.take_committed_entries();
+        self.raft.advance_append_async(ready);
+        // What waits for no write of its own may go if no earlier write is still on its way.
+        self.persisted(self.durable, out);
+        self.apply(committed, out);
+        self.advance_applied();
+    }
+
+    /// Tells Raft what is applied. A snapshot is applied before it is durable, and Raft may not
+    /// hear of it until then.
+    fn advance_applied(&mut self) {
+        let log = &self.raft.raft.raft_log;
+        let applied = self.raft.store().applied().index.min(log.persisted);
+        if applied > log.applied {
+            self.raft.advance_apply_to(applied);
+        }
+    }
+
+    fn note_leader(&mut self, ready: &Ready, out: &mut Vec<Effect>) {
+        let Some(leader) = ready.ss().map(|soft| soft.leader_id) else { return };
+        if leader == self.leader {
+            return;
+        }
+        self.leader = leader;
+        let term = self.raft.raft.term;
+        let note = match leader {
+            0 => Note::NoLeader { term },
+            leader if leader == self.config.id => Note::BecameLeader { term },
+            leader => Note::Follows { leader, term },
+        };
+        out.push(Effect::Note(note));
+        if leader != 0 {
+            self.reads.leader_is(leader, out);
+        }
+    }
+
+    fn send(&mut self, message: Message, out: &mut Vec<Effect>) {
+        if message.get_msg_type() != MessageType::MsgSnapshot {
+            return out.push(Effect::Send(message));
+        }
+        let Some(metadata) = message.get_snapshot().metadata.clone() else { return };
+        out.push(Effect::Note(Note::SendsSnapshot { peer: message.to, index: metadata.index }));
+        let image = Image { metadata, state: self.state.clone() };
+        out.push(Effect::SendSnapshot(message, image));
+    }
+
+    /// Goes on from the leader's snapshot. The state may be replaced before the snapshot is
+    /// durable: all of it is committed.
+    fn install(&mut self, snapshot: &Snapshot, out: &mut Vec<Effect>) -> Install {
+        let metadata = snapshot.get_metadata();
+        let found = self.incoming.iter().position(|(image, _)| image.metadata == *metadata);
+        // Raft gives back only what came in a message of this batch.
+        let nth = found.expect("a snapshot that Raft accepts came in this batch");
+        let (image, bytes) = self.incoming.swap_remove(nth);
+        let position = image.position();
+        self.state = image.state;
+        self.snapshot_index = position.index;
+        self.raft.mut_store().install(metadata);
+        out.push(Effect::Note(Note::InstalledSnapshot { index: position.index }));
+        Install { position, bytes }
+    }
+
+    fn persist(&mut self, ready: &Ready, out: &mut Vec<Effect>) {
+        let snapshot = ready.snapshot();
+        let install = (!snapshot.is_empty()).then(|| self.install(snapshot, out));
+        self.raft.mut_store().append(ready.entries());
+        if let Some(hard_state) = ready.hs() {
+            self.raft.mut_store().set_hard_state(hard_state.clone());
+        }
+        let hard_state = ready.hs().cloned();
+        let entries = ready.entries().clone();
+        if hard_state.is_some() || !entries.is_empty() || ready.must_sync() {
+            let write = Write { hard_state, entries, install, release: None };
+            // A commit index alone need not be durable: it is learned again.
+            let number = ready.must_sync().then_some(ready.number());
+            out.push(Effect::Write(write, number));
+        }
+    }
+
+    fn hold_back(&mut self, ready: &mut Ready, out: &mut Vec<Effect>) {
+        let (free, held): (Vec<Message>, Vec<Message>) =
+            ready.take_persisted_messages().into_iter().partition(promises_nothing);
+        out.extend(free.into_iter().map(Effect::Send));
+        // A snapshot among them is of a leadership that is over.
+        let held = held.into_iter().filter(|m| m.get_msg_type() != MessageType::MsgSnapshot);
+        self.outbox.hold(ready.number(), ready.must_sync(), held.collect());
+    }
+
+    fn confirm_reads(&mut self, states: Vec<ReadState>) {
+        let own = super::reads::context_bytes(self.config.id, self.config.incarnation, 0);
+        for state in states {
+            let (prefix, context) = state.request_ctx.split_at(state.request_ctx.len().min(16));
+            if prefix == &own[..16]
+                && let Ok(context) = context.try_into()
+            {
+                self.reads.confirm(u64::from_be_bytes(context), state.index);
+            }
+        }
+    }
+
+    fn apply(&mut self, entries: Vec<Entry>, out: &mut Vec<Effect>) {
+        for entry in entries {
+            let position = Position { index: entry.index, term: entry.term };
+            if entry.get_entry_type() == EntryType::EntryNormal && !entry.data.is_empty() {
+                self.apply_command(entry, out);
+            }
+            self.raft.mut_store().set_applied(position);
+        }
+    }
+
+    fn apply_command(&mut self, entry: Entry, out: &mut Vec<Effect>) {
+        let command = match Command::decode(bytes::Bytes::from(entry.data)) {
+            Ok(command) => command,
+            Err(error) => {
+                let note = Note::UnreadableEntry { index: entry.index, what: error.to_string() };
+                return out.push(Effect::Note(note));
+            }
+        };
+        let Some(op) = &command.op else { return };
+        let result = self.state.apply(op);
+        let ours = command.origin == self.config.id
+            && command.incarnation == self.config.incarnation
+            && self.writes.settle(command.sequence);
+        if ours {
+            self.respond(command.sequence, result, out);
+        }
+    }
+
+    fn maybe_snapshot(&mut self, out: &mut Vec<Effect>) {
+        let applied = self.raft.store().applied();
+        let due = applied.index >= self.snapshot_index + self.config.snapshot_count;
+        if self.saving || !due {
+            return;
+        }
+        self.saving = true;
+        let metadata = raft::eraftpb::SnapshotMetadata {
+            conf_state: Some(self.raft.store().conf_state().clone()),
+            index: applied.index,
+            term: applied.term,
+        };
+        out.push(Effect::Note(Note::SavesSnapshot { index: applied.index }));
+        out.push(Effect::SaveSnapshot(Image { metadata, state: self.state.clone() }));
+    }
+}

@@ -1,0 +1,120 @@
+//! Requests that change something: they go through the log.
+//!
+//! `propose` may succeed for an entry that is lost later, when the leader falls, so a request is
+//! answered when its entry is applied here, or by [`ApiError::Timeout`] after a bound: then it may
+//! have happened, or may still.
+
+use std::collections::VecDeque;
+
+use prost::Message as _;
+use raft::eraftpb::{Entry, Message, MessageType};
+use rustc_hash::FxHashSet;
+
+use super::{Effect, RequestId};
+use crate::error::ApiError;
+use crate::proto::ordealpb::Command;
+use crate::proto::ordealpb::command::Op;
+
+/// Requests that may wait at once; etcd's bound is of the same order.
+const PENDING_MAX: usize = 16_384;
+
+/// The largest command, in bytes (etcd's `--max-request-bytes`).
+const COMMAND_BYTES_MAX: usize = 1_572_864;
+
+/// How many bytes of proposals go into one message to the leader.
+const PROPOSAL_BYTES_MAX: usize = 1 << 20;
+
+/// The id of a command whose result nobody waits for.
+const UNANSWERED: RequestId = 0;
+
+/// The writes that wait.
+#[derive(Debug, Default)]
+pub(super) struct Writes {
+    /// Not yet given to Raft: there was no leader to give them to.
+    queued: VecDeque<(RequestId, Vec<u8>)>,
+    pending: FxHashSet<RequestId>,
+    /// All have the same time to live, so they expire in the order in which they came.
+    deadlines: VecDeque<(u64, RequestId)>,
+}
+
+impl Writes {
+    /// Takes a command, to be proposed at the next flush.
+    ///
+    /// # Errors
+    /// It is too large, or too many wait already.
+    pub fn add(
+        &mut self,
+        id: RequestId,
+        deadline_us: u64,
+        command: &Command,
+    ) -> Result<(), ApiError> {
+        let data = command.encode_to_vec();
+        if data.len() > COMMAND_BYTES_MAX {
+            return Err(ApiError::RequestTooLarge);
+        }
+        if self.pending.len() >= PENDING_MAX {
+            return Err(ApiError::TooManyRequests);
+        }
+        self.pending.insert(id);
+        self.deadlines.push_back((deadline_us, id));
+        self.queued.push_back((id, data));
+        Ok(())
+    }
+
+    /// Takes a command of the node's own, whose result nobody waits for.
+    pub fn add_unanswered(&mut self, command: &Command) {
+        self.queued.push_back((UNANSWERED, command.encode_to_vec()));
+    }
+
+    /// Takes what is queued as proposals of bounded size, without those that have expired.
+    pub fn take_proposals(&mut self) -> Vec<Message> {
+        let mut proposals: Vec<Message> = Vec::new();
+        let mut bytes = usize::MAX;
+        for (id, data) in self.queued.drain(..) {
+            if id != UNANSWERED && !self.pending.contains(&id) {
+                continue;
+            }
+            if bytes.saturating_add(data.len()) > PROPOSAL_BYTES_MAX {
+                let mut message = Message::default();
+                message.set_msg_type(MessageType::MsgPropose);
+                proposals.push(message);
+                bytes = 0;
+            }
+            bytes += data.len();
+            if let Some(message) = proposals.last_mut() {
+                message.entries.push(Entry { data, ..Entry::default() });
+            }
+        }
+        proposals
+    }
+
+    /// Whether anything waits to be proposed.
+    pub fn has_queued(&self) -> bool {
+        !self.queued.is_empty()
+    }
+
+    /// Whether the request still waits; it does no more after this.
+    pub fn settle(&mut self, id: RequestId) -> bool {
+        self.pending.remove(&id)
+    }
+
+    /// Answers the requests whose time is up.
+    pub fn expire(&mut self, now_us: u64, out: &mut Vec<Effect>) {
+        while let Some(&(deadline, id)) = self.deadlines.front() {
+            let waits = self.pending.contains(&id);
+            if waits && deadline > now_us {
+                break;
+            }
+            self.deadlines.pop_front();
+            if waits {
+                self.pending.remove(&id);
+                out.push(Effect::Respond(id, Err(ApiError::Timeout)));
+            }
+        }
+    }
+}
+
+/// The command for a request of this incarnation.
+pub(super) fn command(origin: u64, incarnation: u64, sequence: u64, op: Op) -> Command {
+    Command { origin, incarnation, sequence, op: Some(op) }
+}

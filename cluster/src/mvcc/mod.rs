@@ -1,0 +1,183 @@
+//! The keys and all their versions since the last compaction, as etcd's v3 API tells of them.
+//!
+//! A revision counts the transactions that changed something; it starts at 1, with nothing in the
+//! store. Each key keeps its versions by revision, a deletion being one of them (a tombstone), so a
+//! read at an older revision is a search in one short list. Nothing here knows of Raft, and there
+//! is no clock: the same commands give the same store on every node.
+
+mod check;
+mod chunked;
+mod range;
+mod txn;
+
+pub use check::{check_delete, check_put, check_range, check_txn, is_read_only, is_serializable};
+pub use chunked::ChunkedMap;
+pub use txn::WriteTxn;
+
+use std::ops::Bound;
+
+use bytes::Bytes;
+
+use crate::error::ApiError;
+use crate::proto::mvccpb::KeyValue;
+
+/// One version of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// The revision that made it, and its place among that revision's changes.
+    pub main: i64,
+    /// See `main`.
+    pub sub: i64,
+    /// The revision that created the key, for the last time.
+    pub create: i64,
+    /// Counts the puts since the creation; 0 marks a tombstone.
+    pub version: i64,
+    /// The value; empty in a tombstone.
+    pub value: Bytes,
+    /// The lease that the key is bound to; 0 is none.
+    pub lease: i64,
+}
+
+impl Version {
+    /// Whether the key does not exist at this version.
+    pub fn is_tombstone(&self) -> bool {
+        self.version == 0
+    }
+
+    fn to_kv(&self, key: &Bytes) -> KeyValue {
+        KeyValue {
+            key: key.clone(),
+            create_revision: self.create,
+            mod_revision: self.main,
+            version: self.version,
+            value: self.value.clone(),
+            lease: self.lease,
+        }
+    }
+}
+
+/// The versions of one key, oldest first; never empty.
+pub type History = Vec<Version>;
+
+/// The store. A clone is cheap and shares what neither side has changed since.
+#[derive(Debug, Clone)]
+pub struct Mvcc {
+    keys: ChunkedMap<History>,
+    revision: i64,
+    compacted: i64,
+    bytes: u64,
+}
+
+/// What a version costs besides its key and value, in bytes, roughly: for the size that Status
+/// reports.
+const VERSION_OVERHEAD: u64 = 64;
+
+impl Default for Mvcc {
+    fn default() -> Self {
+        Self { keys: ChunkedMap::default(), revision: 1, compacted: 0, bytes: 0 }
+    }
+}
+
+impl Mvcc {
+    /// A store as a snapshot tells of it: put its keys with [`Mvcc::restore_key`].
+    pub fn restored(revision: i64, compacted: i64) -> Self {
+        Self { revision, compacted, ..Self::default() }
+    }
+
+    /// Puts back one key with all its versions.
+    pub fn restore_key(&mut self, key: Bytes, history: History) {
+        self.bytes += history.iter().map(|version| cost(&key, version)).sum::<u64>();
+        self.keys.insert(key, history);
+    }
+
+    /// The newest revision.
+    pub fn revision(&self) -> i64 {
+        self.revision
+    }
+
+    /// The revision below which history is gone; 0 before the first compaction.
+    pub fn compacted(&self) -> i64 {
+        self.compacted
+    }
+
+    /// The size of everything kept, in bytes, roughly.
+    pub fn size_bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Every key with its versions, in order.
+    pub fn keys(&self) -> impl Iterator<Item = (&Bytes, &History)> {
+        self.keys.iter()
+    }
+
+    /// Begins a transaction that may write. Its revision is taken when it ends, if it changed
+    /// anything.
+    pub fn write(&mut self) -> WriteTxn<'_> {
+        WriteTxn::new(self)
+    }
+
+    /// Forgets the versions that no read at `revision` or later can see. Linear in the store.
+    ///
+    /// # Errors
+    /// [`ApiError::Compacted`] or [`ApiError::FutureRevision`] outside what is kept.
+    pub fn compact(&mut self, revision: i64) -> Result<(), ApiError> {
+        if revision <= self.compacted {
+            return Err(ApiError::Compacted);
+        }
+        if revision > self.revision {
+            return Err(ApiError::FutureRevision);
+        }
+        self.compacted = revision;
+        let mut freed = 0;
+        self.keys.retain(|key, history| {
+            let visible = history.partition_point(|version| version.main <= revision);
+            let mut gone = visible.saturating_sub(1);
+            if visible > 0 && history[visible - 1].is_tombstone() {
+                gone = visible;
+            }
+            freed += history.drain(..gone).map(|version| cost(key, &version)).sum::<u64>();
+            !history.is_empty()
+        });
+        self.bytes -= freed;
+        Ok(())
+    }
+
+    /// The version of a key that a read at `revision` sees.
+    fn visible(history: &History, revision: i64) -> Option<&Version> {
+        let newest = history.last()?;
+        let seen = if newest.main <= revision {
+            newest
+        } else {
+            let after = history.partition_point(|version| version.main <= revision);
+            history.get(after.checked_sub(1)?)?
+        };
+        (!seen.is_tombstone()).then_some(seen)
+    }
+
+    /// The keys of an interval as a read at `revision` sees them, in order.
+    fn live<'a>(
+        &'a self,
+        key: &'a [u8],
+        range_end: &'a [u8],
+        revision: i64,
+    ) -> impl Iterator<Item = (&'a Bytes, &'a Version)> {
+        let (start, end) = interval(key, range_end);
+        self.keys
+            .range(start, end)
+            .filter_map(move |(key, history)| Some((key, Self::visible(history, revision)?)))
+    }
+}
+
+fn cost(key: &Bytes, version: &Version) -> u64 {
+    (key.len() + version.value.len()) as u64 + VERSION_OVERHEAD
+}
+
+/// The interval that `key` and `range_end` mean: the one key without an end, everything from the
+/// key on when the end is a zero byte.
+pub(crate) fn interval<'a>(key: &'a [u8], range_end: &'a [u8]) -> (&'a [u8], Bound<&'a [u8]>) {
+    match range_end {
+        [] => (key, Bound::Included(key)),
+        [0] => (key, Bound::Unbounded),
+        end => (key, Bound::Excluded(end)),
+    }
+}

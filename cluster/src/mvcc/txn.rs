@@ -1,0 +1,260 @@
+//! Changes: put, deletion, and transactions of them.
+
+use std::cmp::Ordering;
+
+use bytes::Bytes;
+
+use super::check::own;
+use super::{Mvcc, Version, cost};
+use crate::error::ApiError;
+use crate::proto::etcdserverpb::compare::{CompareResult, CompareTarget, TargetUnion};
+use crate::proto::etcdserverpb::request_op::Request;
+use crate::proto::etcdserverpb::response_op::Response;
+use crate::proto::etcdserverpb::{
+    Compare, DeleteRangeRequest, DeleteRangeResponse, PutRequest, PutResponse, RangeRequest,
+    RangeResponse, RequestOp, ResponseHeader, ResponseOp, TxnRequest, TxnResponse,
+};
+
+/// A transaction under way: everything that it changes bears one revision, the next.
+#[derive(Debug)]
+pub struct WriteTxn<'a> {
+    store: &'a mut Mvcc,
+    main: i64,
+    changes: i64,
+}
+
+impl<'a> WriteTxn<'a> {
+    pub(super) fn new(store: &'a mut Mvcc) -> Self {
+        let main = store.revision + 1;
+        Self { store, main, changes: 0 }
+    }
+
+    /// The newest revision that a read within the transaction sees.
+    pub fn revision(&self) -> i64 {
+        if self.changes > 0 { self.main } else { self.store.revision }
+    }
+
+    /// Ends the transaction; the revision moves if it changed anything.
+    pub fn end(self) -> i64 {
+        self.store.revision = self.revision();
+        self.store.revision
+    }
+
+    /// Reads, and sees the transaction's own changes.
+    ///
+    /// # Errors
+    /// As [`Mvcc::range`].
+    pub fn range(&self, request: &RangeRequest) -> Result<RangeResponse, ApiError> {
+        self.store.range(request, self.revision())
+    }
+
+    /// Puts a key.
+    ///
+    /// # Errors
+    /// A lease that is not there, or a flag that needs an old value where there is none.
+    pub fn put(&mut self, request: &PutRequest) -> Result<PutResponse, ApiError> {
+        // There are no leases, so every one that a request names is unknown.
+        if request.lease != 0 {
+            return Err(ApiError::LeaseNotFound);
+        }
+        let main = self.main;
+        let old = self.current(&request.key).cloned();
+        if old.is_none() && (request.ignore_value || request.ignore_lease) {
+            return Err(ApiError::KeyNotFound);
+        }
+        let value = match &old {
+            Some(old) if request.ignore_value => old.value.clone(),
+            _ => own(&request.value),
+        };
+        let lease = old.as_ref().filter(|_| request.ignore_lease).map_or(0, |old| old.lease);
+        let (create, version) = old.as_ref().map_or((main, 1), |old| (old.create, old.version + 1));
+        let sub = self.changes;
+        self.change(&request.key, Version { main, sub, create, version, value, lease });
+        let old = old.filter(|_| request.prev_kv);
+        let prev_kv = old.map(|old| old.to_kv(&request.key));
+        Ok(PutResponse { header: None, prev_kv })
+    }
+
+    /// Deletes the keys of an interval. One that does not exist is no error.
+    pub fn delete(&mut self, request: &DeleteRangeRequest) -> DeleteRangeResponse {
+        let now = self.revision();
+        let live = self.store.live(&request.key, &request.range_end, now);
+        let doomed: Vec<(Bytes, Version)> =
+            live.map(|(key, version)| (key.clone(), version.clone())).collect();
+        let mut response = DeleteRangeResponse::default();
+        for (key, old) in doomed {
+            let tombstone = Version {
+                main: self.main,
+                sub: self.changes,
+                create: 0,
+                version: 0,
+                value: Bytes::new(),
+                lease: 0,
+            };
+            self.change(&key, tombstone);
+            response.deleted += 1;
+            if request.prev_kv {
+                response.prev_kvs.push(old.to_kv(&key));
+            }
+        }
+        response
+    }
+
+    /// Runs a transaction that [`super::check_txn`] has passed: the compares, then one branch.
+    ///
+    /// # Errors
+    /// Whatever can fail is tried before anything is changed, so an error changes nothing
+    /// (in etcd it may: issue #18667).
+    pub fn txn(&mut self, request: &TxnRequest) -> Result<TxnResponse, ApiError> {
+        // Every compare, those of nested transactions too, sees the store before any change.
+        let path = Path::take(self, request);
+        self.check_branch(request, &path)?;
+        self.run(request, &path)
+    }
+
+    fn current(&self, key: &[u8]) -> Option<&Version> {
+        let history = self.store.keys.get(key)?;
+        history.last().filter(|version| !version.is_tombstone())
+    }
+
+    fn change(&mut self, key: &Bytes, version: Version) {
+        self.changes += 1;
+        self.store.bytes += cost(key, &version);
+        match self.store.keys.get_mut(key) {
+            Some(history) => history.push(version),
+            None => self.store.keys.insert(own(key), vec![version]),
+        }
+    }
+
+    fn holds(&self, compare: &Compare) -> bool {
+        let now = self.revision();
+        let mut live = self.store.live(&compare.key, &compare.range_end, now).peekable();
+        if live.peek().is_none() {
+            // What does not exist has version, revisions and lease 0, and no value at all: a
+            // comparison of values is false then, whatever it asks.
+            return compare.target() != CompareTarget::Value && compare_one(compare, None);
+        }
+        live.all(|(_, version)| compare_one(compare, Some(version)))
+    }
+
+    fn check_branch(&self, request: &TxnRequest, path: &Path) -> Result<(), ApiError> {
+        let mut nested = path.nested.iter();
+        for op in path.branch(request) {
+            match &op.request {
+                Some(Request::RequestRange(range)) => {
+                    self.store.readable(range.revision, self.store.revision)?;
+                }
+                Some(Request::RequestPut(put)) => {
+                    if put.lease != 0 {
+                        return Err(ApiError::LeaseNotFound);
+                    }
+                    let keeps_old = put.ignore_value || put.ignore_lease;
+                    if keeps_old && self.current(&put.key).is_none() {
+                        return Err(ApiError::KeyNotFound);
+                    }
+                }
+                Some(Request::RequestTxn(txn)) => {
+                    if let Some(path) = nested.next() {
+                        self.check_branch(txn, path)?;
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, request: &TxnRequest, path: &Path) -> Result<TxnResponse, ApiError> {
+        let mut nested = path.nested.iter();
+        let mut responses = Vec::new();
+        for op in path.branch(request) {
+            let response = match &op.request {
+                Some(Request::RequestRange(range)) => {
+                    let mut response = self.range(range)?;
+                    response.header = self.header();
+                    Response::ResponseRange(response)
+                }
+                Some(Request::RequestPut(put)) => {
+                    let mut response = self.put(put)?;
+                    response.header = self.header();
+                    Response::ResponsePut(response)
+                }
+                Some(Request::RequestDeleteRange(delete)) => {
+                    let mut response = self.delete(delete);
+                    response.header = self.header();
+                    Response::ResponseDeleteRange(response)
+                }
+                Some(Request::RequestTxn(txn)) => {
+                    let Some(path) = nested.next() else { continue };
+                    let mut response = self.run(txn, path)?;
+                    response.header = self.header();
+                    Response::ResponseTxn(response)
+                }
+                None => return Err(ApiError::KeyNotFound),
+            };
+            responses.push(ResponseOp { response: Some(response) });
+        }
+        Ok(TxnResponse { header: None, succeeded: path.succeeded, responses })
+    }
+
+    /// Within a transaction only the revision is filled in.
+    fn header(&self) -> Option<ResponseHeader> {
+        Some(ResponseHeader { revision: self.revision(), ..Default::default() })
+    }
+}
+
+/// Which branch a transaction takes, and those nested in that branch, in order.
+struct Path {
+    succeeded: bool,
+    nested: Vec<Path>,
+}
+
+impl Path {
+    fn take(txn: &WriteTxn<'_>, request: &TxnRequest) -> Self {
+        let succeeded = request.compare.iter().all(|compare| txn.holds(compare));
+        let mut path = Self { succeeded, nested: Vec::new() };
+        for op in path.branch(request) {
+            if let Some(Request::RequestTxn(inner)) = &op.request {
+                path.nested.push(Self::take(txn, inner));
+            }
+        }
+        path
+    }
+
+    fn branch<'r>(&self, request: &'r TxnRequest) -> &'r [RequestOp] {
+        if self.succeeded { &request.success } else { &request.failure }
+    }
+}
+
+fn compare_one(compare: &Compare, version: Option<&Version>) -> bool {
+    let number = |of: fn(&Version) -> i64, to: i64| version.map_or(0, of).cmp(&to);
+    // A target without its operand compares with zero, or with the empty value.
+    let ordering = match (compare.target(), &compare.target_union) {
+        (CompareTarget::Version, operand) => number(
+            |version| version.version,
+            if let Some(TargetUnion::Version(to)) = operand { *to } else { 0 },
+        ),
+        (CompareTarget::Create, operand) => number(
+            |version| version.create,
+            if let Some(TargetUnion::CreateRevision(to)) = operand { *to } else { 0 },
+        ),
+        (CompareTarget::Mod, operand) => number(
+            |version| version.main,
+            if let Some(TargetUnion::ModRevision(to)) = operand { *to } else { 0 },
+        ),
+        (CompareTarget::Lease, operand) => number(
+            |version| version.lease,
+            if let Some(TargetUnion::Lease(to)) = operand { *to } else { 0 },
+        ),
+        (CompareTarget::Value, operand) => {
+            let value = version.map(|version| &version.value[..]).unwrap_or_default();
+            value.cmp(if let Some(TargetUnion::Value(to)) = operand { &to[..] } else { &[] })
+        }
+    };
+    match compare.result() {
+        CompareResult::Equal => ordering == Ordering::Equal,
+        CompareResult::NotEqual => ordering != Ordering::Equal,
+        CompareResult::Greater => ordering == Ordering::Greater,
+        CompareResult::Less => ordering == Ordering::Less,
+    }
+}

@@ -1,0 +1,169 @@
+//! What a node is told by its flags, and the checks of it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::bugs::Bugs;
+use crate::core::mix;
+use crate::proto::etcdserverpb::Member;
+
+/// How to run a node; the fields are etcd's flags.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `--name`: this member's name in `initial_cluster`.
+    pub name: String,
+    /// `--data-dir`.
+    pub data_dir: PathBuf,
+    /// `--listen-client-urls`.
+    pub listen_client_urls: Vec<String>,
+    /// `--advertise-client-urls`: what the others tell clients.
+    pub advertise_client_urls: Vec<String>,
+    /// `--listen-peer-urls`.
+    pub listen_peer_urls: Vec<String>,
+    /// `--initial-cluster`: `name=url` for each member; a name may come more than once.
+    pub initial_cluster: String,
+    /// `--initial-cluster-token`: clusters with the same members but another token are others.
+    pub initial_cluster_token: String,
+    /// `--heartbeat-interval`.
+    pub heartbeat_interval: Duration,
+    /// `--election-timeout`.
+    pub election_timeout: Duration,
+    /// `--snapshot-count`: entries applied between two snapshots.
+    pub snapshot_count: u64,
+    /// The bugs that are on.
+    pub bugs: Bugs,
+}
+
+/// A flag that makes no sense.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ConfigError {
+    /// Not `http://HOST:PORT`.
+    #[error("{flag}: {url} is no URL of the form http://HOST:PORT")]
+    Url {
+        /// The flag.
+        flag: &'static str,
+        /// Its value.
+        url: String,
+    },
+    /// Not a list of `NAME=URL`.
+    #[error("--initial-cluster: {0} is not of the form NAME=http://HOST:PORT")]
+    Cluster(String),
+    /// The list has no entry for this node.
+    #[error("--initial-cluster names no member {0}: --name must be one of its names")]
+    Stranger(String),
+    /// Two members with one address.
+    #[error("--initial-cluster gives the URL {0} to two members")]
+    Shared(String),
+    /// The timeouts do not fit together.
+    #[error(
+        "--election-timeout {election_ms} must be at least five times --heartbeat-interval \
+         {heartbeat_ms}, both in milliseconds and the latter at least 1"
+    )]
+    Timeouts {
+        /// In milliseconds.
+        election_ms: u128,
+        /// In milliseconds.
+        heartbeat_ms: u128,
+    },
+    /// No snapshot would ever be taken, or one at every entry.
+    #[error("--snapshot-count must be at least 1")]
+    SnapshotCount,
+}
+
+/// The cluster that the flags describe.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Membership {
+    /// The cluster's id: the same for every node with the same flags.
+    pub cluster_id: u64,
+    /// This member's id.
+    pub id: u64,
+    /// All members, by id. Only this one's name and client addresses are filled in.
+    pub members: Vec<Member>,
+}
+
+impl Config {
+    /// Checks the flags and derives the members' ids from them.
+    ///
+    /// # Errors
+    /// Names the flag and what is wrong with it.
+    pub fn membership(&self) -> Result<Membership, ConfigError> {
+        self.check_numbers()?;
+        for (flag, urls) in [
+            ("--listen-client-urls", &self.listen_client_urls),
+            ("--advertise-client-urls", &self.advertise_client_urls),
+            ("--listen-peer-urls", &self.listen_peer_urls),
+        ] {
+            urls.iter().try_for_each(|url| address(flag, url).map(drop))?;
+        }
+        let named = self.parse_cluster()?;
+        let mut members = Vec::new();
+        let mut own = None;
+        for (name, mut urls) in named {
+            urls.sort();
+            let id = member_id(&urls, &self.initial_cluster_token);
+            let mut member = Member { id, peer_ur_ls: urls, ..Member::default() };
+            if name == self.name {
+                own = Some(id);
+                member.name = name;
+                member.client_ur_ls = self.advertise_client_urls.clone();
+            }
+            members.push(member);
+        }
+        let id = own.ok_or_else(|| ConfigError::Stranger(self.name.clone()))?;
+        members.sort_by_key(|member| member.id);
+        let cluster_id = members.iter().fold(mix(1), |hash, member| mix(hash ^ member.id)).max(1);
+        Ok(Membership { cluster_id, id, members })
+    }
+
+    fn check_numbers(&self) -> Result<(), ConfigError> {
+        let election_ms = self.election_timeout.as_millis();
+        let heartbeat_ms = self.heartbeat_interval.as_millis();
+        if heartbeat_ms == 0 || election_ms < 5 * heartbeat_ms {
+            return Err(ConfigError::Timeouts { election_ms, heartbeat_ms });
+        }
+        if self.snapshot_count == 0 {
+            return Err(ConfigError::SnapshotCount);
+        }
+        Ok(())
+    }
+
+    /// The names with their addresses, in the order in which the names first come.
+    fn parse_cluster(&self) -> Result<Vec<(String, Vec<String>)>, ConfigError> {
+        let mut named: Vec<(String, Vec<String>)> = Vec::new();
+        for part in self.initial_cluster.split(',').filter(|part| !part.is_empty()) {
+            let (name, url) =
+                part.split_once('=').ok_or_else(|| ConfigError::Cluster(part.to_owned()))?;
+            if name.is_empty() || address("--initial-cluster", url).is_err() {
+                return Err(ConfigError::Cluster(part.to_owned()));
+            }
+            if named.iter().any(|(_, urls)| urls.iter().any(|known| known == url)) {
+                return Err(ConfigError::Shared(url.to_owned()));
+            }
+            match named.iter_mut().find(|(known, _)| known == name) {
+                Some((_, urls)) => urls.push(url.to_owned()),
+                None => named.push((name.to_owned(), vec![url.to_owned()])),
+            }
+        }
+        Ok(named)
+    }
+}
+
+/// The `HOST:PORT` of an `http` URL.
+pub(super) fn address<'a>(flag: &'static str, url: &'a str) -> Result<&'a str, ConfigError> {
+    let wrong = || ConfigError::Url { flag, url: url.to_owned() };
+    let rest = url.strip_prefix("http://").ok_or_else(wrong)?;
+    let authority = rest.strip_suffix('/').unwrap_or(rest);
+    let (host, port) = authority.rsplit_once(':').ok_or_else(wrong)?;
+    let good = !host.is_empty() && !authority.contains('/') && port.parse::<u16>().is_ok();
+    if good { Ok(authority) } else { Err(wrong()) }
+}
+
+/// As in etcd, the id is a hash of the peer addresses and the token, so every node derives the same
+/// without asking.
+fn member_id(urls: &[String], token: &str) -> u64 {
+    let bytes = urls.iter().flat_map(|url| url.bytes().chain([0])).chain(token.bytes());
+    // Never 0, which means nobody.
+    bytes.fold(mix(0), |hash, byte| mix(hash ^ u64::from(byte))).max(1)
+}

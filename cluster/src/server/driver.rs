@@ -1,0 +1,186 @@
+//! Runs the core: takes what comes, steps the node, and carries out its effects.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use rustc_hash::FxHashMap;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::Config;
+use super::disk_thread::LogThread;
+use super::peers::Peers;
+use super::say::say;
+use crate::core::{Effect, Event, Node, Request, RequestId, Response};
+use crate::disk::Disk;
+use crate::error::ApiError;
+use crate::log::snapshot::{self, Image};
+
+/// Inputs stepped together before a flush.
+const BATCH_MAX: usize = 1_024;
+
+/// What reaches the driver.
+pub(super) enum Input {
+    Event(Event),
+    Request(Request, oneshot::Sender<Result<Response, ApiError>>),
+    /// Something broke that the node cannot go on without.
+    Failed(String),
+}
+
+/// How the API's handlers reach the node.
+#[derive(Clone)]
+pub(super) struct Handle {
+    inputs: mpsc::Sender<Input>,
+    leader: Arc<AtomicU64>,
+}
+
+impl Handle {
+    pub fn new(inputs: mpsc::Sender<Input>) -> Self {
+        Self { inputs, leader: Arc::default() }
+    }
+
+    /// Asks the node. The request runs its course even if the caller does not wait for the answer.
+    pub async fn ask(&self, request: Request) -> Result<Response, ApiError> {
+        let (answer, answered) = oneshot::channel();
+        let sent = self.inputs.send(Input::Request(request, answer)).await;
+        sent.map_err(|_| ApiError::Stopped)?;
+        answered.await.unwrap_or(Err(ApiError::Stopped))
+    }
+
+    /// Whether the node knows a leader.
+    pub fn has_leader(&self) -> bool {
+        self.leader.load(Ordering::Relaxed) != 0
+    }
+}
+
+pub(super) struct Driver {
+    node: Node,
+    tick: Duration,
+    handle: Handle,
+    log: LogThread,
+    disk: Arc<dyn Disk>,
+    peers: Peers,
+    inputs: mpsc::Sender<Input>,
+    waiting: FxHashMap<RequestId, oneshot::Sender<Result<Response, ApiError>>>,
+    last_request: RequestId,
+    started: Instant,
+}
+
+impl Driver {
+    pub fn new(
+        node: Node,
+        config: &Config,
+        handle: Handle,
+        log: LogThread,
+        disk: Arc<dyn Disk>,
+        peers: Peers,
+        inputs: mpsc::Sender<Input>,
+    ) -> Self {
+        Self {
+            node,
+            tick: config.heartbeat_interval,
+            handle,
+            log,
+            disk,
+            peers,
+            inputs,
+            waiting: FxHashMap::default(),
+            last_request: 0,
+            started: Instant::now(),
+        }
+    }
+
+    /// Runs until `stop` is done or something breaks; then gives up the data directory.
+    pub async fn run(
+        mut self,
+        mut inputs: mpsc::Receiver<Input>,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), String> {
+        let mut stop = std::pin::pin!(stop);
+        let mut ticks = interval(self.tick);
+        // A process that was stopped for a while must not take the ticks that it missed for
+        // silence of the leader.
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut batch = Vec::new();
+        let mut effects = Vec::new();
+        let result = loop {
+            tokio::select! {
+                biased;
+                () = &mut stop => break Ok(()),
+                _ = ticks.tick() => batch.push(Input::Event(Event::Tick)),
+                _ = inputs.recv_many(&mut batch, BATCH_MAX) => {}
+            }
+            let now_us = self.started.elapsed().as_micros() as u64;
+            let failed = batch.drain(..).find_map(|input| self.take(now_us, input, &mut effects));
+            if let Some(what) = failed {
+                break Err(what);
+            }
+            self.node.flush(&mut effects);
+            self.handle.leader.store(self.node.status().leader, Ordering::Relaxed);
+            let mut unreachable = Vec::new();
+            for effect in effects.drain(..) {
+                unreachable.extend(self.perform(effect));
+            }
+            for peer in unreachable {
+                self.node.step(now_us, Event::Unreachable(peer), &mut effects);
+            }
+        };
+        self.end(inputs).await;
+        result
+    }
+
+    fn take(&mut self, now_us: u64, input: Input, out: &mut Vec<Effect>) -> Option<String> {
+        match input {
+            Input::Event(event) => self.node.step(now_us, event, out),
+            Input::Request(request, answer) => {
+                self.last_request += 1;
+                self.waiting.insert(self.last_request, answer);
+                self.node.step(now_us, Event::Request(self.last_request, request), out);
+            }
+            Input::Failed(what) => return Some(what),
+        }
+        None
+    }
+
+    /// Carries out an effect; gives the peer that a message could not be sent to.
+    fn perform(&mut self, effect: Effect) -> Option<u64> {
+        match effect {
+            Effect::Send(message) => return self.peers.send(message).err(),
+            Effect::SendSnapshot(message, image) => self.peers.send_snapshot(message, image),
+            // If the log's thread is gone it has said why, and that ends the driver.
+            Effect::Write(write, number) => drop(self.log.jobs.send((write, number))),
+            Effect::SaveSnapshot(image) => self.save_snapshot(image),
+            Effect::Respond(id, result) => {
+                if let Some(answer) = self.waiting.remove(&id) {
+                    // The client may be gone; the request has run its course all the same.
+                    let _ = answer.send(result);
+                }
+            }
+            Effect::Note(note) => say(format_args!("{note}")),
+        }
+        None
+    }
+
+    fn save_snapshot(&self, image: Image) {
+        let disk = self.disk.clone();
+        let inputs = self.inputs.clone();
+        tokio::task::spawn_blocking(move || {
+            let input = match snapshot::save(&*disk, &image) {
+                Ok(()) => Input::Event(Event::SnapshotSaved(image.position())),
+                Err(error) => Input::Failed(error.to_string()),
+            };
+            // If the driver is gone the file is an orphan, which the next start removes.
+            let _ = inputs.blocking_send(input);
+        });
+    }
+
+    async fn end(self, inputs: mpsc::Receiver<Input>) {
+        // Whoever waits to report something is let go first, or the log's thread would never end.
+        drop(inputs);
+        let LogThread { jobs, thread } = self.log;
+        drop(jobs);
+        // If the thread panicked there is no more to say than the panic has said.
+        let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+    }
+}

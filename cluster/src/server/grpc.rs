@@ -1,0 +1,132 @@
+//! The services of etcd's API, as far as they are served, on the client port.
+
+use tokio::net::TcpListener;
+use tonic::metadata::MetadataMap;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Request as Grpc, Response as Answer, Status};
+
+use super::driver::Handle;
+use super::say::say;
+use crate::core::{Request, Response};
+use crate::error::{ApiError, Code};
+use crate::proto::etcdserverpb::cluster_server::{Cluster, ClusterServer};
+use crate::proto::etcdserverpb::kv_server::{Kv, KvServer};
+use crate::proto::etcdserverpb::maintenance_server::{Maintenance, MaintenanceServer};
+use crate::proto::etcdserverpb::{
+    CompactionRequest, CompactionResponse, DeleteRangeRequest, DeleteRangeResponse,
+    MemberListRequest, MemberListResponse, PutRequest, PutResponse, RangeRequest, RangeResponse,
+    StatusRequest, StatusResponse, TxnRequest, TxnResponse,
+};
+use crate::state::Applied;
+
+/// The largest message that a client may send, in bytes: etcd's limit for a request, with room for
+/// what surrounds it.
+const MESSAGE_BYTES_MAX: usize = 2 << 20;
+
+/// Serves clients on a listener for as long as the runtime lives.
+pub(super) fn serve(listener: TcpListener, handle: Handle) {
+    // Without TCP_NODELAY an answer may wait 40 ms for the client's acknowledgement.
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let api = Api { handle };
+    let kv = KvServer::new(api.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let server = Server::builder()
+        .add_service(kv)
+        .add_service(ClusterServer::new(api.clone()))
+        .add_service(MaintenanceServer::new(api));
+    tokio::spawn(async move {
+        if let Err(error) = server.serve_with_incoming(incoming).await {
+            say(format_args!("the client port fails: {error}"));
+        }
+    });
+}
+
+#[derive(Clone)]
+struct Api {
+    handle: Handle,
+}
+
+impl Api {
+    async fn ask(&self, metadata: &MetadataMap, request: Request) -> Result<Response, Status> {
+        // A client may ask to be refused at once where there is no leader.
+        let needs_leader = metadata.get("hasleader").is_some_and(|value| value == "true");
+        if needs_leader && !self.handle.has_leader() {
+            return Err(status(ApiError::NoLeader));
+        }
+        self.handle.ask(request).await.map_err(status)
+    }
+}
+
+fn status(error: ApiError) -> Status {
+    let code = match error.code() {
+        Code::InvalidArgument => tonic::Code::InvalidArgument,
+        Code::NotFound => tonic::Code::NotFound,
+        Code::OutOfRange => tonic::Code::OutOfRange,
+        Code::ResourceExhausted => tonic::Code::ResourceExhausted,
+        Code::Unavailable => tonic::Code::Unavailable,
+    };
+    Status::new(code, error.to_string())
+}
+
+fn unexpected() -> Status {
+    Status::internal("the node gave the answer to another request")
+}
+
+/// Asks with a request of one kind, and takes the answer of that kind.
+macro_rules! ask {
+    ($api:expr, $grpc:expr, $request:expr, $answer:pat => $taken:expr) => {{
+        let (metadata, _, body) = $grpc.into_parts();
+        match $api.ask(&metadata, $request(body)).await? {
+            $answer => Ok(Answer::new($taken)),
+            _ => Err(unexpected()),
+        }
+    }};
+}
+
+#[tonic::async_trait]
+impl Kv for Api {
+    async fn range(&self, grpc: Grpc<RangeRequest>) -> Result<Answer<RangeResponse>, Status> {
+        ask!(self, grpc, Request::Range, Response::Applied(Applied::Range(r)) => r)
+    }
+
+    async fn put(&self, grpc: Grpc<PutRequest>) -> Result<Answer<PutResponse>, Status> {
+        ask!(self, grpc, Request::Put, Response::Applied(Applied::Put(r)) => r)
+    }
+
+    async fn delete_range(
+        &self,
+        grpc: Grpc<DeleteRangeRequest>,
+    ) -> Result<Answer<DeleteRangeResponse>, Status> {
+        ask!(self, grpc, Request::DeleteRange, Response::Applied(Applied::DeleteRange(r)) => r)
+    }
+
+    async fn txn(&self, grpc: Grpc<TxnRequest>) -> Result<Answer<TxnResponse>, Status> {
+        ask!(self, grpc, Request::Txn, Response::Applied(Applied::Txn(r)) => r)
+    }
+
+    async fn compact(
+        &self,
+        grpc: Grpc<CompactionRequest>,
+    ) -> Result<Answer<CompactionResponse>, Status> {
+        ask!(self, grpc, Request::Compact, Response::Applied(Applied::Compact(r)) => r)
+    }
+}
+
+#[tonic::async_trait]
+impl Cluster for Api {
+    async fn member_list(
+        &self,
+        grpc: Grpc<MemberListRequest>,
+    ) -> Result<Answer<MemberListResponse>, Status> {
+        let request =
+            |body: MemberListRequest| Request::MemberList { linearizable: body.linearizable };
+        ask!(self, grpc, request, Response::MemberList(r) => r)
+    }
+}
+
+#[tonic::async_trait]
+impl Maintenance for Api {
+    async fn status(&self, grpc: Grpc<StatusRequest>) -> Result<Answer<StatusResponse>, Status> {
+        ask!(self, grpc, |_: StatusRequest| Request::Status, Response::Status(r) => r)
+    }
+}

@@ -1,0 +1,244 @@
+//! The node on a machine: sockets, files, threads and clocks around the core.
+//!
+//! ```text
+//!  clients ──gRPC──► grpc ──┐                        ┌──► disk thread (log: write, sync)
+//!                           ├─► driver (the core) ───┼──► peers::send, one task a peer
+//!  peers ───TCP────► peers ─┘        ▲               └──► snapshot writers
+//!                                    └── ticks, what is durable, what could not be sent
+//! ```
+//!
+//! One thread runs the core, gRPC and the peers' sockets, because a round of requests then costs no
+//! switch between threads; a second one owns the log, because a sync takes its time and heartbeats
+//! must not wait for it.
+
+mod config;
+mod disk_thread;
+mod driver;
+mod grpc;
+mod peers;
+mod say;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+
+pub use config::{Config, ConfigError, Membership};
+
+use crate::core;
+use crate::disk::{Disk, RealDisk};
+use crate::log::{LogConfig, LogError, SEGMENT_BYTES};
+use driver::{Driver, Handle};
+
+/// How many inputs may wait for the core before those who bring them must wait.
+const INPUTS_MAX: usize = 8_192;
+
+/// Why a node cannot start, or why it stopped.
+#[derive(Debug, Error)]
+pub enum ServerError {
+    /// A flag is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The core refuses its configuration.
+    #[error(transparent)]
+    Start(#[from] core::StartError),
+    /// An address is taken, or is not this machine's.
+    #[error("cannot listen on {url}: {source}")]
+    Listen {
+        /// The URL of the flag.
+        url: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system refuses a thread, or the runtime's means.
+    #[error("cannot start: {0}")]
+    System(#[from] io::Error),
+    /// The node could not go on.
+    #[error("the node stops: {0}")]
+    Failed(String),
+}
+
+/// A node that runs in a thread of its own.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it listens for clients.
+    pub client_addresses: Vec<SocketAddr>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<Result<(), ServerError>>>,
+}
+
+impl Running {
+    /// Stops the node as a kill would: nothing is flushed, and whoever waits gets no answer.
+    ///
+    /// # Errors
+    /// Why it had stopped already, if it had.
+    pub fn stop(mut self) -> Result<(), ServerError> {
+        self.join()
+    }
+
+    fn join(&mut self) -> Result<(), ServerError> {
+        drop(self.stop.take());
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Ok(result)) => result,
+            Some(Err(_)) => Err(ServerError::Failed("its thread panicked".into())),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Whoever wants to know why it stopped calls `stop`.
+        let _ = self.join();
+    }
+}
+
+/// Starts a node in a thread of its own, and returns when it listens.
+///
+/// # Errors
+/// As [`ServerError`] says.
+pub fn start(config: Config) -> Result<Running, ServerError> {
+    let (stop, stopped) = oneshot::channel();
+    let (ready, started) = std::sync::mpsc::channel();
+    let thread =
+        std::thread::Builder::new().name(format!("node-{}", config.name)).spawn(move || {
+            runtime()?.block_on(serve(config, Some(ready), async move {
+                // Stopped by a word or by being dropped alike.
+                let _ = stopped.await;
+            }))
+        })?;
+    let mut running =
+        Running { client_addresses: Vec::new(), stop: Some(stop), thread: Some(thread) };
+    match started.recv() {
+        Ok(addresses) => {
+            running.client_addresses = addresses;
+            Ok(running)
+        }
+        Err(_) => {
+            let failed = || ServerError::Failed("it ended before it listened".into());
+            Err(running.join().err().unwrap_or_else(failed))
+        }
+    }
+}
+
+/// Runs a node in this thread until SIGTERM or SIGINT.
+///
+/// # Errors
+/// As [`ServerError`] says.
+pub fn run(config: Config) -> Result<(), ServerError> {
+    runtime()?.block_on(async {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let stop = async move {
+            tokio::select! {
+                _ = terminate.recv() => say::say(format_args!("stops on SIGTERM")),
+                _ = interrupt.recv() => say::say(format_args!("stops on SIGINT")),
+            }
+        };
+        serve(config, None, stop).await
+    })
+}
+
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+async fn serve(
+    config: Config,
+    ready: Option<std::sync::mpsc::Sender<Vec<SocketAddr>>>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), ServerError> {
+    let membership = config.membership()?;
+    let peer_listeners = listen(&config.listen_peer_urls).await?;
+    let client_listeners = listen(&config.listen_client_urls).await?;
+    let mut addresses = Vec::new();
+    for listener in &client_listeners {
+        addresses.push(listener.local_addr()?);
+    }
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(&config.data_dir));
+    let (log, recovered) = open_log(&config, &membership, disk.clone())?;
+    let node = core::Node::new(core_config(&config, &membership), recovered)?;
+
+    let (inputs, received) = mpsc::channel(INPUTS_MAX);
+    let log_thread = disk_thread::spawn(log, inputs.clone())?;
+    let peers = peers::Peers::new(&config, &membership, inputs.clone());
+    for listener in peer_listeners {
+        peers.listen(listener);
+    }
+    let handle = Handle::new(inputs.clone());
+    for listener in client_listeners {
+        grpc::serve(listener, handle.clone());
+    }
+    if let Some(ready) = ready {
+        // The starter may have given up; then the node is stopped through `stop`.
+        let _ = ready.send(addresses);
+    }
+    let driver = Driver::new(node, &config, handle, log_thread, disk, peers, inputs);
+    let result = driver.run(received, stop).await;
+    result.map_err(ServerError::Failed)
+}
+
+async fn listen(urls: &[String]) -> Result<Vec<TcpListener>, ServerError> {
+    let mut listeners = Vec::new();
+    for url in urls {
+        let address = config::address("--listen-client-urls", url)?;
+        let listener = TcpListener::bind(address).await;
+        let url = url.clone();
+        listeners.push(listener.map_err(|source| ServerError::Listen { url, source })?);
+    }
+    Ok(listeners)
+}
+
+fn open_log(
+    config: &Config,
+    membership: &Membership,
+    disk: Arc<dyn Disk>,
+) -> Result<(crate::log::Log, crate::log::Recovered), ServerError> {
+    let Membership { id, cluster_id, .. } = *membership;
+    let log_config = LogConfig { node_id: id, cluster_id, segment_bytes: SEGMENT_BYTES };
+    let (log, recovered) = crate::log::open(disk, log_config)?;
+    say::say(format_args!(
+        "started {} as member {id:x} of cluster {cluster_id:x}: snapshot at {}, {} entries, \
+         commit {}, term {}, {} torn bytes cut off",
+        config.name,
+        recovered.snapshot.as_ref().map_or(0, |image| image.position().index),
+        recovered.entries.len(),
+        recovered.hard_state.commit,
+        recovered.hard_state.term,
+        recovered.torn_bytes,
+    ));
+    for info in crate::bugs::REGISTRY.iter().filter(|info| config.bugs.has(info.bug)) {
+        say::say(format_args!("BUG SWITCHED ON: {}: {}", info.name, info.summary));
+    }
+    Ok((log, recovered))
+}
+
+fn core_config(config: &Config, membership: &Membership) -> core::Config {
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+    // No two starts of a member share it: the clock moves, and two processes differ in their id.
+    let incarnation = core::mix(nanos as u64 ^ core::mix(u64::from(std::process::id())));
+    let tick_us = config.heartbeat_interval.as_micros() as u64;
+    let election_us = config.election_timeout.as_micros() as u64;
+    core::Config {
+        id: membership.id,
+        cluster_id: membership.cluster_id,
+        members: membership.members.clone(),
+        incarnation,
+        seed: incarnation,
+        election_ticks: (election_us / tick_us) as usize,
+        tick_us,
+        // etcd's own: five seconds for the disks, and two elections.
+        request_timeout_us: 5_000_000 + 2 * election_us,
+        snapshot_count: config.snapshot_count,
+        bugs: config.bugs,
+    }
+}

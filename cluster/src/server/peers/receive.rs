@@ -1,0 +1,113 @@
+//! The receiving end: a task for each connection that comes.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+
+use super::{CONNECT_TIMEOUT, FORMAT, frame, prepare, snapshot};
+use crate::core::Event;
+use crate::proto::ordealpb::{Hello, Welcome};
+use crate::server::driver::Input;
+use crate::server::say::say;
+
+/// Decides who may come in.
+#[derive(Debug)]
+pub(super) struct Doorkeeper {
+    cluster_id: u64,
+    own: u64,
+    known: Vec<u64>,
+}
+
+impl Doorkeeper {
+    pub fn new(cluster_id: u64, own: u64, known: Vec<u64>) -> Self {
+        Self { cluster_id, own, known }
+    }
+
+    /// Why a caller is refused; empty if it is not.
+    fn refusal(&self, hello: &Hello) -> String {
+        let Hello { format, cluster_id, from, to, .. } = *hello;
+        if format != FORMAT {
+            format!("the peers' format here is {FORMAT}, not {format}")
+        } else if cluster_id != self.cluster_id {
+            format!("the cluster here is {:x}, not {cluster_id:x}", self.cluster_id)
+        } else if to != self.own {
+            format!("the member here is {:x}, not {to:x}", self.own)
+        } else if !self.known.contains(&from) {
+            format!("{from:x} is no member of the cluster")
+        } else {
+            String::new()
+        }
+    }
+}
+
+/// Accepts connections for as long as the node runs.
+pub(super) async fn run(
+    listener: TcpListener,
+    doorkeeper: Doorkeeper,
+    inputs: mpsc::Sender<Input>,
+) {
+    let doorkeeper = Arc::new(doorkeeper);
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                tokio::spawn(serve(stream, doorkeeper.clone(), inputs.clone()));
+            }
+            Err(error) => {
+                // Out of descriptors, most likely: let some be given back.
+                say(format_args!("cannot accept a peer: {error}"));
+                sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, doorkeeper: Arc<Doorkeeper>, inputs: mpsc::Sender<Input>) {
+    if let Err(error) = converse(stream, &doorkeeper, &inputs).await {
+        say(format_args!("a peer's connection ends: {error}"));
+    }
+}
+
+async fn converse(
+    mut stream: TcpStream,
+    doorkeeper: &Doorkeeper,
+    inputs: &mpsc::Sender<Input>,
+) -> io::Result<()> {
+    prepare(&stream)?;
+    let hello: Hello = match timeout(CONNECT_TIMEOUT, frame::read(&mut stream)).await {
+        Ok(hello) => hello?,
+        Err(_) => return Err(io::ErrorKind::TimedOut.into()),
+    };
+    let refused = doorkeeper.refusal(&hello);
+    frame::write(&mut stream, &Welcome { refused: refused.clone() }).await?;
+    if !refused.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, refused));
+    }
+    if hello.snapshot_bytes > 0 {
+        return snapshot::receive(stream, &hello, inputs).await;
+    }
+    let mut stream = BufReader::with_capacity(64 << 10, stream);
+    while let Some(message) = frame::take(&mut stream).await? {
+        if message.to != doorkeeper.own {
+            return Err(frame::invalid("a message for another member"));
+        }
+        if inputs.send(Input::Event(Event::Message(message))).await.is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Reads exactly as many bytes as were announced, without trusting the announcement to be small.
+pub(super) async fn read_announced(
+    stream: &mut (impl AsyncReadExt + Unpin),
+    bytes: u64,
+) -> io::Result<Vec<u8>> {
+    let mut data = Vec::new();
+    stream.take(bytes).read_to_end(&mut data).await?;
+    if data.len() as u64 == bytes { Ok(data) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+}

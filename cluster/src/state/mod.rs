@@ -1,0 +1,124 @@
+//! The replicated state machine: the keys, and the members with what they have published.
+//!
+//! [`State::apply`] is the one way in which it changes, and a pure function of the state and the
+//! command. A clone is cheap (see [`crate::mvcc::ChunkedMap`]), so that a snapshot can be written
+//! while the state machine goes on.
+
+mod codec;
+
+use std::collections::BTreeMap;
+
+pub use codec::StateDecoder;
+
+use crate::error::ApiError;
+use crate::mvcc::Mvcc;
+use crate::proto::etcdserverpb::{
+    CompactionRequest, CompactionResponse, DeleteRangeRequest, DeleteRangeResponse, Member,
+    PutRequest, PutResponse, RangeRequest, RangeResponse, ResponseHeader, TxnRequest, TxnResponse,
+};
+use crate::proto::ordealpb::PublishMember;
+use crate::proto::ordealpb::command::Op;
+
+/// Everything that is replicated.
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    /// The keys.
+    pub kv: Mvcc,
+    /// The members by id.
+    pub members: BTreeMap<u64, Member>,
+}
+
+/// What a command gives back. The headers hold the revision alone: who answers, and in which
+/// term, is the node's to add.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs)]
+pub enum Applied {
+    Range(RangeResponse),
+    Put(PutResponse),
+    DeleteRange(DeleteRangeResponse),
+    Txn(TxnResponse),
+    Compact(CompactionResponse),
+    Published,
+}
+
+impl State {
+    /// The state before the first entry, with the members that the flags name.
+    pub fn bootstrap(members: impl IntoIterator<Item = Member>) -> Self {
+        let members = members.into_iter().map(|member| (member.id, member)).collect();
+        Self { kv: Mvcc::default(), members }
+    }
+
+    /// Applies one command of the log.
+    ///
+    /// # Errors
+    /// The client's to see; a command that fails changes nothing.
+    pub fn apply(&mut self, op: &Op) -> Result<Applied, ApiError> {
+        match op {
+            Op::Put(request) => self.put(request),
+            Op::DeleteRange(request) => Ok(self.delete_range(request)),
+            Op::Txn(request) => self.txn(request),
+            Op::Compact(request) => self.compact(request),
+            Op::Publish(member) => Ok(self.publish(member)),
+        }
+    }
+
+    /// Answers a range from the state as it is.
+    ///
+    /// # Errors
+    /// A revision outside what is kept.
+    pub fn range(&self, request: &RangeRequest) -> Result<Applied, ApiError> {
+        let mut response = self.kv.range(request, self.kv.revision())?;
+        response.header = self.header(self.kv.revision());
+        Ok(Applied::Range(response))
+    }
+
+    /// Answers a transaction that only reads, from the state as it is.
+    ///
+    /// # Errors
+    /// A revision outside what is kept.
+    pub fn read_txn(&mut self, request: &TxnRequest) -> Result<Applied, ApiError> {
+        self.txn(request)
+    }
+
+    fn put(&mut self, request: &PutRequest) -> Result<Applied, ApiError> {
+        let mut txn = self.kv.write();
+        let mut response = txn.put(request)?;
+        let revision = txn.end();
+        response.header = self.header(revision);
+        Ok(Applied::Put(response))
+    }
+
+    fn delete_range(&mut self, request: &DeleteRangeRequest) -> Applied {
+        let mut txn = self.kv.write();
+        let mut response = txn.delete(request);
+        let revision = txn.end();
+        response.header = self.header(revision);
+        Applied::DeleteRange(response)
+    }
+
+    fn txn(&mut self, request: &TxnRequest) -> Result<Applied, ApiError> {
+        let mut txn = self.kv.write();
+        let mut response = txn.txn(request)?;
+        let revision = txn.end();
+        response.header = self.header(revision);
+        Ok(Applied::Txn(response))
+    }
+
+    fn compact(&mut self, request: &CompactionRequest) -> Result<Applied, ApiError> {
+        self.kv.compact(request.revision)?;
+        let header = self.header(self.kv.revision());
+        Ok(Applied::Compact(CompactionResponse { header }))
+    }
+
+    fn publish(&mut self, published: &PublishMember) -> Applied {
+        if let Some(member) = self.members.get_mut(&published.id) {
+            member.name = published.name.clone();
+            member.client_ur_ls = published.client_urls.clone();
+        }
+        Applied::Published
+    }
+
+    fn header(&self, revision: i64) -> Option<ResponseHeader> {
+        Some(ResponseHeader { revision, ..Default::default() })
+    }
+}

@@ -1,0 +1,362 @@
+//! A cluster of cores driven by hand: simulated time, network and disks, one thread, one seed.
+//!
+//! Fault model: messages are late, out of order, lost or cut off by links; a sync takes a while; a
+//! crash loses or tears what was not synced. After every flush the world checks that no term has
+//! two leaders, and that all nodes which applied the same entry hold the same revision.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ordeal_cluster::bugs::Bugs;
+use ordeal_cluster::core::{Config, Effect, Event, Node, Request, RequestId, Response, Status};
+use ordeal_cluster::disk::{Disk, MemDisk};
+use ordeal_cluster::error::ApiError;
+use ordeal_cluster::log::{Log, LogConfig, Position, open, snapshot};
+use ordeal_cluster::proto::etcdserverpb::{Member, PutRequest, RangeRequest};
+use ordeal_cluster::state::Applied;
+use raft::StateRole;
+use raft::eraftpb::Message;
+
+pub const TICK_US: u64 = 100_000;
+const CLUSTER: u64 = 77;
+
+/// splitmix64, written out: the test's own stream, apart from the core's.
+pub struct Draw(u64);
+
+impl Draw {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+}
+
+pub struct Options {
+    pub nodes: u64,
+    pub seed: u64,
+    pub bugs: Bugs,
+    pub snapshot_count: u64,
+    pub segment_bytes: u64,
+    /// Of a hundred messages, so many are lost.
+    pub loss_percent: u64,
+}
+
+impl Options {
+    pub fn new(nodes: u64, seed: u64) -> Self {
+        let bugs = Bugs::default();
+        Self { nodes, seed, bugs, snapshot_count: 1_000, segment_bytes: 1 << 20, loss_percent: 0 }
+    }
+}
+
+enum Happening {
+    Tick,
+    Deliver(Box<Message>),
+    Sync,
+    SnapshotSaved(Position),
+    SnapshotSent { peer: u64, arrived: bool },
+}
+
+pub struct World {
+    pub options: Options,
+    pub now_us: u64,
+    pub draw: Draw,
+    /// What is due, by time and order of making: for whom, and for which of its incarnations.
+    due: BTreeMap<(u64, u64), (u64, u64, Happening)>,
+    made: u64,
+    places: BTreeMap<u64, Place>,
+    /// Directed links that are cut.
+    pub cut: BTreeSet<(u64, u64)>,
+    pub answers: BTreeMap<RequestId, Result<Response, ApiError>>,
+    last_request: RequestId,
+    leaders: BTreeMap<u64, u64>,
+    revisions: BTreeMap<u64, (u64, i64)>,
+    pub notes: Vec<String>,
+    pub trace: u64,
+}
+
+struct Place {
+    disk: MemDisk,
+    incarnation: u64,
+    up: Option<(Node, Log)>,
+    /// The newest number written, and whether a sync is under way.
+    written: u64,
+    syncing: bool,
+}
+
+impl World {
+    pub fn new(options: Options) -> Self {
+        let mut world = Self {
+            now_us: 0,
+            draw: Draw(options.seed),
+            due: BTreeMap::new(),
+            made: 0,
+            places: BTreeMap::new(),
+            cut: BTreeSet::new(),
+            answers: BTreeMap::new(),
+            last_request: 0,
+            leaders: BTreeMap::new(),
+            revisions: BTreeMap::new(),
+            notes: Vec::new(),
+            trace: 0,
+            options,
+        };
+        for id in 1..=world.options.nodes {
+            let disk = MemDisk::new();
+            let place = Place { disk, incarnation: 0, up: None, written: 0, syncing: false };
+            world.places.insert(id, place);
+            world.start(id);
+        }
+        world
+    }
+
+    pub fn ids(&self) -> Vec<u64> {
+        self.places.keys().copied().collect()
+    }
+
+    pub fn start(&mut self, id: u64) {
+        let Options { nodes, seed, bugs, snapshot_count, segment_bytes, .. } = self.options;
+        let place = self.places.get_mut(&id).expect("a node of the world");
+        place.incarnation += 1;
+        (place.written, place.syncing) = (0, false);
+        let disk: Arc<dyn Disk> = Arc::new(place.disk.clone());
+        let config = LogConfig { node_id: id, cluster_id: CLUSTER, segment_bytes };
+        let (log, recovered) = open(disk, config).expect("the disk is good");
+        let config = Config {
+            id,
+            cluster_id: CLUSTER,
+            members: (1..=nodes).map(|id| Member { id, ..Member::default() }).collect(),
+            incarnation: place.incarnation,
+            seed,
+            election_ticks: 10,
+            tick_us: TICK_US,
+            request_timeout_us: 7_000_000,
+            snapshot_count,
+            bugs,
+        };
+        let node = Node::new(config, recovered).expect("the configuration is good");
+        place.up = Some((node, log));
+        let offset = self.draw.below(TICK_US);
+        self.later(offset, id, Happening::Tick);
+    }
+
+    /// Cuts a node's power.
+    pub fn crash(&mut self, id: u64) {
+        let place = self.places.get_mut(&id).expect("a node of the world");
+        if place.up.take().is_some() {
+            let draw = &mut self.draw;
+            place.disk.crash(|| draw.next());
+        }
+    }
+
+    pub fn is_up(&self, id: u64) -> bool {
+        self.places[&id].up.is_some()
+    }
+
+    pub fn status(&self, id: u64) -> Option<Status> {
+        self.places[&id].up.as_ref().map(|(node, _)| node.status())
+    }
+
+    /// Isolates a node from all others, both ways.
+    pub fn isolate(&mut self, id: u64) {
+        for other in self.ids() {
+            self.cut.extend([(id, other), (other, id)]);
+        }
+    }
+
+    pub fn heal(&mut self) {
+        self.cut.clear();
+    }
+
+    /// The leader of the highest term.
+    pub fn leader(&self) -> Option<u64> {
+        let leads = |id: &u64| {
+            self.status(*id).filter(|s| s.role == StateRole::Leader).map(|s| (s.term, *id))
+        };
+        self.ids().iter().filter_map(leads).max().map(|(_, id)| id)
+    }
+
+    pub fn ask(&mut self, id: u64, request: Request) -> RequestId {
+        self.last_request += 1;
+        let request_id = self.last_request;
+        self.event(id, Event::Request(request_id, request));
+        request_id
+    }
+
+    pub fn put(&mut self, id: u64, key: &str, value: u64) -> RequestId {
+        let (key, value) = (key.to_owned().into(), value.to_string().into());
+        self.ask(id, Request::Put(PutRequest { key, value, ..PutRequest::default() }))
+    }
+
+    pub fn get(&mut self, id: u64, key: &str) -> RequestId {
+        let key = key.to_owned().into();
+        self.ask(id, Request::Range(RangeRequest { key, ..RangeRequest::default() }))
+    }
+
+    /// The number that a get found, 0 for none.
+    pub fn got(&self, id: RequestId) -> Option<u64> {
+        match self.answers.get(&id)? {
+            Ok(Response::Applied(Applied::Range(range))) => {
+                let value = range.kvs.first().map(|kv| String::from_utf8_lossy(&kv.value));
+                Some(value.map_or(0, |value| value.parse().expect("values are numbers")))
+            }
+            _ => None,
+        }
+    }
+
+    pub fn acknowledged(&self, id: RequestId) -> bool {
+        matches!(self.answers.get(&id), Some(Ok(_)))
+    }
+
+    /// Runs until the condition holds; fails the test if it does not within the time.
+    pub fn until(&mut self, what: &str, within_us: u64, holds: impl Fn(&Self) -> bool) {
+        let end = self.now_us + within_us;
+        while !holds(self) {
+            assert!(self.now_us < end, "seed {}: not in time: {what}", self.options.seed);
+            self.next();
+        }
+    }
+
+    pub fn run_us(&mut self, time_us: u64) {
+        let end = self.now_us + time_us;
+        while self.now_us < end {
+            self.next();
+        }
+    }
+
+    fn later(&mut self, delay_us: u64, id: u64, happening: Happening) {
+        self.made += 1;
+        let incarnation = self.places[&id].incarnation;
+        self.due.insert((self.now_us + delay_us, self.made), (id, incarnation, happening));
+    }
+
+    fn next(&mut self) {
+        let Some(((at, _), (id, incarnation, happening))) = self.due.pop_first() else {
+            // Every node is down: time passes.
+            self.now_us += TICK_US;
+            return;
+        };
+        self.now_us = at;
+        let place = self.places.get_mut(&id).expect("a node of the world");
+        let message = matches!(happening, Happening::Deliver(_));
+        if place.up.is_none() || (place.incarnation != incarnation && !message) {
+            return;
+        }
+        match happening {
+            Happening::Tick => {
+                self.later(TICK_US, id, Happening::Tick);
+                self.event(id, Event::Tick);
+            }
+            Happening::Deliver(message) => {
+                if !self.cut.contains(&(message.from, id)) {
+                    self.event(id, Event::Message(*message));
+                }
+            }
+            Happening::Sync => {
+                place.syncing = false;
+                let number = place.written;
+                if let Some((_, log)) = &mut place.up {
+                    log.sync().expect("the disk takes it");
+                }
+                self.event(id, Event::Persisted(number));
+            }
+            Happening::SnapshotSaved(position) => self.event(id, Event::SnapshotSaved(position)),
+            Happening::SnapshotSent { peer, arrived } => {
+                self.event(id, Event::SnapshotSent { peer, arrived });
+            }
+        }
+    }
+
+    fn event(&mut self, id: u64, event: Event) {
+        let now_us = self.now_us;
+        let Some((node, _)) = &mut self.places.get_mut(&id).expect("a node").up else { return };
+        let mut effects = Vec::new();
+        node.step(now_us, event, &mut effects);
+        node.flush(&mut effects);
+        for effect in effects {
+            self.perform(id, effect);
+        }
+        self.check(id);
+    }
+
+    fn perform(&mut self, id: u64, effect: Effect) {
+        match effect {
+            Effect::Send(message) => {
+                self.mark(&format!("{id} {} {message:?}", self.now_us));
+                self.deliver(message);
+            }
+            Effect::SendSnapshot(mut message, image) => {
+                self.mark(&format!("{id} {} {message:?}", self.now_us));
+                message.mut_snapshot().data = image.encode();
+                let peer = message.to;
+                let arrived = self.deliver(message);
+                self.later(50_000, id, Happening::SnapshotSent { peer, arrived });
+            }
+            Effect::Write(write, number) => {
+                self.mark(&format!("{id} {} {write:?}", self.now_us));
+                self.write(id, &write, number);
+            }
+            Effect::SaveSnapshot(image) => {
+                let position = image.position();
+                self.mark(&format!("{id} {} {position:?}", self.now_us));
+                snapshot::save(&self.places[&id].disk, &image).expect("the disk takes it");
+                let delay = 1_000 + self.draw.below(50_000);
+                self.later(delay, id, Happening::SnapshotSaved(position));
+            }
+            Effect::Respond(request, result) => {
+                self.mark(&format!("{id} {} {request} {result:?}", self.now_us));
+                let before = self.answers.insert(request, result);
+                assert!(before.is_none(), "request {request} was answered twice");
+            }
+            Effect::Note(note) => {
+                self.mark(&format!("{id} {} {note}", self.now_us));
+                self.notes.push(note.to_string());
+            }
+        }
+    }
+
+    fn write(&mut self, id: u64, write: &ordeal_cluster::log::Write, number: Option<u64>) {
+        let place = self.places.get_mut(&id).expect("a node of the world");
+        let Some((_, log)) = &mut place.up else { return };
+        log.append(write).expect("the disk takes it");
+        let Some(number) = number else { return };
+        place.written = number;
+        if !place.syncing {
+            place.syncing = true;
+            let delay = 200 + self.draw.below(5_000);
+            self.later(delay, id, Happening::Sync);
+        }
+    }
+
+    fn deliver(&mut self, message: Message) -> bool {
+        let lost = self.draw.below(100) < self.options.loss_percent;
+        let delay = 100 + self.draw.below(2_000);
+        if lost || self.cut.contains(&(message.from, message.to)) {
+            return false;
+        }
+        self.later(delay, message.to, Happening::Deliver(Box::new(message)));
+        true
+    }
+
+    fn mark(&mut self, line: &str) {
+        self.trace = line.bytes().fold(self.trace, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3).rotate_left(5)
+        });
+    }
+
+    fn check(&mut self, id: u64) {
+        let Some(status) = self.status(id) else { return };
+        if status.role == StateRole::Leader {
+            let first = *self.leaders.entry(status.term).or_insert(id);
+            assert_eq!(first, id, "two leaders in term {}", status.term);
+        }
+        let here = (status.applied.term, status.revision);
+        let there = *self.revisions.entry(status.applied.index).or_insert(here);
+        assert_eq!(there, here, "nodes differ after entry {}", status.applied.index);
+    }
+}

@@ -1,0 +1,64 @@
+//! The command line: it parses, calls one command, and gives its exit status.
+
+use crate::{doctor, list, node, report, run, status};
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+
+/// Put an etcd-compatible store on trial: run it, break what is under it, and prove or refute
+/// that what its clients saw was consistent.
+#[derive(Debug, Parser)]
+#[command(name = "ordeal", version, after_help = EXIT_STATUS)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_STATUS: &str = "\
+Exit status:
+  0    valid
+  1    invalid: a violation was found
+  2    unknown: nothing proved either way; the reason is printed
+  64   the command line, a plan or an input file is wrong
+  69   the environment cannot do what was asked; `ordeal doctor` tells why
+  70   Ordeal itself failed
+  130  interrupted: what was recorded is kept and checked";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// One test: start the cluster, run a workload under a nemesis, check, report
+    Run(Box<run::RunArgs>),
+    /// Write the report of a stored run again
+    Report(report::ReportArgs),
+    /// What there is: workloads, faults, models, bugs, environments, checkers
+    List(list::ListArgs),
+    /// Run one embedded node, with etcd's flags
+    Node(Box<node::NodeArgs>),
+    /// Try each facility of this machine, and tell what would give those that are missing
+    Doctor(doctor::DoctorArgs),
+}
+
+/// Runs the command that `arguments` (the program's name first) ask for; gives the exit status.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    match Cli::try_parse_from(arguments) {
+        Ok(cli) => dispatch(cli.command),
+        Err(error) => {
+            // Where even this cannot be printed there is nobody left to tell.
+            let _ = error.print();
+            match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => status::VALID,
+                _ => status::USAGE,
+            }
+        }
+    }
+}
+
+fn dispatch(command: Command) -> u8 {
+    match command {
+        Command::Run(args) => run::run(*args),
+        Command::Report(args) => report::run(args),
+        Command::List(args) => list::run(args),
+        Command::Node(args) => node::run(*args),
+        Command::Doctor(args) => doctor::run(args),
+    }
+}

@@ -1,0 +1,108 @@
+use super::*;
+
+fn plan() -> Plan {
+    Plan::derive(&PlanOptions { seed: 7, ..PlanOptions::default() })
+        .expect("the defaults make sense")
+}
+
+/// What is said of the plan once `from` in its text has become `to`.
+fn complaint(from: &str, to: &str) -> String {
+    let text = plan().to_json();
+    assert!(text.contains(from), "{from:?} does not stand in {text}");
+    let broken = text.replacen(from, to, 1);
+    match Plan::parse(&broken, Path::new("plan.json")) {
+        Ok(_) => "nothing".to_owned(),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn a_plan_survives_its_file() {
+    let plan = plan();
+    let again = Plan::parse(&plan.to_json(), Path::new("plan.json")).map_err(|e| e.to_string());
+    assert_eq!(again, Ok(plan));
+}
+
+#[test]
+fn the_same_options_name_the_same_plan_and_another_seed_another_schedule() {
+    assert_eq!(plan(), plan());
+    let other = Plan::derive(&PlanOptions { seed: 8, ..PlanOptions::default() });
+    assert!(other.is_ok_and(|other| other.schedule != plan().schedule));
+}
+
+#[test]
+fn a_mistake_in_a_plan_is_told_with_its_place() {
+    let rows = [
+        (
+            "\"seed\": 7",
+            "\"sed\": 7",
+            "plan.json: line 3, column 7: unknown field `sed`, expected one of",
+        ),
+        (
+            "\"seed\": 7",
+            "\"seed\": \"x\"",
+            "plan.json: line 3, column 13: invalid type: string \"x\", expected u64",
+        ),
+        ("\"seed\": 7,", "\"seed\": 7", "plan.json: line 4, column 3: expected `,` or `}`"),
+        (
+            "\"version\": 1",
+            "\"version\": 2",
+            "plan.json: version: 2 is not a version that is known",
+        ),
+        ("\"n5\"", "\"n1\"", "plan.json: nodes[4]: n1 is named twice"),
+        ("\"n5\"", "\"../n5\"", "plan.json: nodes[4]: `../n5` is no node's name"),
+        (
+            "\"register\"",
+            "\"registre\"",
+            "workload.name: there is no workload `registre`; did you mean register?",
+        ),
+        (
+            "\"rate_per_s\": 500",
+            "\"rate_per_s\": 0",
+            "rate_per_s: 0 is out of range: expected 1 to",
+        ),
+        ("\"bugs\": []", "\"bugs\": [\"no-such\"]", "bugs[0]: there is no bug `no-such`"),
+        ("\"keys\": 8", "\"keys\": 8, \"kyes\": 9", "unknown field `kyes`"),
+        ("\"election_ms\": 500", "\"election_ms\": 100", "tuning: election_ms must be at least"),
+    ];
+    for (from, to, expected) in rows {
+        let said = complaint(from, to);
+        assert!(said.contains(expected), "{to}: {said}");
+    }
+}
+
+#[test]
+fn a_schedule_that_names_a_stranger_or_the_future_is_refused() {
+    let text = plan().to_json();
+    let mut wrong = plan();
+    wrong.nodes.truncate(1);
+    wrong.nemesis.clear();
+    let error = wrong.validate().expect_err("the schedule names other nodes");
+    assert!(error.to_string().contains("the nodes are n1"), "{error}\n{text}");
+    let mut late = plan();
+    late.time_limit_ms = 1;
+    let error = late.validate().expect_err("all faults come after the end");
+    assert!(error.to_string().starts_with("schedule[0].at_ms: "), "{error}");
+}
+
+#[test]
+fn options_that_make_no_sense_together_are_refused() {
+    let rows = [
+        (PlanOptions { nodes: 0, ..PlanOptions::default() }, "nodes: 0 nodes; expected 1 to"),
+        (PlanOptions { nodes: 1, ..PlanOptions::default() }, "partition needs 2 nodes"),
+        (PlanOptions { time_limit_ms: 0, ..PlanOptions::default() }, "time_limit_ms: 0 is out"),
+        (
+            PlanOptions {
+                db: Db::Etcd { path: "/bin/etcd".into(), version: "3.5.30".to_owned() },
+                bugs: vec!["local-read".to_owned()],
+                ..PlanOptions::default()
+            },
+            "bugs: bugs can be switched on in the embedded cluster alone",
+        ),
+    ];
+    for (options, expected) in rows {
+        let said =
+            Plan::derive(&options).map_or_else(|mistake| mistake.to_string(), |_| String::new());
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+}

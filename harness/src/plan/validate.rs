@@ -1,0 +1,151 @@
+//! Whether a plan makes sense.
+
+use super::{Db, Plan, VERSION};
+use crate::nearest::instead;
+use std::collections::BTreeSet;
+
+/// The most nodes that an environment has addresses for.
+const NODES_MAX: usize = 99;
+/// The most clients at once.
+const CONCURRENCY_MAX: u32 = 10_000;
+
+/// A place in a plan, and what is wrong there.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {message}")]
+pub struct Mistake {
+    /// The field, as a path: `schedule[3].fault`.
+    pub field: String,
+    /// What is wrong, and what was expected.
+    pub message: String,
+}
+
+fn mistake(field: impl Into<String>, message: impl Into<String>) -> Result<(), Mistake> {
+    Err(Mistake { field: field.into(), message: message.into() })
+}
+
+impl Plan {
+    /// Checks what the format itself cannot.
+    ///
+    /// # Errors
+    ///
+    /// The first [`Mistake`].
+    pub fn validate(&self) -> Result<(), Mistake> {
+        if self.version != VERSION {
+            let message =
+                format!("{} is not a version that is known; expected {VERSION}", self.version);
+            return mistake("version", message);
+        }
+        self.validate_cluster()?;
+        self.validate_work()?;
+        self.validate_faults()
+    }
+
+    fn validate_cluster(&self) -> Result<(), Mistake> {
+        if self.nodes.is_empty() || self.nodes.len() > NODES_MAX {
+            let count = self.nodes.len();
+            return mistake("nodes", format!("{count} nodes; expected 1 to {NODES_MAX}"));
+        }
+        let mut seen = BTreeSet::new();
+        for (place, node) in self.nodes.iter().enumerate() {
+            let word = !node.0.is_empty() && node.0.chars().all(|c| c.is_ascii_alphanumeric());
+            if !word || node.0.len() > 32 {
+                return mistake(
+                    format!("nodes[{place}]"),
+                    format!("`{node}` is no node's name: expected letters and digits, 32 at most"),
+                );
+            }
+            if !seen.insert(node) {
+                return mistake(format!("nodes[{place}]"), format!("{node} is named twice"));
+            }
+        }
+        let known: Vec<&str> = bugs();
+        for (place, bug) in self.bugs.iter().enumerate() {
+            if self.db != Db::Embedded {
+                let message = "bugs can be switched on in the embedded cluster alone".to_owned();
+                return mistake("bugs", message);
+            }
+            if !known.contains(&bug.as_str()) {
+                let message = format!("there is no bug `{bug}`{}", instead(bug, &known));
+                return mistake(format!("bugs[{place}]"), message);
+            }
+        }
+        let tuning = self.tuning;
+        if tuning.heartbeat_ms == 0 || tuning.election_ms < 5 * tuning.heartbeat_ms {
+            // etcd's own rule; it refuses to start otherwise.
+            return mistake(
+                "tuning",
+                "election_ms must be at least 5 times heartbeat_ms, and not 0",
+            );
+        }
+        if tuning.election_ms > 50_000 {
+            return mistake("tuning.election_ms", "must be 50000 at most");
+        }
+        Ok(())
+    }
+
+    fn validate_work(&self) -> Result<(), Mistake> {
+        let all = ordeal_workloads::all();
+        let known: Vec<&str> = all.iter().map(|workload| workload.name).collect();
+        let name = self.workload.name.as_str();
+        if !known.contains(&name) {
+            let message = format!("there is no workload `{name}`{}", instead(name, &known));
+            return mistake("workload.name", message);
+        }
+        let ranges = [
+            ("workload.options.keys", u64::from(self.workload.options.keys), 1_000_000),
+            ("concurrency", u64::from(self.concurrency), u64::from(CONCURRENCY_MAX)),
+            ("rate_per_s", u64::from(self.rate_per_s), 10_000_000),
+            ("time_limit_ms", self.time_limit_ms, 31 * 86_400_000),
+            ("op_timeout_ms", self.op_timeout_ms, 600_000),
+        ];
+        for (field, value, max) in ranges {
+            if value == 0 || value > max {
+                return mistake(field, format!("{value} is out of range: expected 1 to {max}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn validate_faults(&self) -> Result<(), Mistake> {
+        let names: Vec<&str> = self.nodes.iter().map(|node| node.0.as_str()).collect();
+        for kind in &self.nemesis {
+            let (need, have) = (kind.nodes_min(), self.nodes.len());
+            if have < need {
+                return mistake(
+                    "nemesis",
+                    format!("{kind} needs {need} nodes, and there are {have}"),
+                );
+            }
+        }
+        let mut ids = BTreeSet::new();
+        for (place, fault) in self.schedule.0.iter().enumerate() {
+            let at = format!("schedule[{place}]");
+            if !ids.insert(fault.id) {
+                return mistake(format!("{at}.id"), format!("{} is used twice", fault.id));
+            }
+            if fault.at_ms >= self.time_limit_ms {
+                let (at_ms, limit) = (fault.at_ms, self.time_limit_ms);
+                let message = format!("{at_ms} is not before the time limit of {limit}");
+                return mistake(format!("{at}.at_ms"), message);
+            }
+            if fault.for_ms > 86_400_000 {
+                return mistake(format!("{at}.for_ms"), "a fault lasts a day at most");
+            }
+            let named = fault.fault.nodes_named();
+            if named.is_empty() && !fault.fault.wants_leader() {
+                return mistake(format!("{at}.fault"), "it names no node");
+            }
+            if let Some(stranger) = named.into_iter().find(|node| !self.nodes.contains(node)) {
+                let list = names.join(", ");
+                let message = format!("there is no node {stranger}; the nodes are {list}");
+                return mistake(format!("{at}.fault"), message);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The bugs that the embedded cluster can be given.
+pub fn bugs() -> Vec<&'static str> {
+    ordeal_cluster::bugs::REGISTRY.iter().map(|info| info.name).collect()
+}

@@ -1,0 +1,230 @@
+//! The course of a run: start, work under faults, heal, recover, read, stop.
+//!
+//! One task, one thread: clients, nemesis and watch are futures that are polled together, and all
+//! waiting goes through [`Time`]. So the same code runs on real time and on simulated time.
+
+use super::client::{Client, Shared};
+use super::environment::{Death, Environment, EnvironmentError};
+use super::flag::Flag;
+use super::progress::Stage;
+use super::record::Recorder;
+use crate::plan::Plan;
+use crate::seed;
+use futures::StreamExt;
+use futures::future::{join_all, select};
+use futures::stream::FuturesUnordered;
+use ordeal_history::Value;
+use ordeal_nemesis::{Conductor, Machinery, NodeId, Time, within};
+use ordeal_workloads::{Request, Store, Workload};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a cluster may take to its first acknowledged reads.
+const START_MAX: Duration = Duration::from_secs(30);
+/// How long it may take to answer again after the last fault.
+const RECOVERY_MAX: Duration = Duration::from_secs(20);
+/// How long one attempt to get an answer may take.
+const PROBE_MAX: Duration = Duration::from_secs(1);
+/// The rest between two attempts, and between two looks at the nodes.
+const PROBE_REST: Duration = Duration::from_millis(50);
+const LOOK_REST: Duration = Duration::from_millis(200);
+
+/// What came of a run, beside its history.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Course {
+    /// Whether it was cut short from outside.
+    pub interrupted: bool,
+    /// How long the clients worked.
+    pub worked: Duration,
+    /// Nodes that died on their own.
+    pub deaths: Vec<Death>,
+    /// Nodes that did not answer a read after all faults were over.
+    pub silent: Vec<NodeId>,
+    /// What could not be done at the end, in sentences.
+    pub trouble: Vec<String>,
+}
+
+/// Runs `plan`. The history goes to the recorder.
+///
+/// `interrupt` may be raised from outside: the run then ends early but orderly, without the reads
+/// at the end.
+///
+/// # Errors
+///
+/// When the cluster could not be started, or never answered.
+pub async fn run<W: Workload, E: Environment, T: Time>(
+    plan: &Plan,
+    environment: &E,
+    time: &T,
+    recorder: &Recorder<'_, T>,
+    interrupt: &Flag,
+) -> Result<Course, EnvironmentError> {
+    let run = Run { plan, environment, time, recorder, interrupt };
+    let mut course = Course::default();
+    run.start(&mut course).await?;
+    if !interrupt.is_raised() {
+        run.work::<W>(&mut course).await;
+    }
+    course.interrupted = interrupt.is_raised();
+    recorder.progress.stage.set(Stage::Ending);
+    course.deaths.extend(environment.deaths());
+    if let Err(error) = environment.stop().await {
+        course.trouble.push(error.to_string());
+    }
+    Ok(course)
+}
+
+struct Run<'a, E, T> {
+    plan: &'a Plan,
+    environment: &'a E,
+    time: &'a T,
+    recorder: &'a Recorder<'a, T>,
+    interrupt: &'a Flag,
+}
+
+impl<E: Environment, T: Time> Run<'_, E, T> {
+    /// Starts the nodes, and waits until each has acknowledged a linearizable read.
+    async fn start(&self, course: &mut Course) -> Result<(), EnvironmentError> {
+        self.environment.start().await?;
+        let silent = self.await_answers(START_MAX).await;
+        if self.interrupt.is_raised() {
+            return Ok(());
+        }
+        course.deaths.extend(self.environment.deaths());
+        if let Some(death) = course.deaths.first() {
+            let Death { node, how, last_words } = death;
+            return Err(EnvironmentError(format!(
+                "{node} died at its start ({how}):\n{last_words}"
+            )));
+        }
+        if let Some(node) = silent.first() {
+            let (seconds, words) = (START_MAX.as_secs(), self.environment.last_words(node));
+            let message = format!("{node} acknowledged no read within {seconds} s of its start");
+            return Err(EnvironmentError(format!("{message}; its last words:\n{words}")));
+        }
+        Ok(())
+    }
+
+    /// The clients' work under the schedule, and what follows it.
+    async fn work<W: Workload>(&self, course: &mut Course) {
+        let plan = self.plan;
+        let options = &plan.workload.options;
+        let slots = plan.concurrency;
+        let shared = Shared::<W, E, T> {
+            environment: self.environment,
+            time: self.time,
+            recorder: self.recorder,
+            generator: RefCell::new(W::generator(options, slots as usize)),
+            slots,
+            op_timeout: Duration::from_millis(plan.op_timeout_ms),
+            workload: PhantomData,
+        };
+        let mut clients: Vec<Client<'_, W, E, T>> = (0..slots as usize)
+            .map(|slot| {
+                let node = plan.nodes[slot % plan.nodes.len()].clone();
+                let rng = seed::stream(plan.seed, &format!("workload/{slot}"));
+                Client::new(&shared, slot, node, rng)
+            })
+            .collect();
+        self.recorder.begin();
+        self.recorder.progress.stage.set(Stage::Working);
+        let origin = self.time.now();
+        self.under_faults(&mut clients, origin, course).await;
+        course.worked = self.time.now() - origin;
+        self.recorder.progress.stage.set(Stage::Recovering);
+        if let Err(error) = self.environment.revive().await {
+            course.trouble.push(error.to_string());
+        }
+        if self.stopped() {
+            return;
+        }
+        course.silent = self.await_answers(RECOVERY_MAX).await;
+        if self.stopped() {
+            // Cut short: who had not answered yet was not asked for long enough.
+            course.silent.clear();
+            return;
+        }
+        self.recorder.progress.stage.set(Stage::FinalReads);
+        let options = options.for_final_reads();
+        let reads = clients.iter_mut().map(|client| client.final_reads(&options, self.interrupt));
+        reads.collect::<FuturesUnordered<_>>().collect::<()>().await;
+    }
+
+    /// Clients, nemesis and watch together, until the time limit or an early end. When this
+    /// returns every fault is over.
+    async fn under_faults<W: Workload>(
+        &self,
+        clients: &mut [Client<'_, W, E, T>],
+        origin: Duration,
+        course: &mut Course,
+    ) {
+        let plan = self.plan;
+        let end = origin + Duration::from_millis(plan.time_limit_ms);
+        let over = Flag::default();
+        let work = async {
+            let work = clients.iter_mut().map(|client| {
+                client.work(&plan.workload.options, plan.rate_per_s, origin, end, &over)
+            });
+            work.collect::<FuturesUnordered<_>>().collect::<()>().await;
+            over.raise();
+        };
+        let early_end = async {
+            let (interrupted, broken) =
+                (pin!(self.interrupt.raised()), pin!(self.recorder.broken.raised()));
+            select(select(interrupted, broken), pin!(over.raised())).await;
+            over.raise();
+        };
+        let watch = async {
+            while !over.is_raised() {
+                select(pin!(over.raised()), pin!(self.time.sleep(LOOK_REST))).await;
+                for death in self.environment.deaths() {
+                    self.recorder.note("death", death_note(&death));
+                    course.deaths.push(death);
+                }
+            }
+        };
+        let note = |f: &'static str, value: Value| self.recorder.note(f, value);
+        let mut conductor = Conductor::new(self.environment.machinery(), self.time, note);
+        let nemesis = conductor.play(&plan.schedule, origin, over.raised());
+        futures::join!(work, early_end, nemesis, watch);
+    }
+
+    /// Asks every node for a linearizable read until it answers one, for at most `bound`. Those
+    /// that did not.
+    async fn await_answers(&self, bound: Duration) -> Vec<NodeId> {
+        let give_up = self.time.now() + bound;
+        let asked = self.environment.machinery().nodes().into_iter().map(|node| async move {
+            while self.time.now() < give_up && !self.stopped() {
+                if within(self.time, PROBE_MAX, self.answers(&node)).await == Some(true) {
+                    return None;
+                }
+                self.time.sleep(PROBE_REST).await;
+            }
+            Some(node)
+        });
+        join_all(asked).await.into_iter().flatten().collect()
+    }
+
+    async fn answers(&self, node: &NodeId) -> bool {
+        let Ok(mut store) = self.environment.connect(node).await else {
+            return false;
+        };
+        let read = Request::Get { key: b"ordeal/ready".to_vec(), serializable: false };
+        store.send(read).await.is_ok()
+    }
+
+    fn stopped(&self) -> bool {
+        self.interrupt.is_raised() || self.recorder.broken.is_raised()
+    }
+}
+
+fn death_note(death: &Death) -> Value {
+    let text = |text: &str| Value::String(text.into());
+    let members: BTreeMap<Arc<str>, Value> =
+        [("node".into(), text(&death.node.0)), ("how".into(), text(&death.how))].into();
+    Value::Object(Arc::new(members))
+}

@@ -1,0 +1,159 @@
+//! From a history and the course of its run to results.
+
+use super::course::Course;
+use crate::plan::{Db, Plan};
+use ordeal_checker::{Checker, Cost, Judgement, Limits, Verdict, Witness};
+use ordeal_history::History;
+use ordeal_reports::{Circumstances, Judged, Results, Tested, coverage};
+use ordeal_workloads::{Options, Visitor, Workload, visit};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+/// How long a checker may take before it must say that it does not know.
+const CHECK_MAX: Duration = Duration::from_secs(120);
+
+/// What is told of a run beside its history and course.
+pub struct About {
+    /// When it began, as text.
+    pub started_at: String,
+    /// The command line that does it again.
+    pub command: String,
+    /// What the server itself says of its version.
+    pub db_version: Option<String>,
+}
+
+/// The verdict on a run, and the judgements that it is made of.
+pub struct Judgements {
+    /// For files and reports.
+    pub results: Results,
+    /// Positions of the counterexample's operations, when there is one.
+    pub counterexample: Option<Vec<u32>>,
+}
+
+struct Checkers<'a>(&'a Options);
+
+impl Visitor for Checkers<'_> {
+    type Output = Vec<Box<dyn Checker>>;
+    fn visit<W: Workload>(self) -> Self::Output {
+        W::checkers(self.0)
+    }
+}
+
+/// Asks every checker. Blocks for as long as they take.
+pub fn judge(plan: &Plan, history: &History, course: &Course, about: About) -> Judgements {
+    let checkers = visit(&plan.workload.name, Checkers(&plan.workload.options)).unwrap_or_default();
+    let limits = Limits { time: Some(CHECK_MAX), ..Limits::default() };
+    let mut judged: Vec<Judged> = Vec::new();
+    for checker in checkers {
+        let began = Instant::now();
+        let judgement = checker.check(history, &limits);
+        let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        judged.push(Judged { judgement, ms });
+    }
+    let scheduled = plan.scheduled();
+    judged.push(Judged { judgement: coverage(history, &scheduled), ms: 0 });
+    judged.push(Judged { judgement: nodes(history, course), ms: 0 });
+    let counterexample = judged.iter().find_map(|one| match &one.judgement.verdict {
+        Verdict::Invalid(found) if !found.operations.is_empty() => Some(found.operations.clone()),
+        _ => None,
+    });
+    let circumstances = Circumstances {
+        seed: plan.seed,
+        bug: plan.bugs.clone(),
+        scheduled,
+        tested: tested(plan, about.db_version),
+        started_at: about.started_at,
+        duration_ms: u64::try_from(course.worked.as_millis()).unwrap_or(u64::MAX),
+        command: about.command,
+        interrupted: course.interrupted,
+    };
+    Judgements { results: Results::judge(history, &judged, circumstances), counterexample }
+}
+
+/// The line `nodes`: none died on its own, and all answer when all faults are over.
+///
+/// A node that died is no violation of what clients were promised, but neither may it pass: a
+/// panic under faults that the cluster should bear is invalid, whatever the clients saw.
+fn nodes(history: &History, course: &Course) -> Judgement {
+    let sentences: Vec<String> = course
+        .deaths
+        .iter()
+        .map(|death| {
+            let last = death.last_words.lines().last().unwrap_or_default();
+            format!("{} died on its own ({}); its last words: {last}", death.node, death.how)
+        })
+        .collect();
+    let dead: BTreeSet<_> = course.deaths.iter().map(|death| &death.node).collect();
+    let silent: Vec<String> = course.silent.iter().map(ToString::to_string).collect();
+    let (verdict, reason) = if !sentences.is_empty() {
+        let found =
+            ordeal_checker::Counterexample { story: sentences.clone(), ..Default::default() };
+        (Verdict::Invalid(found), sentences.join(". "))
+    } else if !silent.is_empty() {
+        let list = silent.join(", ");
+        let reason = format!("After the last fault {list} answered no linearizable read in 20 s.");
+        (Verdict::Unknown(reason.clone()), reason)
+    } else if !course.trouble.is_empty() {
+        let reason = course.trouble.join("; ");
+        (Verdict::Unknown(reason.clone()), reason)
+    } else {
+        let reason = if course.interrupted {
+            "No node died on its own before the interrupt.".to_owned()
+        } else {
+            "No node died on its own, and all answered after the last fault.".to_owned()
+        };
+        (Verdict::Valid(Witness::default()), reason)
+    };
+    Judgement {
+        checker: "nodes".to_owned(),
+        verdict,
+        algorithm: "watch".to_owned(),
+        reason,
+        operations: history.operations.len() as u64 * u64::from(dead.is_empty()),
+        cost: Cost::default(),
+    }
+}
+
+fn tested(plan: &Plan, said: Option<String>) -> Tested {
+    let read = if plan.workload.options.serializable { "serializable" } else { "linearizable" };
+    let version = match &plan.db {
+        Db::Embedded => said,
+        Db::Etcd { version, .. } => Some(said.unwrap_or_else(|| version.clone())),
+    };
+    let options: BTreeMap<String, String> = [
+        ("read", read.to_owned()),
+        ("rate_per_s", plan.rate_per_s.to_string()),
+        ("keys", plan.workload.options.keys.to_string()),
+        ("time_limit_ms", plan.time_limit_ms.to_string()),
+        ("op_timeout_ms", plan.op_timeout_ms.to_string()),
+        ("heartbeat_ms", plan.tuning.heartbeat_ms.to_string()),
+        ("election_ms", plan.tuning.election_ms.to_string()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    Tested {
+        ordeal: env!("CARGO_PKG_VERSION").to_owned(),
+        db: plan.db.shown(),
+        db_version: version,
+        nodes: plan.nodes.iter().map(ToString::to_string).collect(),
+        workload: plan.workload.name.clone(),
+        nemesis: plan.nemesis.iter().map(ToString::to_string).collect(),
+        environment: plan.environment.name().to_owned(),
+        concurrency: u64::from(plan.concurrency),
+        options,
+        host: host(),
+    }
+}
+
+/// Facts about the machine that bear on figures.
+fn host() -> BTreeMap<String, String> {
+    let mut facts = BTreeMap::new();
+    if let Ok(name) = nix::sys::utsname::uname() {
+        let release = name.release().to_string_lossy().into_owned();
+        facts.insert("kernel".to_owned(), release);
+    }
+    if let Ok(cpus) = std::thread::available_parallelism() {
+        facts.insert("cpus".to_owned(), cpus.to_string());
+    }
+    facts
+}

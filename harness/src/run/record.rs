@@ -1,0 +1,110 @@
+//! The one place where events get their number and their time, and are written down.
+
+use super::flag::Flag;
+use super::progress::Progress;
+use ordeal_history::{Event, EventType, Outcome, Process, Value};
+use ordeal_nemesis::{NodeId, Time};
+use ordeal_workloads::{Completion, Planned};
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Writes down what happens, in the order in which it is told.
+///
+/// An error in writing, such as a full disk, raises [`Recorder::broken`]: whoever runs the test
+/// must end it then, for what happens afterwards would be missing.
+pub struct Recorder<'a, T> {
+    time: &'a T,
+    origin: Cell<Duration>,
+    next: Cell<u64>,
+    sink: RefCell<Sink>,
+    error: RefCell<Option<io::Error>>,
+    /// Raised at the first error in writing.
+    pub broken: Flag,
+    /// What was recorded, counted.
+    pub progress: Rc<Progress>,
+}
+
+/// Where events go.
+pub type Sink = Box<dyn FnMut(&Event) -> io::Result<()>>;
+
+impl<'a, T: Time> Recorder<'a, T> {
+    /// A recorder that has recorded nothing.
+    pub fn new(time: &'a T, sink: Sink, progress: Rc<Progress>) -> Self {
+        Recorder {
+            time,
+            origin: Cell::new(Duration::ZERO),
+            next: Cell::new(0),
+            sink: RefCell::new(sink),
+            error: RefCell::new(None),
+            broken: Flag::default(),
+            progress,
+        }
+    }
+
+    /// Times in the history count from now.
+    pub fn begin(&self) {
+        self.origin.set(self.time.now());
+    }
+
+    /// The first error in writing, if there was one.
+    pub fn error(&self) -> Option<io::Error> {
+        self.error.take()
+    }
+
+    /// An operation begins: before its request is sent.
+    pub fn invoke(&self, process: i64, node: &NodeId, operation: &Planned) {
+        let mut event = self.event(Process::Client(process), EventType::Invoke, operation.f);
+        event.key.clone_from(&operation.key);
+        event.value = operation.value.clone();
+        event.node = Some(node.0.clone());
+        self.push(event);
+    }
+
+    /// It has ended: after its answer came, or did not.
+    pub fn complete(&self, process: i64, node: &NodeId, operation: &Planned, end: &Completion) {
+        let kind = match end.outcome {
+            Outcome::Ok => EventType::Ok,
+            Outcome::Fail => EventType::Fail,
+            Outcome::Info => EventType::Info,
+        };
+        let mut event = self.event(Process::Client(process), kind, operation.f);
+        event.key.clone_from(&operation.key);
+        event.value = match end.outcome {
+            Outcome::Ok => end.value.clone(),
+            Outcome::Fail | Outcome::Info => operation.value.clone(),
+        };
+        event.actual.clone_from(&end.actual);
+        (event.revision, event.version) = (end.revision, end.version);
+        event.node = Some(node.0.clone());
+        event.error.clone_from(&end.error);
+        self.push(event);
+    }
+
+    /// The nemesis notes something.
+    pub fn note(&self, f: &str, value: Value) {
+        let mut event = self.event(Process::Nemesis, EventType::Info, f);
+        event.value = value;
+        self.push(event);
+    }
+
+    fn event(&self, process: Process, kind: EventType, f: &str) -> Event {
+        let index = self.next.replace(self.next.get() + 1);
+        let since = self.time.now().saturating_sub(self.origin.get());
+        let time = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+        Event::new(index, time, process, kind, f)
+    }
+
+    fn push(&self, event: Event) {
+        if self.broken.is_raised() {
+            return;
+        }
+        if let Err(error) = (self.sink.borrow_mut())(&event) {
+            self.error.replace(Some(error));
+            self.broken.raise();
+            return;
+        }
+        self.progress.see(&event);
+    }
+}

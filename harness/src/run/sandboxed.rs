@@ -1,0 +1,195 @@
+//! The cluster in the sandbox: real processes, real sockets.
+
+use super::environment::{Death, Environment, EnvironmentError};
+use super::target::Target;
+use crate::sandbox::{Sandbox, SandboxError};
+use futures::future::join_all;
+use ordeal_nemesis::{Capability, InjectError, Link, Machinery, NodeId};
+use ordeal_workloads::StoreError;
+use ordeal_workloads::etcd::{EtcdOptions, EtcdStore, Status, status};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+use std::time::Duration;
+
+/// Members that start in the same instant may elect in vain for two seconds.
+const START_APART: Duration = Duration::from_millis(100);
+/// How long a member may take to say who leads.
+const STATUS_MAX: Duration = Duration::from_millis(300);
+/// How long members may take to end.
+const STOP_MAX: Duration = Duration::from_secs(2);
+/// How much of a log a person is shown.
+const LAST_WORDS_BYTES: u64 = 2_048;
+const LAST_WORDS_LINES: usize = 6;
+
+/// A cluster in the sandbox.
+pub struct Sandboxed {
+    sandbox: Sandbox,
+    target: Target,
+    options: EtcdOptions,
+    deaths: RefCell<Vec<Death>>,
+    /// Nodes that lie dead and of which that was said.
+    mourned: RefCell<BTreeSet<NodeId>>,
+    version: RefCell<Option<String>>,
+}
+
+impl Sandboxed {
+    /// The target's members, none of them started.
+    pub fn new(sandbox: Sandbox, target: Target) -> Sandboxed {
+        let options = EtcdOptions::default();
+        Sandboxed {
+            sandbox,
+            target,
+            options,
+            deaths: RefCell::default(),
+            mourned: RefCell::default(),
+            version: RefCell::default(),
+        }
+    }
+
+    /// The version that a member named, if one was asked.
+    pub fn version_seen(&self) -> Option<String> {
+        self.version.borrow().clone()
+    }
+
+    /// What each member that answers in time says of itself.
+    async fn statuses(&self) -> Vec<(NodeId, Status)> {
+        let asked = self.sandbox.nodes().into_iter().map(|node| async move {
+            let endpoint = self.target.endpoint(&node);
+            let said = tokio::time::timeout(STATUS_MAX, status(&endpoint, &self.options)).await;
+            said.ok()?.ok().map(|status| (node, status))
+        });
+        join_all(asked).await.into_iter().flatten().collect()
+    }
+
+    fn launch(&self, node: &NodeId) -> Result<(), SandboxError> {
+        self.notice(node);
+        self.sandbox.start(node, &self.target.launch(node))?;
+        self.mourned.borrow_mut().remove(node);
+        Ok(())
+    }
+
+    /// Remembers how the node died, if it did and nobody killed it: its next start forgets it.
+    fn notice(&self, node: &NodeId) {
+        if let Ok(Some(reason)) = self.sandbox.exited(node)
+            && self.mourned.borrow_mut().insert(node.clone())
+        {
+            let last_words = self.last_words(node);
+            let (node, how) = (node.clone(), reason.to_string());
+            self.deaths.borrow_mut().push(Death { node, how, last_words });
+        }
+    }
+}
+
+impl Environment for Sandboxed {
+    type Store = EtcdStore;
+    type Machinery = Sandboxed;
+
+    fn machinery(&self) -> &Sandboxed {
+        self
+    }
+
+    async fn start(&self) -> Result<(), EnvironmentError> {
+        for (place, node) in self.sandbox.nodes().iter().enumerate() {
+            if place > 0 {
+                tokio::time::sleep(START_APART).await;
+            }
+            let folder = self.target.folder(node);
+            std::fs::create_dir_all(&folder).map_err(|error| {
+                EnvironmentError(format!("cannot make the folder {}: {error}", folder.display()))
+            })?;
+            self.launch(node).map_err(|error| EnvironmentError(error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    async fn connect(&self, node: &NodeId) -> Result<EtcdStore, StoreError> {
+        EtcdStore::connect(&self.target.endpoint(node), &self.options).await
+    }
+
+    fn deaths(&self) -> Vec<Death> {
+        self.sandbox.nodes().iter().for_each(|node| self.notice(node));
+        self.deaths.take()
+    }
+
+    async fn revive(&self) -> Result<(), EnvironmentError> {
+        for node in self.sandbox.nodes() {
+            if let Ok(None) = self.sandbox.pid(&node) {
+                self.launch(&node).map_err(|error| EnvironmentError(error.to_string()))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn last_words(&self, node: &NodeId) -> String {
+        let path = self.target.log(node);
+        let words = tail(&path).unwrap_or_default();
+        if words.is_empty() { format!("(nothing in {})", path.display()) } else { words }
+    }
+
+    async fn stop(&self) -> Result<(), EnvironmentError> {
+        let ended = self.sandbox.terminate(&self.sandbox.nodes(), STOP_MAX);
+        ended.map(drop).map_err(|error| EnvironmentError(error.to_string()))
+    }
+}
+
+impl Machinery for Sandboxed {
+    fn offers(&self) -> Vec<Capability> {
+        self.sandbox.offers()
+    }
+
+    fn nodes(&self) -> Vec<NodeId> {
+        self.sandbox.nodes()
+    }
+
+    async fn leader(&self) -> Option<NodeId> {
+        let said = self.statuses().await;
+        if let Some((_, status)) = said.iter().find(|(_, status)| !status.version.is_empty()) {
+            self.version.replace(Some(status.version.clone()));
+        }
+        // A leader that was cut off says so for a while yet: the one of the highest term leads.
+        let leaders = said.into_iter().filter(|(_, status)| status.leads());
+        leaders.max_by_key(|(_, status)| status.term).map(|(node, _)| node)
+    }
+
+    async fn kill(&self, node: &NodeId) -> Result<(), InjectError> {
+        self.sandbox.kill(node).map_err(refused)
+    }
+
+    async fn start(&self, node: &NodeId) -> Result<(), InjectError> {
+        self.launch(node).map_err(refused)
+    }
+
+    async fn pause(&self, node: &NodeId) -> Result<(), InjectError> {
+        self.sandbox.pause(node).map_err(refused)
+    }
+
+    async fn resume(&self, node: &NodeId) -> Result<(), InjectError> {
+        self.sandbox.resume(node).map_err(refused)
+    }
+
+    async fn cut(&self, links: &[Link]) -> Result<(), InjectError> {
+        self.sandbox.cut(links).map_err(refused)
+    }
+
+    async fn heal(&self, links: &[Link]) -> Result<u64, InjectError> {
+        self.sandbox.heal(links).map_err(refused)
+    }
+}
+
+fn refused(error: SandboxError) -> InjectError {
+    InjectError(error.to_string())
+}
+
+/// The last lines of a file.
+fn tail(path: &Path) -> std::io::Result<String> {
+    let mut file = std::fs::File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(LAST_WORDS_BYTES)))?;
+    let mut bytes = Vec::new();
+    file.take(LAST_WORDS_BYTES).read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    Ok(lines[lines.len().saturating_sub(LAST_WORDS_LINES)..].join("\n"))
+}

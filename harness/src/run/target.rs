@@ -1,0 +1,258 @@
+//! What is put on trial: its binary, and how a member of it is started.
+//!
+//! The embedded node takes etcd's own flags, so there is one way for all.
+
+use crate::plan::{Db, Plan, Tuning};
+use crate::sandbox::Launch;
+use ordeal_nemesis::NodeId;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::Read;
+use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Below the ephemeral range, so that no outgoing connection can have taken them.
+const CLIENT_PORT: u16 = 2379;
+const PEER_PORT: u16 = 2380;
+/// How long a binary may take to say its version.
+const VERSION_MAX: Duration = Duration::from_secs(10);
+
+/// Why what `--db` names cannot be put on trial. One sentence with the way out.
+#[derive(Debug, thiserror::Error)]
+#[error("--db {}: {why}; give the path of an etcd server binary, or `embedded`", path.display())]
+pub struct TargetError {
+    path: PathBuf,
+    why: String,
+}
+
+/// The database that `--db` names, looked at.
+///
+/// # Errors
+///
+/// [`TargetError`]. Takes ten seconds at most.
+pub fn look(db: &str) -> Result<Db, TargetError> {
+    if db == "embedded" {
+        return Ok(Db::Embedded);
+    }
+    let path = Path::new(db);
+    let absolute =
+        std::fs::canonicalize(path).map_err(|error| refusal(path, cannot_be_found(&error)))?;
+    let version = version(&absolute)?;
+    Ok(Db::Etcd { path: absolute, version })
+}
+
+fn refusal(path: &Path, why: String) -> TargetError {
+    TargetError { path: path.to_owned(), why }
+}
+
+fn cannot_be_found(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// What the binary says of its version.
+fn version(path: &Path) -> Result<String, TargetError> {
+    let refuse = |why: String| refusal(path, why);
+    let about = std::fs::metadata(path).map_err(|error| refuse(error.to_string()))?;
+    if !about.is_file() {
+        return Err(refuse("this is no file".to_owned()));
+    }
+    if about.permissions().mode() & 0o111 == 0 {
+        return Err(refuse("this file is not executable".to_owned()));
+    }
+    let no_etcd = |why: &str| refusal(path, format!("this is no etcd: its `--version` {why}"));
+    let mut child = Command::new(path)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|error| refuse(format!("it cannot be executed ({error})")))?;
+    let deadline = Instant::now() + VERSION_MAX;
+    let ended = loop {
+        match child.try_wait() {
+            Ok(Some(_)) => break true,
+            Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(10)),
+            _ => break false,
+        }
+    };
+    if !ended {
+        // It may have ended just now.
+        let _ = child.kill();
+        let _ = child.wait();
+        return Err(no_etcd("does not end in ten seconds"));
+    }
+    let mut said = String::new();
+    if let Some(out) = child.stdout.take() {
+        // What is no text is no version either.
+        let _ = out.take(64 * 1024).read_to_string(&mut said);
+    }
+    said.lines()
+        .find_map(|line| line.strip_prefix("etcd Version:"))
+        .map(|version| version.trim().to_owned())
+        .ok_or_else(|| no_etcd("names no etcd version"))
+}
+
+/// Members of one cluster: who they are, and how each is started.
+pub struct Target {
+    program: PathBuf,
+    first_args: Vec<OsString>,
+    bugs: Vec<String>,
+    addresses: BTreeMap<NodeId, Ipv4Addr>,
+    initial_cluster: String,
+    tuning: Tuning,
+    folder: PathBuf,
+}
+
+impl Target {
+    /// The plan's cluster, with its nodes at these addresses, and each node's log and data in
+    /// `folder/NODE/`.
+    ///
+    /// # Errors
+    ///
+    /// When Ordeal's own binary cannot be found, for the embedded cluster.
+    pub fn new(
+        plan: &Plan,
+        addresses: BTreeMap<NodeId, Ipv4Addr>,
+        folder: &Path,
+    ) -> std::io::Result<Target> {
+        let (program, first_args) = match &plan.db {
+            Db::Embedded => (std::env::current_exe()?, vec![OsString::from("node")]),
+            Db::Etcd { path, .. } => (path.clone(), Vec::new()),
+        };
+        let members: Vec<String> = plan
+            .nodes
+            .iter()
+            .filter_map(|node| Some((node, addresses.get(node)?)))
+            .map(|(node, address)| format!("{node}=http://{address}:{PEER_PORT}"))
+            .collect();
+        Ok(Target {
+            program,
+            first_args,
+            bugs: plan.bugs.clone(),
+            addresses,
+            initial_cluster: members.join(","),
+            tuning: plan.tuning,
+            folder: folder.to_owned(),
+        })
+    }
+
+    /// Where clients reach the node: `http://10.0.0.1:2379`.
+    pub fn endpoint(&self, node: &NodeId) -> String {
+        let address = self.addresses.get(node).copied().unwrap_or(Ipv4Addr::UNSPECIFIED);
+        format!("http://{address}:{CLIENT_PORT}")
+    }
+
+    /// The node's own folder.
+    pub fn folder(&self, node: &NodeId) -> PathBuf {
+        self.folder.join(&node.0)
+    }
+
+    /// The file that holds what the node says.
+    pub fn log(&self, node: &NodeId) -> PathBuf {
+        self.folder(node).join("log")
+    }
+
+    /// The folder of the node's data.
+    pub fn data(&self, node: &NodeId) -> PathBuf {
+        self.folder(node).join("data")
+    }
+
+    /// How the node is started. Its folder must be there.
+    pub fn launch(&self, node: &NodeId) -> Launch {
+        let client = self.endpoint(node);
+        let address = self.addresses.get(node).copied().unwrap_or(Ipv4Addr::UNSPECIFIED);
+        let peer = format!("http://{address}:{PEER_PORT}");
+        let mut args = self.first_args.clone();
+        let data = self.data(node);
+        let mut flag = |name: &str, value: OsString| {
+            args.push(format!("--{name}").into());
+            args.push(value);
+        };
+        flag("name", node.0.clone().into());
+        flag("data-dir", data.into_os_string());
+        flag("listen-client-urls", client.clone().into());
+        flag("advertise-client-urls", client.into());
+        flag("listen-peer-urls", peer.clone().into());
+        flag("initial-advertise-peer-urls", peer.into());
+        flag("initial-cluster", self.initial_cluster.clone().into());
+        flag("initial-cluster-token", "ordeal".into());
+        flag("initial-cluster-state", "new".into());
+        flag("heartbeat-interval", self.tuning.heartbeat_ms.to_string().into());
+        flag("election-timeout", self.tuning.election_ms.to_string().into());
+        for bug in &self.bugs {
+            flag("bug", bug.clone().into());
+        }
+        Launch {
+            program: self.program.clone(),
+            args,
+            env: Vec::new(),
+            cwd: self.folder(node),
+            log: self.log(node),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::PlanOptions;
+
+    #[test]
+    fn what_is_no_etcd_is_told_in_one_sentence_with_the_way_out() -> std::io::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let script = folder.path().join("script");
+        let rows = [
+            ("/no/such/etcd", "there is no such file"),
+            ("/", "this is no file"),
+            ("/bin/true", "this is no etcd"),
+            ("/etc/passwd", "not executable"),
+            (script.to_str().unwrap_or_default(), "cannot be executed"),
+        ];
+        std::fs::write(&script, [0_u8; 16])?;
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))?;
+        for (db, expected) in rows {
+            let said = look(db).map_or_else(|error| error.to_string(), |db| format!("{db:?}"));
+            assert!(said.contains(expected) && said.contains("`embedded`"), "{db}: {said}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_binary_that_says_etcds_version_is_taken_by_it() -> std::io::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let script = folder.path().join("etcd");
+        std::fs::write(&script, "#!/bin/sh\necho etcd Version: 3.5.30\necho Git SHA: none\n")?;
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))?;
+        let db = look(script.to_str().unwrap_or_default()).map_err(std::io::Error::other)?;
+        assert!(matches!(db, Db::Etcd { version, .. } if version == "3.5.30"));
+        Ok(())
+    }
+
+    #[test]
+    fn a_member_is_started_with_etcds_flags() -> std::io::Result<()> {
+        let plan = Plan::derive(&PlanOptions { nodes: 3, ..PlanOptions::default() });
+        let plan = plan.map_err(std::io::Error::other)?;
+        let addresses =
+            plan.nodes.iter().cloned().zip((1..).map(|n| Ipv4Addr::new(10, 10, 0, n))).collect();
+        let target = Target::new(&plan, addresses, Path::new("/runs/x/nodes"))?;
+        let launch = target.launch(&NodeId::numbered(2));
+        let args: Vec<&str> = launch.args.iter().filter_map(|arg| arg.to_str()).collect();
+        let after = |flag| args.iter().position(|arg| *arg == flag).map(|at| args[at + 1]);
+        assert_eq!(args[0], "node");
+        assert_eq!(after("--name"), Some("n2"));
+        assert_eq!(after("--data-dir"), Some("/runs/x/nodes/n2/data"));
+        assert_eq!(after("--listen-client-urls"), Some("http://10.10.0.2:2379"));
+        assert_eq!(
+            after("--initial-cluster"),
+            Some("n1=http://10.10.0.1:2380,n2=http://10.10.0.2:2380,n3=http://10.10.0.3:2380")
+        );
+        assert_eq!(after("--election-timeout"), Some("500"));
+        Ok(())
+    }
+}

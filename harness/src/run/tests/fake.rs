@@ -1,0 +1,219 @@
+//! A cluster in memory, on virtual time: one map, and nodes that can be killed, stopped, cut off.
+
+use crate::run::environment::{Death, Environment, EnvironmentError};
+use ordeal_nemesis::{Capability, InjectError, Link, Machinery, NodeId, Side, Time, VirtualTime};
+use ordeal_workloads::{
+    Answer, CompareTarget, KeyValue, Request, Store, StoreError, TxnOp, TxnResult,
+};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// How long an answer takes.
+const ANSWER: Duration = Duration::from_millis(2);
+
+#[derive(Default)]
+pub struct State {
+    revision: i64,
+    held: BTreeMap<Vec<u8>, KeyValue>,
+    pub down: BTreeSet<NodeId>,
+    pub paused: BTreeSet<NodeId>,
+    pub cut: BTreeSet<Link>,
+    pub deaths: Vec<Death>,
+    /// Nodes that never answer.
+    pub mute: BTreeSet<NodeId>,
+    /// What the nemesis did, and when, in milliseconds.
+    pub told: Vec<String>,
+}
+
+pub struct Fake {
+    pub time: VirtualTime,
+    pub nodes: Vec<NodeId>,
+    pub state: Rc<RefCell<State>>,
+}
+
+pub struct FakeStore {
+    time: VirtualTime,
+    node: NodeId,
+    nodes: Vec<NodeId>,
+    state: Rc<RefCell<State>>,
+}
+
+impl Fake {
+    pub fn new(time: &VirtualTime, count: usize) -> Fake {
+        let nodes = (1..=count).map(NodeId::numbered).collect();
+        Fake { time: time.clone(), nodes, state: Rc::default() }
+    }
+
+    fn tell(&self, verb: &str, node: &NodeId) {
+        let now_ms = self.time.now().as_millis();
+        self.state.borrow_mut().told.push(format!("{now_ms} {verb} {node}"));
+    }
+}
+
+impl Store for FakeStore {
+    async fn send(&mut self, request: Request) -> Result<Answer, StoreError> {
+        self.time.sleep(ANSWER).await;
+        if self.state.borrow().down.contains(&self.node) {
+            return Err(StoreError::Indeterminate("the connection broke".to_owned()));
+        }
+        // Stopped, or without a majority: it hangs, until whoever waits gives up.
+        while self.hangs() {
+            self.time.sleep(ANSWER).await;
+        }
+        Ok(self.state.borrow_mut().answer(request))
+    }
+}
+
+impl FakeStore {
+    fn hangs(&self) -> bool {
+        let state = self.state.borrow();
+        let reached = |other: &&NodeId| {
+            let link =
+                Link { from: Side::Node(self.node.clone()), to: Side::Node((*other).clone()) };
+            !state.cut.contains(&link)
+                && !state.down.contains(other)
+                && !state.paused.contains(other)
+        };
+        state.paused.contains(&self.node)
+            || state.mute.contains(&self.node)
+            || self.nodes.iter().filter(reached).count() * 2 <= self.nodes.len()
+    }
+}
+
+impl State {
+    fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        let version = self.held.get(&key).map_or(0, |kv| kv.version) + 1;
+        let revision = self.revision;
+        let (create_revision, mod_revision, lease) = (revision, revision, 0);
+        let kv =
+            KeyValue { key: key.clone(), value, create_revision, mod_revision, version, lease };
+        self.held.insert(key, kv);
+    }
+
+    fn answer(&mut self, request: Request) -> Answer {
+        match request {
+            Request::Get { key, .. } => {
+                Answer::Got { revision: self.revision, kv: self.held.get(&key).cloned() }
+            }
+            Request::Put { key, value } => {
+                self.revision += 1;
+                self.put(key, value);
+                Answer::Put { revision: self.revision }
+            }
+            Request::Txn { compares, then, otherwise } => {
+                let succeeded = compares.iter().all(|compare| {
+                    let held = self.held.get(&compare.key).map(|kv| kv.value.clone());
+                    matches!(&compare.target, CompareTarget::Value(v) if held.as_ref() == Some(v))
+                });
+                self.revision += i64::from(succeeded);
+                let mut results = Vec::new();
+                for op in if succeeded { then } else { otherwise } {
+                    results.push(match op {
+                        TxnOp::Get(key) => TxnResult::Got(self.held.get(&key).cloned()),
+                        TxnOp::Put(key, value) => {
+                            self.put(key, value);
+                            TxnResult::Put
+                        }
+                        TxnOp::Delete(key) => {
+                            TxnResult::Deleted(i64::from(self.held.remove(&key).is_some()))
+                        }
+                    });
+                }
+                Answer::Txn { revision: self.revision, succeeded, results }
+            }
+        }
+    }
+}
+
+impl Environment for Fake {
+    type Store = FakeStore;
+    type Machinery = Fake;
+
+    fn machinery(&self) -> &Fake {
+        self
+    }
+
+    async fn start(&self) -> Result<(), EnvironmentError> {
+        Ok(())
+    }
+
+    async fn connect(&self, node: &NodeId) -> Result<FakeStore, StoreError> {
+        if self.state.borrow().down.contains(node) {
+            return Err(StoreError::DidNotHappen(format!("{node} refused the connection")));
+        }
+        let (time, nodes) = (self.time.clone(), self.nodes.clone());
+        Ok(FakeStore { time, node: node.clone(), nodes, state: self.state.clone() })
+    }
+
+    fn deaths(&self) -> Vec<Death> {
+        std::mem::take(&mut self.state.borrow_mut().deaths)
+    }
+
+    async fn revive(&self) -> Result<(), EnvironmentError> {
+        let down = std::mem::take(&mut self.state.borrow_mut().down);
+        down.iter().for_each(|node| self.tell("revive", node));
+        Ok(())
+    }
+
+    fn last_words(&self, node: &NodeId) -> String {
+        format!("{node} has nothing to say")
+    }
+
+    async fn stop(&self) -> Result<(), EnvironmentError> {
+        self.state.borrow_mut().told.push("stop".to_owned());
+        Ok(())
+    }
+}
+
+impl Machinery for Fake {
+    fn offers(&self) -> Vec<Capability> {
+        vec![Capability::Kill, Capability::Pause, Capability::Link]
+    }
+
+    fn nodes(&self) -> Vec<NodeId> {
+        self.nodes.clone()
+    }
+
+    async fn leader(&self) -> Option<NodeId> {
+        self.nodes.first().cloned()
+    }
+
+    async fn kill(&self, node: &NodeId) -> Result<(), InjectError> {
+        self.tell("kill", node);
+        let fresh = self.state.borrow_mut().down.insert(node.clone());
+        if fresh { Ok(()) } else { Err(InjectError(format!("{node} is not running"))) }
+    }
+
+    async fn start(&self, node: &NodeId) -> Result<(), InjectError> {
+        self.tell("start", node);
+        self.state.borrow_mut().down.remove(node);
+        Ok(())
+    }
+
+    async fn pause(&self, node: &NodeId) -> Result<(), InjectError> {
+        self.tell("pause", node);
+        self.state.borrow_mut().paused.insert(node.clone());
+        Ok(())
+    }
+
+    async fn resume(&self, node: &NodeId) -> Result<(), InjectError> {
+        self.tell("resume", node);
+        self.state.borrow_mut().paused.remove(node);
+        Ok(())
+    }
+
+    async fn cut(&self, links: &[Link]) -> Result<(), InjectError> {
+        self.state.borrow_mut().cut.extend(links.iter().cloned());
+        Ok(())
+    }
+
+    async fn heal(&self, links: &[Link]) -> Result<u64, InjectError> {
+        let mut state = self.state.borrow_mut();
+        links.iter().for_each(|link| {
+            state.cut.remove(link);
+        });
+        Ok(links.len() as u64)
+    }
+}

@@ -1,0 +1,194 @@
+//! How a node's process comes to be.
+//!
+//! Between clone and exec of a process with threads next to nothing is allowed, so the child
+//! executes Ordeal's own binary again, with a hidden first argument. There it has one thread, sets
+//! its surroundings up in plain Rust, says over a pipe what goes wrong, and executes the program.
+//! The program is the first process of its pid namespace: what it leaves running ends with it.
+//!
+//! No `PR_SET_PDEATHSIG` here: it fires when the *thread* that made the process ends, and a runner
+//! may start a node from any. The pid namespace around it is what ends it with the supervisor.
+
+use super::enter::NAMESPACES;
+use super::error::SandboxError;
+use super::init::{fresh_proc, private_mounts};
+use super::report::{self, Report, Reporter};
+use super::sys::{self, Image};
+use nix::fcntl::OFlag;
+use nix::sched::{CloneFlags, setns};
+use nix::unistd::{Pid, pipe2, sethostname, setsid};
+use ordeal_nemesis::NodeId;
+use std::ffi::{CString, OsStr, OsString};
+use std::fs::OpenOptions;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// The hidden first argument.
+const ASKED: &str = "__sandbox-init";
+/// What the set-up does, in order, with the path that it is about; numbered from 1.
+const STAGES: [&str; 7] = [
+    "reading its instructions",
+    "opening its log",
+    "entering its network",
+    "making its mounts private",
+    "mounting its /proc",
+    "changing to its directory",
+    "executing",
+];
+
+/// What to start on a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Launch {
+    /// The program; absolute, or relative to `cwd`.
+    pub program: PathBuf,
+    /// Its arguments, without its own name.
+    pub args: Vec<OsString>,
+    /// Its whole environment: nothing is inherited.
+    pub env: Vec<(OsString, OsString)>,
+    /// The directory that it starts in.
+    pub cwd: PathBuf,
+    /// The file that its standard output and error are appended to; made when it is not there.
+    pub log: PathBuf,
+}
+
+/// Starts the process, and returns when the program is being executed.
+pub(super) fn spawn(
+    node: &NodeId,
+    network: &OwnedFd,
+    launch: &Launch,
+) -> Result<(Pid, OwnedFd), SandboxError> {
+    let refused = |what: String, source| SandboxError::Start { node: node.clone(), what, source };
+    let (listening, reporting) = pipe2(OFlag::O_CLOEXEC)
+        .map_err(|errno| refused("making a pipe".into(), sys::as_io(errno)))?;
+    let image = image(node, network, &reporting, launch)
+        .map_err(|error| refused("its command line".into(), error))?;
+    // The network is entered later: made here, a namespace would be a new one.
+    let namespaces = NAMESPACES.difference(CloneFlags::CLONE_NEWNET);
+    let (child, pidfd) = sys::spawn(namespaces, &image, &[network.as_fd(), reporting.as_fd()])
+        .map_err(|errno| refused("cloning a process".into(), sys::as_io(errno)))?;
+    drop(reporting);
+    let error = match report::listen(listening) {
+        Ok(Report::Ready) => return Ok((child, pidfd)),
+        Ok(Report::Failed(stage, errno)) => {
+            let number = usize::from(stage).wrapping_sub(1);
+            let what = STAGES.get(number).copied().unwrap_or("setting it up");
+            let path = match number {
+                1 => launch.log.display().to_string(),
+                5 => launch.cwd.display().to_string(),
+                6 => launch.program.display().to_string(),
+                _ => String::new(),
+            };
+            let what = format!("{what} {path}").trim_end().to_owned();
+            refused(what, io::Error::from_raw_os_error(errno))
+        }
+        Ok(Report::Silence) => {
+            refused("setting it up".into(), io::Error::other("its process died at once"))
+        }
+        Err(source) => refused("hearing from its process".into(), source),
+    };
+    // A failed set-up ends by itself; what is left is to collect its status.
+    let _ = nix::sys::signal::kill(child, nix::sys::signal::Signal::SIGKILL);
+    let _ = nix::sys::wait::waitpid(child, None);
+    Err(error)
+}
+
+/// Our own binary, told to set itself up as `node` and to execute the program.
+fn image(
+    node: &NodeId,
+    network: &OwnedFd,
+    reporting: &OwnedFd,
+    launch: &Launch,
+) -> io::Result<Image> {
+    let number = |fd: &OwnedFd| CString::new(fd.as_raw_fd().to_string());
+    let text = |text: &OsStr| CString::new(text.as_bytes());
+    let mut args = vec![
+        CString::from(c"ordeal"),
+        CString::new(ASKED)?,
+        number(reporting)?,
+        number(network)?,
+        CString::new(node.0.as_str())?,
+        text(launch.log.as_os_str())?,
+        text(launch.cwd.as_os_str())?,
+        text(launch.program.as_os_str())?,
+    ];
+    for arg in &launch.args {
+        args.push(text(arg)?);
+    }
+    let mut env = Vec::new();
+    for (key, value) in &launch.env {
+        let mut pair = key.clone().into_vec();
+        pair.push(b'=');
+        pair.extend_from_slice(value.as_bytes());
+        env.push(CString::new(pair)?);
+    }
+    // The link is to the very file that is running, whatever has become of its name since.
+    Ok(Image::new(c"/proc/self/exe".into(), args, env))
+}
+
+/// When this process was started to become a node's, becomes it and does not return.
+///
+/// The first call in `main`: it needs the process to itself.
+pub fn run_init_if_asked() {
+    let mut args = std::env::args_os().skip(1);
+    if args.next().is_some_and(|first| first == ASKED) {
+        // Whoever types this by hand has no pipe there to hear what is wrong.
+        std::process::exit(become_node(args))
+    }
+}
+
+/// Sets up and executes; returns an exit status when that failed.
+fn become_node(mut args: impl Iterator<Item = OsString>) -> i32 {
+    let mut descriptor = || -> Option<OwnedFd> {
+        let number: RawFd = args.next()?.to_str()?.parse().ok()?;
+        (number > 2).then(|| sys::adopt(number)).flatten()
+    };
+    let Some(reporting) = descriptor() else {
+        eprintln!("ordeal: {ASKED} is not for people; see ordeal --help");
+        return 64;
+    };
+    let mut reporter = Reporter::new(reporting);
+    let network = descriptor();
+    let (stage, error) = match (network, args.next(), args.next(), args.next(), args.next()) {
+        (Some(network), Some(name), Some(log), Some(cwd), Some(program)) => {
+            let mut command = Command::new(program);
+            command.args(args);
+            match set_up(network, &name, log, cwd, &mut command) {
+                Ok(()) => {
+                    reporter.ready();
+                    (7, command.exec())
+                }
+                Err(failure) => failure,
+            }
+        }
+        _ => (1, io::Error::from_raw_os_error(nix::libc::EINVAL)),
+    };
+    reporter.failed(stage, &error);
+    127
+}
+
+/// Everything but the execution; on failure the stage and the reason.
+fn set_up(
+    network: OwnedFd,
+    name: &OsStr,
+    log: OsString,
+    cwd: OsString,
+    command: &mut Command,
+) -> Result<(), (u8, io::Error)> {
+    let at = |stage: u8| move |error: io::Error| (stage, error);
+    let output = OpenOptions::new().append(true).create(true).open(log).map_err(at(2))?;
+    let errors = output.try_clone().map_err(at(2))?;
+    command.stdin(Stdio::null()).stdout(output).stderr(errors);
+    setns(network, CloneFlags::CLONE_NEWNET).map_err(|errno| (3, sys::as_io(errno)))?;
+    private_mounts().map_err(at(4))?;
+    fresh_proc().map_err(at(5))?;
+    std::env::set_current_dir(cwd).map_err(at(6))?;
+    // None of these matters to the node enough to refuse it: no stray descriptors (kernels before 5.11
+    // cannot tell), a name for people, and a session of its own against signals from a terminal.
+    let _ = sys::close_on_exec_all();
+    let _ = sethostname(name);
+    let _ = setsid();
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! Plays a schedule against the machinery, and notes in the history what really happened.
+//!
+//! One thing at a time, in the order of the schedule, so that the same answers of the machinery
+//! give the same notes. Whatever happens, every fault that was injected is ended: at its time, or
+//! when the run is stopped. Faults that overlap are counted: a link that two cuts took away
+//! carries again when both are over, a node that two faults killed starts again after the second.
+
+mod note;
+mod state;
+
+use crate::{Fault, Machinery, NodeId, Schedule, ScheduledFault, Time};
+use futures::future::{Either, select};
+use note::{ended, failed, started};
+use ordeal_history::Value;
+use state::{Active, State};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
+
+/// How long a fault that is aimed at the leader waits for one to be elected.
+const LEADER_WAIT_MAX: Duration = Duration::from_millis(1_500);
+/// How often the cluster is asked meanwhile.
+const LEADER_POLL: Duration = Duration::from_millis(100);
+
+/// Plays schedules. `note` gets each fault's name and what is to stand in the history.
+pub struct Conductor<'a, M, T, N> {
+    machinery: &'a M,
+    time: &'a T,
+    note: N,
+    nodes: Vec<NodeId>,
+    state: State,
+    active: BTreeMap<u32, Active>,
+}
+
+/// What the schedule has next.
+enum Step {
+    Start(usize),
+    End(u32),
+}
+
+impl<'a, M: Machinery, T: Time, N: Fn(&'static str, Value)> Conductor<'a, M, T, N> {
+    /// A conductor with no fault under way.
+    pub fn new(machinery: &'a M, time: &'a T, note: N) -> Self {
+        let nodes = machinery.nodes();
+        Conductor { machinery, time, note, nodes, state: State::default(), active: BTreeMap::new() }
+    }
+
+    /// Plays `schedule`, whose times count from `origin`, until it is over or `stop` is ready;
+    /// then ends whatever is still under way. A fault is not begun after `stop`.
+    pub async fn play(
+        &mut self,
+        schedule: &Schedule,
+        origin: Duration,
+        stop: impl Future<Output = ()>,
+    ) {
+        let mut stop = pin!(stop);
+        let mut steps: BTreeMap<(Duration, u32, bool), Step> = BTreeMap::new();
+        for (position, fault) in schedule.0.iter().enumerate() {
+            let at = origin + Duration::from_millis(fault.at_ms);
+            steps.insert((at, fault.id, false), Step::Start(position));
+        }
+        while let Some(((at, _, _), step)) = steps.pop_first() {
+            let wait = pin!(self.time.sleep_until(at));
+            if let Either::Left(_) = select(stop.as_mut(), wait).await {
+                break;
+            }
+            match step {
+                Step::End(id) => self.end(id).await,
+                Step::Start(position) => {
+                    let fault = &schedule.0[position];
+                    if self.start(fault).await {
+                        let end = self.time.now() + Duration::from_millis(fault.for_ms);
+                        steps.insert((end, fault.id, true), Step::End(fault.id));
+                    }
+                }
+            }
+        }
+        while let Some(id) = self.active.keys().next().copied() {
+            self.end(id).await;
+        }
+    }
+
+    /// Injects a fault. Whether any of it took hold.
+    async fn start(&mut self, scheduled: &ScheduledFault) -> bool {
+        let fault = &scheduled.fault;
+        let leader = if fault.wants_leader() { self.leader().await } else { None };
+        let mut active = Active::new(fault, leader.as_ref());
+        if fault.wants_leader() && leader.is_none() {
+            let wait_ms = LEADER_WAIT_MAX.as_millis();
+            active.errors.push(format!("no node led for {wait_ms} ms"));
+        } else {
+            match fault {
+                Fault::Kill { .. } => {
+                    self.state.kill(self.machinery, scheduled.id, &mut active).await
+                }
+                Fault::Pause { .. } => {
+                    self.state.pause(self.machinery, scheduled.id, &mut active).await;
+                }
+                Fault::Partition { cut } => {
+                    let links = cut.links(&self.nodes, leader.as_ref());
+                    self.state.cut(self.machinery, links, &mut active).await;
+                }
+            }
+        }
+        let name = fault.kind().name();
+        if active.took_hold() {
+            (self.note)(name, started(scheduled.id, &active));
+            self.active.insert(scheduled.id, active);
+            true
+        } else {
+            (self.note)(name, failed(scheduled.id, &active));
+            false
+        }
+    }
+
+    /// Ends a fault that is under way.
+    async fn end(&mut self, id: u32) {
+        let Some(mut active) = self.active.remove(&id) else {
+            return;
+        };
+        active.errors.clear();
+        match &active.fault {
+            Fault::Kill { .. } => self.state.unkill(self.machinery, id, &mut active).await,
+            Fault::Pause { .. } => self.state.resume(self.machinery, id, &mut active).await,
+            Fault::Partition { .. } => self.state.heal(self.machinery, &mut active).await,
+        }
+        (self.note)(active.fault.kind().name(), ended(id, &active));
+    }
+
+    /// Who leads, waiting a little for an election to end.
+    async fn leader(&self) -> Option<NodeId> {
+        let give_up = self.time.now() + LEADER_WAIT_MAX;
+        loop {
+            if let Some(leader) = self.machinery.leader().await {
+                return Some(leader);
+            }
+            if self.time.now() + LEADER_POLL > give_up {
+                return None;
+            }
+            self.time.sleep(LEADER_POLL).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

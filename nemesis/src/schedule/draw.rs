@@ -1,0 +1,74 @@
+//! Draws one fault of a kind: its target, its topology.
+//!
+//! The weights lean towards what breaks stores: the leader, and minorities that go on serving.
+
+use crate::{Cut, Fault, Kind, NodeId, Nodes};
+use rand::Rng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+/// A fault of this kind on some of these nodes.
+pub(super) fn fault(kind: Kind, nodes: &[NodeId], rng: &mut ChaCha8Rng) -> Fault {
+    match kind {
+        Kind::Kill => Fault::Kill { nodes: victims(nodes, rng) },
+        Kind::Pause => Fault::Pause { nodes: victims(nodes, rng) },
+        Kind::Partition => Fault::Partition { cut: cut(nodes, rng) },
+    }
+}
+
+/// Whom a fault of processes strikes: mostly the leader or a minority, at times more, which stops
+/// the cluster until the fault ends but never for good.
+fn victims(nodes: &[NodeId], rng: &mut ChaCha8Rng) -> Nodes {
+    let minority = (nodes.len().saturating_sub(1) / 2).max(1);
+    let count = match rng.random_range(0..100) {
+        0..40 => return Nodes::Leader,
+        40..65 => 1,
+        65..90 => rng.random_range(1..=minority),
+        90..97 => (minority + 1).min(nodes.len()),
+        _ => nodes.len(),
+    };
+    Nodes::These(some(nodes, count, rng))
+}
+
+fn cut(nodes: &[NodeId], rng: &mut ChaCha8Rng) -> Cut {
+    match rng.random_range(0..100) {
+        0..35 => Cut::Isolate(Nodes::Leader),
+        35..60 => halves(nodes, rng),
+        60..70 => Cut::OneWay(Nodes::Leader),
+        70..75 => Cut::OneWay(Nodes::These(some(nodes, 1, rng))),
+        75..83 if nodes.len() >= 3 => Cut::MajoritiesRing(shuffled(nodes, rng)),
+        83..91 if nodes.len() >= 3 => bridge(nodes, rng),
+        _ => Cut::Isolate(Nodes::These(some(nodes, 1, rng))),
+    }
+}
+
+/// A minority, as large as a minority can be, and the rest.
+fn halves(nodes: &[NodeId], rng: &mut ChaCha8Rng) -> Cut {
+    let mut left = shuffled(nodes, rng);
+    let mut right = left.split_off((nodes.len().saturating_sub(1) / 2).max(1));
+    left.sort();
+    right.sort();
+    Cut::Groups(vec![left, right])
+}
+
+fn bridge(nodes: &[NodeId], rng: &mut ChaCha8Rng) -> Cut {
+    let mut rest = shuffled(nodes, rng);
+    let over = rest.remove(0);
+    let mut right = rest.split_off(rest.len() / 2);
+    rest.sort();
+    right.sort();
+    Cut::Bridge { over, left: rest, right }
+}
+
+fn some(nodes: &[NodeId], count: usize, rng: &mut ChaCha8Rng) -> Vec<NodeId> {
+    let mut chosen = shuffled(nodes, rng);
+    chosen.truncate(count);
+    chosen.sort();
+    chosen
+}
+
+fn shuffled(nodes: &[NodeId], rng: &mut ChaCha8Rng) -> Vec<NodeId> {
+    let mut nodes = nodes.to_vec();
+    nodes.shuffle(rng);
+    nodes
+}

@@ -1,0 +1,44 @@
+//! Writes a report of a made-up run to standard output.
+//!
+//!     cargo run -p ordeal-reports --example sample -- invalid > report.html
+//!
+//! The first argument is `invalid`, `bug`, `valid`, `unknown`, `long`, `hostile` or
+//! `index`; a second one is the number of
+//! operations around the story, 4000 unless told; a third one `text`, `colour`, `junit` or
+//! `markdown` instead of the page.
+
+mod made_up;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let kind = arguments.next().unwrap_or_else(|| "invalid".to_owned());
+    let count = arguments.next().and_then(|n| n.parse().ok()).unwrap_or(4_000);
+    if kind == "index" {
+        return print!("{}", ordeal_reports::index(&made_up::nights()));
+    }
+    let format = arguments.next().unwrap_or_default();
+    let mut told = made_up::noise(count);
+    if kind != "valid" {
+        told.extend(made_up::stale_read());
+    }
+    let mut history = made_up::history(told, made_up::faults());
+    let mut results = match kind.as_str() {
+        "valid" => made_up::valid(&history),
+        "unknown" => made_up::unknown(&history, &["local-read"]),
+        "long" => made_up::long(&history),
+        "bug" => made_up::invalid(&history, &["local-read"]),
+        _ => made_up::invalid(&history, &[]),
+    };
+    if kind == "hostile" {
+        let text = "</style><script>alert(1)</script>\u{202e}".repeat(3_000);
+        made_up::poison(&mut results, &mut history, &text);
+    }
+    let report = match format.as_str() {
+        "text" => ordeal_reports::terminal(&results, &history, false),
+        "colour" => ordeal_reports::terminal(&results, &history, true),
+        "junit" => ordeal_reports::junit(&results),
+        "markdown" => ordeal_reports::markdown(&results),
+        _ => ordeal_reports::html(&results, &history),
+    };
+    print!("{report}");
+}

@@ -1,0 +1,248 @@
+//! The index over many runs: each test by the day, its first failure, and every run with a link.
+
+use super::{POLICY, STYLE, ruling};
+use crate::results::{Results, Ruling};
+use crate::text::{NAME_MAX, clean, counted, duration, grouped};
+use crate::verdict::sentence;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The matrix shows so many days, the last ones.
+const DAYS_MAX: usize = 31;
+/// The list shows so many runs, the newest.
+const RUNS_MAX: usize = 5_000;
+
+/// What the index tells of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunSummary {
+    /// The test that it is a run of: runs of the same name make a row of the matrix.
+    pub test: String,
+    /// Path of its report, relative to the index; its parts divided by `/`.
+    pub report: String,
+    /// The run's verdict.
+    pub verdict: Ruling,
+    /// Why the verdict is not valid, in a sentence.
+    pub sentence: String,
+    /// When it began, as text (RFC 3339, UTC); days are told apart by its first ten characters.
+    pub started_at: String,
+    /// How long the clients worked, in milliseconds.
+    pub duration_ms: u64,
+    /// The plan's seed.
+    pub seed: u64,
+    /// How many operations there were.
+    pub operations: u64,
+    /// How many faults landed.
+    pub landed: u64,
+    /// The planted bugs that were switched on.
+    pub bug: Vec<String>,
+}
+
+impl RunSummary {
+    /// The summary of a run whose report stands at `report`, relative to the index.
+    pub fn new(test: &str, report: &str, results: &Results) -> RunSummary {
+        let found = results.deciding().next();
+        let reason = match (results.verdict, found) {
+            (Ruling::Valid, _) => String::new(),
+            (_, None) => sentence(results),
+            (_, Some(checker)) => format!("{}: {}", checker.name, checker.reason),
+        };
+        RunSummary {
+            test: test.to_owned(),
+            report: report.to_owned(),
+            verdict: results.verdict,
+            sentence: reason,
+            started_at: results.started_at.clone(),
+            duration_ms: results.duration_ms,
+            seed: results.seed,
+            operations: results.outcomes().total(),
+            landed: results.fault_counts().landed,
+            bug: results.bug.clone(),
+        }
+    }
+
+    fn day(&self) -> String {
+        self.started_at.chars().take(10).collect()
+    }
+}
+
+/// The index over `runs`, in any order, as one self-contained HTML file whose only links lead to
+/// the runs' reports. O(runs · log).
+pub fn index(runs: &[RunSummary]) -> String {
+    let mut runs: Vec<&RunSummary> = runs.iter().collect();
+    runs.sort_by(|a, b| (&b.started_at, &b.report).cmp(&(&a.started_at, &a.report)));
+    let worst = runs.iter().map(|run| run.verdict).max().unwrap_or_default();
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta name="color-scheme" content="light dark";
+                title { (headline(&runs)) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                main {
+                    header.verdict.(ruling(worst).0) {
+                        p.sign aria-hidden="true" { (ruling(worst).1) }
+                        div {
+                            h1 { (counted(runs.len() as u64, "run", "runs")) }
+                            p.sentence { (headline(&runs)) }
+                        }
+                    }
+                    (matrix(&runs))
+                    (list(&runs))
+                }
+                footer { p { "Written by Ordeal." } }
+            }
+        }
+    };
+    page.into_string()
+}
+
+fn headline(runs: &[&RunSummary]) -> String {
+    let count = |of| runs.iter().filter(|run| run.verdict == of).count() as u64;
+    match runs.len() {
+        0 => "No run is stored here yet.".to_owned(),
+        _ => format!(
+            "{} valid, {} invalid, {} unknown.",
+            grouped(count(Ruling::Valid)),
+            grouped(count(Ruling::Invalid)),
+            grouped(count(Ruling::Unknown))
+        ),
+    }
+}
+
+/// A row a test, a column a day; the worst run of the day decides its cell.
+fn matrix(runs: &[&RunSummary]) -> Markup {
+    let days: BTreeSet<String> = runs.iter().map(|run| run.day()).collect();
+    let days: Vec<&String> = days.iter().rev().take(DAYS_MAX).collect();
+    let mut tests: BTreeMap<&str, Vec<&RunSummary>> = BTreeMap::new();
+    for &run in runs {
+        tests.entry(&run.test).or_default().push(run);
+    }
+    if tests.is_empty() {
+        return html! {};
+    }
+    html! {
+        section {
+            h2 { "Tests by day" }
+            div.scroll {
+                table.matrix {
+                    thead { tr {
+                        th scope="col" { "test" }
+                        @for day in days.iter().rev() {
+                            th.day scope="col" { (clean(day.get(5..).unwrap_or(day), 10)) }
+                        }
+                        th scope="col" { "not valid" }
+                        th scope="col" { "first failure" }
+                    } }
+                    tbody {
+                        @for (test, runs) in &tests {
+                            tr {
+                                th scope="row" { bdi { (clean(test, NAME_MAX)) } }
+                                @for day in days.iter().rev() { (cell(runs, day)) }
+                                (record(runs))
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// How often a test was not valid, and when it was invalid first.
+fn record(runs: &[&RunSummary]) -> Markup {
+    let failures = runs.iter().filter(|run| run.verdict != Ruling::Valid).count();
+    let first = runs.iter().rev().find(|run| run.verdict == Ruling::Invalid);
+    html! {
+        td { (failures) " of " (runs.len()) }
+        td { @if let Some(run) = first { (link(run, &clean(&run.day(), 10))) } }
+    }
+}
+
+fn cell(runs: &[&RunSummary], day: &str) -> Markup {
+    let of_day = || runs.iter().filter(|run| run.day() == day);
+    let Some(worst) = of_day().max_by_key(|run| run.verdict) else {
+        return html! { td.day {} };
+    };
+    let (class, sign) = ruling(worst.verdict);
+    let total = of_day().count();
+    let same = of_day().filter(|run| run.verdict == worst.verdict).count();
+    let told =
+        format!("{sign} {}", if total > 1 { format!("{same}/{total}") } else { String::new() });
+    html! {
+        td.day.(class) title=(format!("{same} of {total} {}", worst.verdict)) {
+            (link(worst, told.trim()))
+        }
+    }
+}
+
+fn list(runs: &[&RunSummary]) -> Markup {
+    html! {
+        @if !runs.is_empty() {
+            section {
+                h2 { "Every run" }
+                div.scroll {
+                    table.runs {
+                        thead { tr {
+                            @for name in ["", "began", "test", "verdict"] {
+                                th scope="col" { (name) }
+                            }
+                            @for name in ["operations", "faults", "for", "seed"] {
+                                th.right scope="col" { (name) }
+                            }
+                        } }
+                        tbody { @for run in runs.iter().take(RUNS_MAX) { (row(run)) } }
+                    }
+                }
+                @if runs.len() > RUNS_MAX {
+                    p.quiet { "And " (grouped((runs.len() - RUNS_MAX) as u64)) " older ones." }
+                }
+            }
+        }
+    }
+}
+
+fn row(run: &RunSummary) -> Markup {
+    let (class, sign) = ruling(run.verdict);
+    html! {
+        tr.(class) {
+            td.mark { (sign) }
+            td.when { (link(run, &clean(&run.started_at, 32))) }
+            td { bdi { (clean(&run.test, NAME_MAX)) } }
+            td.why {
+                b { (run.verdict.word()) }
+                @if !run.bug.is_empty() { " · bug " bdi { (clean(&run.bug.join(", "), NAME_MAX)) } }
+                span.quiet { " " bdi { (clean(&run.sentence, 240)) } }
+            }
+            td.right { (grouped(run.operations)) }
+            td.right { (grouped(run.landed)) }
+            td.right { (duration(run.duration_ms.saturating_mul(1_000_000))) }
+            td.right { (run.seed) }
+        }
+    }
+}
+
+fn link(run: &RunSummary, text: &str) -> Markup {
+    html! { a href=(address(&run.report)) { (text) } }
+}
+
+/// A relative address below the index: never another scheme, host or folder above.
+fn address(path: &str) -> String {
+    let mut out = String::from(".");
+    for part in path.split('/').filter(|part| !matches!(*part, "" | "." | "..")) {
+        out.push('/');
+        for byte in part.bytes() {
+            if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+                out.push(char::from(byte));
+            } else {
+                out.push_str(&format!("%{byte:02X}"));
+            }
+        }
+    }
+    out
+}

@@ -1,0 +1,177 @@
+//! The report's page: one file, no script, nothing fetched.
+//!
+//! In the order in which a woken person needs it: the verdict, what each checker said, how to do it
+//! again, what was tested and that something happened at all; then the counterexample; then the
+//! run over time. Everything wide scrolls in a box of its own, so a narrow window stays whole.
+
+mod counterexample;
+mod facts;
+mod faults;
+mod index;
+mod over_time;
+
+pub use index::{RunSummary, index};
+
+use crate::band::bands;
+use crate::results::{CheckerResult, Results, Ruling};
+use crate::text::{NAME_MAX, SENTENCE_MAX, clean, counted, duration};
+use crate::verdict::{bug_warning, sentence, subject};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use ordeal_history::History;
+
+const STYLE: &str = include_str!("style.css");
+/// Nothing may be fetched and nothing may run, whatever stands in the page.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
+
+/// The report of a run as one self-contained HTML file. O(operations · log).
+pub fn html(results: &Results, history: &History) -> String {
+    let bands = bands(history);
+    let title = format!("{}: {}", results.verdict, subject(results));
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta name="color-scheme" content="light dark";
+                meta name="generator" content="Ordeal";
+                title { (title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                (patterns())
+                main {
+                    (first_screen(results))
+                    (facts::section(results))
+                    (counterexample::sections(results, history, &bands))
+                    (over_time::sections(results, history, &bands))
+                    (faults::section(history, &bands))
+                }
+                (footer(results))
+            }
+        }
+    };
+    page.into_string()
+}
+
+/// The class and the sign of a verdict; the sign says it to those who do not see the colour.
+fn ruling(ruling: Ruling) -> (&'static str, &'static str) {
+    match ruling {
+        Ruling::Valid => ("valid", "✓"),
+        Ruling::Invalid => ("invalid", "✗"),
+        Ruling::Unknown => ("unknown", "?"),
+    }
+}
+
+fn first_screen(results: &Results) -> Markup {
+    let (class, sign) = ruling(results.verdict);
+    html! {
+        header.verdict.(class) {
+            p.sign aria-hidden="true" { (sign) }
+            div {
+                h1 { (results.verdict.word()) }
+                p.sentence { (sentence(results)) }
+                p.subject { (subject(results)) }
+                @if results.interrupted {
+                    p.interrupted {
+                        "The run was interrupted: "
+                        "this is a verdict on what was recorded until then."
+                    }
+                }
+            }
+        }
+        @if let Some(warning) = bug_warning(results) {
+            aside.bug {
+                p.large { (warning) }
+                p {
+                    "The cluster was broken on purpose. "
+                    "This verdict says whether the test finds it."
+                }
+            }
+        }
+        section.checkers aria-label="Checkers" {
+            @for checker in &results.checkers { (checker_line(checker)) }
+        }
+        @if !results.command.is_empty() {
+            section.again {
+                h2 { "Do it again" }
+                pre.command tabindex="0" { code { (clean(&results.command, 4_000)) } }
+            }
+        }
+    }
+}
+
+fn checker_line(checker: &CheckerResult) -> Markup {
+    let (class, sign) = ruling(checker.verdict);
+    let mut small = Vec::new();
+    if checker.operations > 0 {
+        small.push(counted(checker.operations, "operation", "operations"));
+    }
+    small.push(duration(checker.ms.max(1).saturating_mul(1_000_000)));
+    if checker.ms == 0 {
+        small.pop();
+        small.push("under 1 ms".to_owned());
+    }
+    if !checker.algorithm.is_empty() {
+        small.push(format!("by {}", clean(&checker.algorithm, NAME_MAX)));
+    }
+    if checker.configurations > 0 {
+        small.push(counted(checker.configurations, "configuration", "configurations"));
+    }
+    html! {
+        div.checker.(class) {
+            span.sign aria-hidden="true" { (sign) }
+            div {
+                p.name {
+                    b { bdi { (clean(&checker.name, NAME_MAX)) } } " "
+                    span.word { (checker.verdict.word()) }
+                }
+                p.reason { bdi { (clean(&checker.reason, SENTENCE_MAX)) } }
+                p.small { (small.join(" · ")) }
+            }
+        }
+    }
+}
+
+/// The fills of the faults' bands: a colour and a pattern for each kind.
+fn patterns() -> Markup {
+    html! {
+        svg.defs aria-hidden="true" width="0" height="0" {
+            defs {
+                pattern #band-kill width="8" height="8" patternUnits="userSpaceOnUse" {
+                    rect.fill-kill width="8" height="8" {}
+                    path.line-kill d="M -2 10 L 10 -2 M -2 2 L 2 -2 M 6 10 L 10 6" {}
+                }
+                pattern #band-pause width="8" height="8" patternUnits="userSpaceOnUse" {
+                    rect.fill-pause width="8" height="8" {}
+                    circle.dot-pause cx="2" cy="2" r="1.1" {}
+                    circle.dot-pause cx="6" cy="6" r="1.1" {}
+                }
+                pattern #band-partition width="8" height="8" patternUnits="userSpaceOnUse" {
+                    rect.fill-partition width="8" height="8" {}
+                    path.line-partition d="M -2 -2 L 10 10 M 6 -2 L 10 2 M -2 6 L 2 10" {}
+                }
+                pattern #band-fault width="8" height="8" patternUnits="userSpaceOnUse" {
+                    rect.fill-fault width="8" height="8" {}
+                    path.line-fault d="M 4 0 V 8" {}
+                }
+            }
+        }
+    }
+}
+
+fn footer(results: &Results) -> Markup {
+    html! {
+        footer {
+            p {
+                "Written by Ordeal " (clean(&results.tested.ordeal, NAME_MAX))
+                @if !results.started_at.is_empty() {
+                    " for the run of " (clean(&results.started_at, NAME_MAX))
+                }
+                ". The same facts for programs stand in " code { "results.json" }
+                ", every event in " code { "history.jsonl" } "."
+            }
+        }
+    }
+}

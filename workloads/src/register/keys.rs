@@ -1,0 +1,92 @@
+//! Which keys are in play, what was last seen in them, and which are read at the end.
+
+use std::collections::VecDeque;
+
+/// How many operations a key is in play for.
+const OPERATIONS_PER_KEY: u32 = 200;
+/// How many values of a key are remembered, for compare-and-sets that have a chance.
+const RECENT_MAX: usize = 4;
+
+/// The keys of a run, by number.
+pub(super) struct Keys {
+    in_play: Vec<Key>,
+    /// Those that were replaced last: as many as are in play.
+    retired: VecDeque<u64>,
+    next: u64,
+    /// How far each slot's final reads have come.
+    finals: Vec<usize>,
+}
+
+struct Key {
+    number: u64,
+    left: u32,
+    /// The latest at the front.
+    recent: VecDeque<i64>,
+}
+
+impl Key {
+    fn new(number: u64) -> Key {
+        Key { number, left: OPERATIONS_PER_KEY, recent: VecDeque::new() }
+    }
+}
+
+impl Keys {
+    pub(super) fn new(count: u32, slots: usize) -> Keys {
+        let count = u64::from(count.max(1));
+        Keys {
+            // Spent at different times: not all keys are born together.
+            in_play: (0..count)
+                .map(|number| {
+                    let share = u64::from(OPERATIONS_PER_KEY) * (number + 1) / count;
+                    let left = u32::try_from(share).unwrap_or(OPERATIONS_PER_KEY).max(1);
+                    Key { left, ..Key::new(number) }
+                })
+                .collect(),
+            retired: VecDeque::new(),
+            next: count,
+            finals: vec![0; slots],
+        }
+    }
+
+    /// The key that the draw `which` names, for one operation.
+    pub(super) fn take(&mut self, which: u32) -> u64 {
+        let place = which as usize % self.in_play.len();
+        if self.in_play[place].left == 0 {
+            if self.retired.len() == self.in_play.len() {
+                self.retired.pop_front();
+            }
+            self.retired.push_back(self.in_play[place].number);
+            self.in_play[place] = Key::new(self.next);
+            self.next += 1;
+        }
+        self.in_play[place].left -= 1;
+        self.in_play[place].number
+    }
+
+    /// A value lately seen in the key; the draw `back` mostly means the latest.
+    pub(super) fn recent(&self, key: u64, back: usize) -> Option<i64> {
+        let key = self.in_play.iter().find(|other| other.number == key)?;
+        let back = back.saturating_sub(RECENT_MAX);
+        key.recent.get(back).or(key.recent.front()).copied()
+    }
+
+    /// The key `k<number>` was seen to hold this value.
+    pub(super) fn saw(&mut self, name: &str, value: i64) {
+        let number: Option<u64> = name.strip_prefix('k').and_then(|number| number.parse().ok());
+        if let Some(key) = self.in_play.iter_mut().find(|key| Some(key.number) == number)
+            && key.recent.front() != Some(&value)
+        {
+            key.recent.push_front(value);
+            key.recent.truncate(RECENT_MAX);
+        }
+    }
+
+    /// The next key that this slot reads at the end: all of the last phase, each slot each once.
+    pub(super) fn next_final(&mut self, slot: usize) -> Option<u64> {
+        let at = self.finals.get_mut(slot)?;
+        let mut last = self.retired.iter().copied().chain(self.in_play.iter().map(|k| k.number));
+        let key = last.nth(*at)?;
+        *at += 1;
+        Some(key)
+    }
+}
