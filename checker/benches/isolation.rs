@@ -6,7 +6,7 @@ mod support;
 use criterion::{Criterion, criterion_group, criterion_main};
 use ordeal_checker::isolation::{ListAppend, RwRegister};
 use ordeal_checker::{Checker, Limits, Verdict};
-use support::{Simulation, Wrongs, simulate};
+use support::store::{Simulation, Wrongs, simulate};
 
 const MILLION: Simulation = Simulation {
     seed: 1,

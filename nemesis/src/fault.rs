@@ -1,5 +1,9 @@
 //! The vocabulary of faults, as data.
 
+mod clock;
+
+pub(crate) use clock::{ClockEffect, Effect};
+
 use crate::{Capability, Kind, NodeId};
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +59,44 @@ pub enum Fault {
         /// Which links.
         cut: Cut,
     },
+    /// Clocks leap. When the fault ends the wall clock is true again; the monotonic clock, which
+    /// may not go back, stays where it is.
+    ClockJump {
+        /// Whose.
+        nodes: Nodes,
+        /// How far the wall clock leaps, in milliseconds; negative is back.
+        #[serde(default)]
+        wall_ms: i64,
+        /// How far the monotonic clock leaps, in milliseconds. On no real machine it goes back.
+        #[serde(default)]
+        monotonic_ms: i64,
+    },
+    /// Clocks run fast or slow. When the fault ends both keep pace again, the wall clock is true
+    /// again, and the monotonic clock keeps what it gained or lost.
+    ClockDrift {
+        /// Whose.
+        nodes: Nodes,
+        /// What the wall clock gains, in parts per million: 1,000,000 is double speed, -500,000
+        /// half.
+        #[serde(default)]
+        wall_ppm: i64,
+        /// What the monotonic clock gains, in parts per million.
+        #[serde(default)]
+        monotonic_ppm: i64,
+    },
+    /// Clocks leap and leap back, over and over.
+    ClockStrobe {
+        /// Whose.
+        nodes: Nodes,
+        /// How far the wall clock leaps, in milliseconds.
+        #[serde(default)]
+        wall_ms: i64,
+        /// How far the monotonic clock leaps, in milliseconds; it goes back again, too.
+        #[serde(default)]
+        monotonic_ms: i64,
+        /// From one leap to the next in the same direction, in milliseconds; at least 2.
+        period_ms: u64,
+    },
 }
 
 /// A fault with its place in time.
@@ -78,6 +120,9 @@ impl Fault {
             Fault::Kill { .. } => Kind::Kill,
             Fault::Pause { .. } => Kind::Pause,
             Fault::Partition { .. } => Kind::Partition,
+            Fault::ClockJump { .. } => Kind::ClockJump,
+            Fault::ClockDrift { .. } => Kind::ClockDrift,
+            Fault::ClockStrobe { .. } => Kind::ClockStrobe,
         }
     }
 
@@ -94,7 +139,11 @@ impl Fault {
     /// The nodes that it names, wherever it names them.
     pub fn nodes_named(&self) -> Vec<&NodeId> {
         match self {
-            Fault::Kill { nodes } | Fault::Pause { nodes } => nodes.named(),
+            Fault::Kill { nodes }
+            | Fault::Pause { nodes }
+            | Fault::ClockJump { nodes, .. }
+            | Fault::ClockDrift { nodes, .. }
+            | Fault::ClockStrobe { nodes, .. } => nodes.named(),
             Fault::Partition { cut } => match cut {
                 Cut::Isolate(nodes) | Cut::OneWay(nodes) => nodes.named(),
                 Cut::Groups(groups) => groups.iter().flatten().collect(),
@@ -140,6 +189,21 @@ impl Fault {
                 }
                 Cut::OneWay(nodes) => format!("nobody hears {}", aim(nodes)),
             },
+            Fault::ClockJump { nodes, wall_ms, monotonic_ms } => {
+                format!(
+                    "clocks of {} leap: {}",
+                    aim(nodes),
+                    clock::apart(wall_ms, monotonic_ms, "ms")
+                )
+            }
+            Fault::ClockDrift { nodes, wall_ppm, monotonic_ppm } => {
+                let gains = clock::apart(wall_ppm, monotonic_ppm, "ppm");
+                format!("clocks of {} drift: {gains}", aim(nodes))
+            }
+            Fault::ClockStrobe { nodes, wall_ms, monotonic_ms, period_ms } => {
+                let leaps = clock::apart(wall_ms, monotonic_ms, "ms");
+                format!("clocks of {} strobe: {leaps}, every {period_ms} ms", aim(nodes))
+            }
         }
     }
 
@@ -147,6 +211,9 @@ impl Fault {
         match self {
             Fault::Kill { nodes }
             | Fault::Pause { nodes }
+            | Fault::ClockJump { nodes, .. }
+            | Fault::ClockDrift { nodes, .. }
+            | Fault::ClockStrobe { nodes, .. }
             | Fault::Partition { cut: Cut::Isolate(nodes) | Cut::OneWay(nodes) } => Some(nodes),
             Fault::Partition { .. } => None,
         }

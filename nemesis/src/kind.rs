@@ -14,11 +14,24 @@ pub enum Kind {
     Pause,
     /// Nodes cannot reach each other.
     Partition,
+    /// Clocks leap, and are set right later.
+    ClockJump,
+    /// Clocks run fast or slow.
+    ClockDrift,
+    /// Clocks leap to and fro.
+    ClockStrobe,
 }
 
 impl Kind {
     /// All kinds, in the order in which they are listed.
-    pub const ALL: [Kind; 3] = [Kind::Kill, Kind::Pause, Kind::Partition];
+    pub const ALL: [Kind; 6] = [
+        Kind::Kill,
+        Kind::Pause,
+        Kind::Partition,
+        Kind::ClockJump,
+        Kind::ClockDrift,
+        Kind::ClockStrobe,
+    ];
 
     /// The name on the command line and in the history.
     pub fn name(self) -> &'static str {
@@ -26,6 +39,9 @@ impl Kind {
             Kind::Kill => "kill",
             Kind::Pause => "pause",
             Kind::Partition => "partition",
+            Kind::ClockJump => "clock-jump",
+            Kind::ClockDrift => "clock-drift",
+            Kind::ClockStrobe => "clock-strobe",
         }
     }
 
@@ -38,6 +54,9 @@ impl Kind {
                 "cuts links between nodes in silence: one node, halves, majorities ring, bridge, \
                  the leader, one-way"
             }
+            Kind::ClockJump => "sets nodes' wall clocks ahead or back, and right again later",
+            Kind::ClockDrift => "lets nodes' clocks run fast or slow, wall and monotonic apart",
+            Kind::ClockStrobe => "sets nodes' wall clocks to and fro many times a second",
         }
     }
 
@@ -47,13 +66,14 @@ impl Kind {
             Kind::Kill => Capability::Kill,
             Kind::Pause => Capability::Pause,
             Kind::Partition => Capability::Link,
+            Kind::ClockJump | Kind::ClockDrift | Kind::ClockStrobe => Capability::Clock,
         }
     }
 
     /// The fewest nodes on which it makes sense.
     pub fn nodes_min(self) -> usize {
         match self {
-            Kind::Kill | Kind::Pause => 1,
+            Kind::Kill | Kind::Pause | Kind::ClockJump | Kind::ClockDrift | Kind::ClockStrobe => 1,
             Kind::Partition => 2,
         }
     }

@@ -1,8 +1,9 @@
 //! What an environment offers to the nemesis.
 
+use crate::clock::{ClockReading, ClockSkew};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, ready};
 
 /// A member of the cluster under test: `n1`, `n2`, …
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -59,6 +60,8 @@ pub enum Capability {
     Pause,
     /// Cut directed links between nodes, silently.
     Link,
+    /// Change the clocks that a node's process reads, wall and monotonic apart.
+    Clock,
 }
 
 /// Why a fault could not be injected.
@@ -89,4 +92,20 @@ pub trait Machinery {
     fn cut(&self, links: &[Link]) -> impl Future<Output = Result<(), InjectError>>;
     /// Lets these links carry again, and returns how many packets were dropped on them meanwhile.
     fn heal(&self, links: &[Link]) -> impl Future<Output = Result<u64, InjectError>>;
+    /// Changes a node's clocks, whether its process runs or not: a restart sets no clock right.
+    /// What the process reads now; `None` when none runs.
+    fn set_clock(
+        &self,
+        node: &NodeId,
+        _skew: ClockSkew,
+    ) -> impl Future<Output = Result<Option<ClockReading>, InjectError>> {
+        ready(Err(InjectError(format!("the clocks of {node} cannot be changed here"))))
+    }
+    /// What the node's process reads on its clocks now; `None` when none runs.
+    fn read_clock(
+        &self,
+        node: &NodeId,
+    ) -> impl Future<Output = Result<Option<ClockReading>, InjectError>> {
+        ready(Err(InjectError(format!("the clocks of {node} cannot be read here"))))
+    }
 }

@@ -7,13 +7,14 @@
 //! because the others follow from it more often than not.
 
 use super::graph::{DATA, EdgeKind, Graph, INFERRED, PROCESS, REALTIME, RW, VIA, WR, WW};
+use super::judge::Stop;
 use super::model::{Anomaly, Kind, Order};
 use super::scc::{Components, components};
 use super::txn::{TxnId, Txns};
 use std::collections::{BTreeMap, VecDeque};
 
-/// Edges that a search may look at for one kind of anomaly in one component. A component may be
-/// as large as the history; beyond this the cycles found are short, but perhaps not the shortest.
+/// Edges that a search may look at for one anomaly. A component may be as large as the history;
+/// beyond this the cycles found are short, but perhaps not the shortest.
 const VISITS_MAX: u64 = 40_000_000;
 
 /// Edges from transaction to transaction; each begins where the one before it ends.
@@ -23,9 +24,10 @@ pub(super) struct Cycle {
     pub(super) edges: Vec<(TxnId, TxnId, EdgeKind)>,
 }
 
-/// The shortest cycle of each anomaly that `graph` has, the most severe first.
-pub(super) fn find(graph: &Graph, txns: &Txns<'_>) -> Vec<Cycle> {
-    let mut search = Search::new(graph, txns);
+/// The shortest cycle of each anomaly that `graph` has, the most severe first; those found so far
+/// once the check must end.
+pub(super) fn find(graph: &Graph, txns: &Txns<'_>, stop: &Stop<'_>) -> Vec<Cycle> {
+    let mut search = Search::new(graph, txns, stop);
     let mut settled = vec![false; graph.nodes()];
     for (order, extra) in
         [(Order::Data, 0), (Order::Process, PROCESS), (Order::Realtime, REALTIME | INFERRED)]
@@ -53,7 +55,10 @@ struct Class {
 struct Search<'g> {
     graph: &'g Graph,
     txns: &'g Txns<'g>,
+    stop: &'g Stop<'g>,
     best: BTreeMap<Anomaly, Cycle>,
+    /// Edges looked at so far.
+    visits: BTreeMap<Anomaly, u64>,
     /// By state (node, and whether the last edge was an anti-dependency): the round in which it
     /// was reached, its distance, and the state and edge before it.
     round: Vec<u32>,
@@ -63,12 +68,14 @@ struct Search<'g> {
 }
 
 impl<'g> Search<'g> {
-    fn new(graph: &'g Graph, txns: &'g Txns<'g>) -> Self {
+    fn new(graph: &'g Graph, txns: &'g Txns<'g>, stop: &'g Stop<'g>) -> Self {
         let states = 2 * graph.nodes();
         Search {
             graph,
             txns,
+            stop,
             best: BTreeMap::new(),
+            visits: BTreeMap::new(),
             round: vec![0; states],
             distance: vec![0; states],
             before: vec![(0, 0); states],
@@ -113,16 +120,19 @@ impl<'g> Search<'g> {
         starts.sort_unstable();
         let anomaly = Anomaly { kind, order };
         let mut any = false;
-        let mut visits = 0;
+        let mut visits = self.visits.get(&anomaly).copied().unwrap_or(0);
         for (_, from, to, edge) in starts {
-            let longest = self.best.get(&anomaly).map_or(u32::MAX, |best| best.edges.len() as u32);
-            if longest <= 2 || visits > VISITS_MAX {
+            // The first cycle here may be longer than one elsewhere: it says what happened here.
+            let best = self.best.get(&anomaly).filter(|_| any);
+            let longest = best.map_or(u32::MAX, |best| best.edges.len() as u32);
+            if longest <= 2 || visits > VISITS_MAX || self.stop.check().is_err() {
                 break;
             }
             if let Some(path) = self.path(found, to, from, class, longest - 1, &mut visits) {
                 any |= self.record(from, (to, edge), &path);
             }
         }
+        self.visits.insert(anomaly, visits);
         any
     }
 

@@ -66,15 +66,15 @@ pub(super) fn list_append(
         let graph = edges.build(txns.txns.len());
         stop.check()?;
         let mut findings = inferred.findings.clone();
-        for cycle in cycle::find(&graph, &txns) {
+        for cycle in cycle::find(&graph, &txns, &stop) {
             findings.push(tell(&txns, "append", &cycle, |cast, from, to, kind| {
                 inferred.explain(cast, from, to, kind)
             }));
         }
-        stop.check()?;
         if let Some(invalid) = case.invalid(&txns, &mut findings) {
             return Ok(invalid);
         }
+        stop.check()?;
         match &inferred.gap {
             Some(gap) => Err(gap.clone()),
             None => case.valid(&txns, &findings, || {
@@ -101,15 +101,15 @@ pub(super) fn rw_register(
         stop.check()?;
         let graph = inferred.graph();
         let mut findings = inferred.findings.clone();
-        for cycle in cycle::find(&graph, &txns) {
+        for cycle in cycle::find(&graph, &txns, &stop) {
             findings.push(tell(&txns, "write", &cycle, |cast, from, to, kind| {
                 inferred.explain(cast, from, to, kind)
             }));
         }
-        stop.check()?;
         if let Some(invalid) = case.invalid(&txns, &mut findings) {
             return Ok(invalid);
         }
+        stop.check()?;
         if let Some(gap) = &inferred.gap {
             return Err(gap.clone());
         }

@@ -267,9 +267,11 @@ pub fn strongest(anomalies: &[Anomaly]) -> Vec<Model> {
 mod tests {
     use super::*;
 
+    type Row<'a> = (&'a [(Kind, Order)], &'a [Model]);
+
     #[test]
     fn the_strongest_models_that_hold_follow_from_the_anomalies() {
-        let rows: &[(&[(Kind, Order)], &[Model])] = &[
+        let rows: &[Row<'_>] = &[
             (&[], &[Model::StrictSerializable]),
             (
                 &[(Kind::GSingle, Order::Realtime)],

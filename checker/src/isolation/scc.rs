@@ -98,9 +98,11 @@ mod tests {
     use super::*;
     use crate::isolation::graph::{Edges, RW, WW};
 
+    type Row<'a> = (&'a [(u32, u32, EdgeKind)], &'a [&'a [u32]]);
+
     #[test]
     fn components_are_those_that_reachability_says() {
-        let rows: &[(&[(u32, u32, EdgeKind)], &[&[u32]])] = &[
+        let rows: &[Row<'_>] = &[
             (&[], &[]),
             (&[(0, 1, WW), (1, 2, WW)], &[]),
             (&[(0, 1, WW), (1, 0, RW)], &[]),

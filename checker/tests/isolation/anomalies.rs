@@ -1,6 +1,6 @@
 //! One tiny history a row, and all the anomalies that it has.
 
-use crate::support::transactions;
+use crate::rows::transactions;
 use ordeal_checker::isolation::{ListAppend, Model, RwRegister};
 use ordeal_checker::{Checker, Judgement, Limits, Verdict};
 use ordeal_history::History;

@@ -2,6 +2,7 @@
 
 mod anomalies;
 mod oracle;
+mod rows;
 mod simulated;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,6 +1,6 @@
 //! Histories of a simulated store: right ones are valid, wrong ones are caught.
 
-use crate::support::{Simulation, Wrongs, simulate};
+use crate::support::store::{Simulation, Wrongs, simulate};
 use ordeal_checker::isolation::{ListAppend, RwRegister};
 use ordeal_checker::{Checker, Limits, Verdict};
 

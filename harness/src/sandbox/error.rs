@@ -96,6 +96,14 @@ pub enum SandboxError {
         /// What it is instead.
         state: &'static str,
     },
+    /// The node's clocks cannot be changed.
+    #[error("cannot change the clocks of {node}: {reason}")]
+    Clock {
+        /// Which node.
+        node: NodeId,
+        /// What stands in the way.
+        reason: String,
+    },
     /// The network refused.
     #[error(transparent)]
     Network(#[from] SwitchError),

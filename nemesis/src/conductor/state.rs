@@ -1,5 +1,6 @@
 //! Which faults hold which nodes and links, so that overlapping ones do not undo each other.
 
+use super::clocks::{Clocks, ClocksSeen};
 use crate::{Fault, Link, Machinery, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,6 +17,8 @@ pub(super) struct Active {
     links: Vec<Link>,
     /// Packets that vanished on them.
     pub(super) dropped: u64,
+    /// What clocks it changed, and how they were read.
+    pub(super) clocks: ClocksSeen,
     /// What the machinery refused.
     pub(super) errors: Vec<String>,
 }
@@ -29,6 +32,7 @@ impl Active {
             struck: Vec::new(),
             links: Vec::new(),
             dropped: 0,
+            clocks: ClocksSeen::default(),
             errors: Vec::new(),
         }
     }
@@ -43,6 +47,9 @@ impl Active {
         match self.fault {
             Fault::Kill { .. } | Fault::Pause { .. } => !self.struck.is_empty(),
             Fault::Partition { .. } => self.dropped > 0,
+            Fault::ClockJump { .. } | Fault::ClockDrift { .. } | Fault::ClockStrobe { .. } => {
+                self.clocks.landed()
+            }
         }
     }
 }
@@ -53,6 +60,7 @@ pub(super) struct State {
     killed: BTreeMap<NodeId, BTreeSet<u32>>,
     paused: BTreeMap<NodeId, BTreeSet<u32>>,
     cut: BTreeMap<Link, u32>,
+    pub(super) clocks: Clocks,
 }
 
 impl State {

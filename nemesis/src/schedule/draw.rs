@@ -6,6 +6,13 @@ use crate::{Cut, Fault, Kind, NodeId, Nodes};
 use rand::Rng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
+use std::ops::RangeInclusive;
+
+/// How much a monotonic clock may gain or lose, in parts per million, where a schedule is drawn.
+/// Quartz is off by 100, a virtual machine at times by thousands. What counts a lease's time can do
+/// no better than its clock, so that much more would be found to be wrong with any store. The wall
+/// clock may do anything: nothing that must hold may depend on it.
+const MONOTONIC_PPM_MAX: i64 = 20_000;
 
 /// A fault of this kind on some of these nodes.
 pub(super) fn fault(kind: Kind, nodes: &[NodeId], rng: &mut ChaCha8Rng) -> Fault {
@@ -13,7 +20,31 @@ pub(super) fn fault(kind: Kind, nodes: &[NodeId], rng: &mut ChaCha8Rng) -> Fault
         Kind::Kill => Fault::Kill { nodes: victims(nodes, rng) },
         Kind::Pause => Fault::Pause { nodes: victims(nodes, rng) },
         Kind::Partition => Fault::Partition { cut: cut(nodes, rng) },
+        Kind::ClockJump => Fault::ClockJump {
+            nodes: victims(nodes, rng),
+            wall_ms: either_way(8..=22, rng),
+            monotonic_ms: 0,
+        },
+        Kind::ClockDrift => Fault::ClockDrift {
+            nodes: victims(nodes, rng),
+            wall_ppm: rng.random_range(-500_000..=1_000_000),
+            monotonic_ppm: rng.random_range(-MONOTONIC_PPM_MAX..=MONOTONIC_PPM_MAX),
+        },
+        Kind::ClockStrobe => Fault::ClockStrobe {
+            nodes: victims(nodes, rng),
+            wall_ms: either_way(6..=14, rng),
+            monotonic_ms: 0,
+            period_ms: rng.random_range(20..=400),
+        },
     }
+}
+
+/// Some milliseconds ahead or back, between two powers of two, all magnitudes alike: a quarter of a
+/// second breaks other things than an hour.
+fn either_way(powers: RangeInclusive<u32>, rng: &mut ChaCha8Rng) -> i64 {
+    let least_ms = 1_i64 << rng.random_range(powers);
+    let ms = rng.random_range(least_ms..2 * least_ms);
+    if rng.random_bool(0.5) { ms } else { -ms }
 }
 
 /// Whom a fault of processes strikes: mostly the leader or a minority, at times more, which stops

@@ -1,6 +1,7 @@
 //! A cluster in memory, on virtual time: one map, and nodes that can be killed, stopped, cut off.
 
 use crate::run::environment::{Death, Environment, EnvironmentError};
+use ordeal_nemesis::clock::{ClockReading, ClockSkew, Offset};
 use ordeal_nemesis::{Capability, InjectError, Link, Machinery, NodeId, Side, Time, VirtualTime};
 use ordeal_workloads::{
     Answer, CompareTarget, KeyValue, Request, Store, StoreError, TxnOp, TxnResult,
@@ -20,6 +21,7 @@ pub struct State {
     pub down: BTreeSet<NodeId>,
     pub paused: BTreeSet<NodeId>,
     pub cut: BTreeSet<Link>,
+    pub clocks: BTreeMap<NodeId, ClockReading>,
     pub deaths: Vec<Death>,
     /// Nodes that never answer.
     pub mute: BTreeSet<NodeId>,
@@ -169,7 +171,7 @@ impl Environment for Fake {
 
 impl Machinery for Fake {
     fn offers(&self) -> Vec<Capability> {
-        vec![Capability::Kill, Capability::Pause, Capability::Link]
+        vec![Capability::Kill, Capability::Pause, Capability::Link, Capability::Clock]
     }
 
     fn nodes(&self) -> Vec<NodeId> {
@@ -215,5 +217,30 @@ impl Machinery for Fake {
             state.cut.remove(link);
         });
         Ok(links.len() as u64)
+    }
+
+    async fn set_clock(
+        &self,
+        node: &NodeId,
+        skew: ClockSkew,
+    ) -> Result<Option<ClockReading>, InjectError> {
+        let mut state = self.state.borrow_mut();
+        let reading = state.clocks.entry(node.clone()).or_default();
+        for (clock, change) in
+            [(&mut reading.wall, skew.wall), (&mut reading.monotonic, skew.monotonic)]
+        {
+            let Some(change) = change else { continue };
+            clock.rate_ppm = change.rate_ppm;
+            match change.offset {
+                Offset::Keep => {}
+                Offset::By(ns) => clock.ahead_ns += ns,
+                Offset::To(ns) => clock.ahead_ns = ns,
+            }
+        }
+        Ok(Some(*reading))
+    }
+
+    async fn read_clock(&self, node: &NodeId) -> Result<Option<ClockReading>, InjectError> {
+        Ok(self.state.borrow().clocks.get(node).copied())
     }
 }
