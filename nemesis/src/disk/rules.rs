@@ -145,9 +145,9 @@ pub struct Rule {
     pub effect: Effect,
 }
 
-/// A rule that stands; given back by `Disk::inject`, and taken by `Disk::lift`.
+/// The number of a rule that stands, unique on its disk; see `Disk::inject` and `Disk::lift`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RuleId(pub(super) u64);
+pub struct RuleId(pub u64);
 
 #[cfg(test)]
 mod tests {

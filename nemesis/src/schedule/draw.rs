@@ -2,6 +2,7 @@
 //!
 //! The weights lean towards what breaks stores: the leader, and minorities that go on serving.
 
+use crate::disk::{Access, Corruption, Files, Survivors};
 use crate::{Cut, Fault, Kind, NodeId, Nodes};
 use rand::Rng;
 use rand::seq::SliceRandom;
@@ -36,6 +37,49 @@ pub(super) fn fault(kind: Kind, nodes: &[NodeId], rng: &mut ChaCha8Rng) -> Fault
             monotonic_ms: 0,
             period_ms: rng.random_range(20..=400),
         },
+        Kind::PowerLoss => Fault::PowerLoss {
+            nodes: victims(nodes, rng),
+            survivors: survivors(rng),
+            seed: rng.random(),
+        },
+        Kind::FsyncDelay => Fault::FsyncDelay {
+            nodes: victims(nodes, rng),
+            files: Files::any(),
+            delay_ms: rng.random_range(20..=400),
+        },
+        Kind::DiskFull => Fault::DiskFull {
+            nodes: minority(nodes, rng),
+            bytes_free: rng.random_range(0..=1 << 20),
+        },
+        Kind::DiskError => Fault::DiskError {
+            nodes: minority(nodes, rng),
+            files: Files::any(),
+            access: [Access::Fsync, Access::Write, Access::Read][rng.random_range(0..3)],
+        },
+        // On all nodes: what a majority still has is not lost.
+        Kind::LyingDisk => {
+            Fault::LyingDisk { nodes: Nodes::These(nodes.to_vec()), files: Files::any() }
+        }
+        Kind::Corrupt => Fault::Corrupt {
+            nodes: minority(nodes, rng),
+            files: if rng.random() { Files::wal() } else { Files::snap() },
+            corruption: corruption(rng),
+            seed: rng.random(),
+        },
+    }
+}
+
+fn survivors(rng: &mut ChaCha8Rng) -> Survivors {
+    [Survivors::Nothing, Survivors::Prefix, Survivors::Scattered][rng.random_range(0..3)]
+}
+
+fn corruption(rng: &mut ChaCha8Rng) -> Corruption {
+    let bytes_max = 1 << rng.random_range(3..=14);
+    match rng.random_range(0..4) {
+        0 => Corruption::FlipBit,
+        1 => Corruption::TruncateTail { bytes_max },
+        2 => Corruption::ZeroTail { bytes_max },
+        _ => Corruption::OldCopy,
     }
 }
 
@@ -59,6 +103,12 @@ fn victims(nodes: &[NodeId], rng: &mut ChaCha8Rng) -> Nodes {
         _ => nodes.len(),
     };
     Nodes::These(some(nodes, count, rng))
+}
+
+/// A few, and never so many that the others could not go on.
+fn minority(nodes: &[NodeId], rng: &mut ChaCha8Rng) -> Nodes {
+    let most = (nodes.len().saturating_sub(1) / 2).max(1);
+    Nodes::These(some(nodes, rng.random_range(1..=most), rng))
 }
 
 fn cut(nodes: &[NodeId], rng: &mut ChaCha8Rng) -> Cut {

@@ -1,6 +1,6 @@
 //! Requests that fail, take long or find no space, and bytes that go bad.
 
-use crate::inside::{Mounted, with_disk, with_disk_of};
+use crate::inside::{Mounted, wait_for, with_disk, with_disk_of};
 use ordeal_nemesis::disk::{Access, Corruption, DiskError, Effect, Files, Rule, Survivors, mount};
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
@@ -91,7 +91,8 @@ fn a_disk_has_an_end() {
         let error = fs::write(disk.path("f"), vec![1; 2 << 20]).expect_err("too much");
         assert_eq!(error.kind(), ErrorKind::StorageFull);
         fs::remove_file(disk.path("f")).expect("removed");
-        fs::write(disk.path("g"), vec![1; 1 << 20]).expect("there is space again");
+        // The kernel tells of the last close of a file only after close(2) has returned.
+        wait_for("space", || fs::write(disk.path("g"), vec![1; 1 << 20]).is_ok());
     });
 }
 
