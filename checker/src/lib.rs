@@ -4,9 +4,14 @@
 //! but for its own limits, no randomness without a seed; it knows nothing of etcd's wire, of
 //! networks or of time zones.
 
+mod compose;
 pub mod isolation;
 pub mod linear;
 pub mod models;
+pub mod others;
+mod registry;
 mod verdict;
 
+pub use compose::{Composed, Overall, check_all, compose};
+pub use registry::{checker, checkers};
 pub use verdict::{Checker, Cost, Counterexample, Judgement, Limits, Verdict, Witness};

@@ -13,7 +13,19 @@ use thiserror::Error;
 #[repr(u32)]
 pub enum Bug {
     /// See the registry's entry, as for those that follow.
+    AckBeforeFsync,
+    /// See the registry.
+    ApplyDiffers,
+    /// See the registry.
     LocalRead,
+    /// See the registry.
+    ReadDuringReplay,
+    /// See the registry.
+    ReadIndexNoQuorum,
+    /// See the registry.
+    RevisionSkips,
+    /// See the registry.
+    VoteNotPersisted,
 }
 
 /// What there is to know of a bug.
@@ -34,15 +46,68 @@ pub struct BugInfo {
 }
 
 /// Every bug, in the order of their names.
-pub const REGISTRY: &[BugInfo] = &[BugInfo {
-    bug: Bug::LocalRead,
-    name: "local-read",
-    summary: "the leader answers linearizable reads from its own state, without asking a \
-              majority whether it still leads",
-    source: "etcd before 0.5, found by Jepsen in 2014; Consul's and MongoDB's default reads",
-    workload: "register",
-    fault: "partition that isolates the leader",
-}];
+pub const REGISTRY: &[BugInfo] = &[
+    BugInfo {
+        bug: Bug::AckBeforeFsync,
+        name: "ack-before-fsync",
+        summary: "writes are acknowledged, and votes sent, before they are durable",
+        source: "etcd #14370, where a one-node cluster answered before its log was synced",
+        workload: "append",
+        fault: "power loss",
+    },
+    BugInfo {
+        bug: Bug::ApplyDiffers,
+        name: "apply-differs",
+        summary: "a transaction that puts a key and reads at a revision not there yet fails on \
+                  the member that was asked, and is applied by the others",
+        source: "etcd #18667",
+        workload: "mixed transactions",
+        fault: "none",
+    },
+    BugInfo {
+        bug: Bug::LocalRead,
+        name: "local-read",
+        summary: "the leader answers linearizable reads from its own state, without asking a \
+                  majority whether it still leads",
+        source: "etcd before 0.5, found by Jepsen in 2014; Consul's and MongoDB's default reads",
+        workload: "register",
+        fault: "partition that isolates the leader",
+    },
+    BugInfo {
+        bug: Bug::ReadDuringReplay,
+        name: "read-during-replay",
+        summary: "a restarted member answers linearizable reads from what its log held, until \
+                  it has met a leader",
+        source: "RedisRaft #18, etcd #3879",
+        workload: "register",
+        fault: "kill of all members",
+    },
+    BugInfo {
+        bug: Bug::ReadIndexNoQuorum,
+        name: "read-index-no-quorum",
+        summary: "the leader gives its commit index to readers for as long as it believes that \
+                  it leads, without asking a majority",
+        source: "RedisRaft #19",
+        workload: "register",
+        fault: "pause of the leader",
+    },
+    BugInfo {
+        bug: Bug::RevisionSkips,
+        name: "revision-skips",
+        summary: "deleting a key that is not there takes a revision",
+        source: "etcd's API: a revision is one change of the store",
+        workload: "any that deletes",
+        fault: "none",
+    },
+    BugInfo {
+        bug: Bug::VoteNotPersisted,
+        name: "vote-not-persisted",
+        summary: "a vote is not written to the log, so a restarted member may vote twice in a term",
+        source: "Raft (Ongaro and Ousterhout 2014), §5.2",
+        workload: "append",
+        fault: "kill and partition",
+    },
+];
 
 /// The bugs that are on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -96,5 +161,29 @@ impl FromStr for Bug {
             name: name.to_owned(),
             known: REGISTRY.iter().map(|info| info.name).collect::<Vec<_>>().join(", "),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Bug, Bugs, REGISTRY};
+
+    #[test]
+    fn every_bug_is_found_by_its_name_and_is_a_switch_of_its_own() {
+        for info in REGISTRY {
+            assert_eq!(info.name.parse(), Ok(info.bug));
+            assert_eq!(info.bug.to_string(), info.name);
+            let on = Bugs::default().with(info.bug);
+            let count = REGISTRY.iter().filter(|other| on.has(other.bug)).count();
+            assert_eq!(count, 1, "{}", info.name);
+        }
+        assert!(REGISTRY.is_sorted_by_key(|info| info.name));
+    }
+
+    #[test]
+    fn an_unknown_name_is_refused_with_the_known_ones() {
+        let error = "local-reads".parse::<Bug>().expect_err("there is no such bug").to_string();
+        assert!(error.starts_with("there is no bug named local-reads; there are: "), "{error}");
+        assert!(error.contains("local-read,"), "{error}");
     }
 }

@@ -47,8 +47,8 @@ pub struct NodeArgs {
     /// Tells clusters apart that have the same members
     #[arg(long, value_name = "TOKEN", default_value = "etcd-cluster")]
     pub initial_cluster_token: String,
-    /// Whether the cluster is new; a member whose data directory holds a log goes on from it
-    #[arg(long, value_name = "STATE", default_value = "new", value_parser = ["new"])]
+    /// Whether the cluster is `new`; a member whose data directory holds a log goes on from it
+    #[arg(long, value_name = "STATE", default_value = "new", value_parser = ["new", "existing"])]
     pub initial_cluster_state: String,
     /// Time between two heartbeats, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 100)]
@@ -95,6 +95,7 @@ impl NodeArgs {
             listen_peer_urls: self.listen_peer_urls,
             initial_cluster: self.initial_cluster.unwrap_or_else(alone),
             initial_cluster_token: self.initial_cluster_token,
+            cluster_exists: self.initial_cluster_state == "existing",
             heartbeat_interval: Duration::from_millis(self.heartbeat_interval),
             election_timeout: Duration::from_millis(self.election_timeout),
             snapshot_count: self.snapshot_count,
@@ -119,8 +120,70 @@ pub fn run(args: NodeArgs) -> u8 {
 
 fn status_of(error: &ServerError) -> u8 {
     match error {
-        ServerError::Config(_) | ServerError::Start(_) => EXIT_USAGE,
+        ServerError::Config(_) | ServerError::Start(_) | ServerError::Joins => EXIT_USAGE,
         ServerError::Log(_) | ServerError::Listen { .. } => EXIT_UNAVAILABLE,
         ServerError::System(_) | ServerError::Failed(_) => EXIT_FAILED,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::NodeArgs;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        node: NodeArgs,
+    }
+
+    fn config(flags: &str) -> Result<ordeal_cluster::server::Config, String> {
+        let words = std::iter::once("node").chain(flags.split_whitespace());
+        let command = Command::try_parse_from(words).map_err(|error| error.to_string())?;
+        command.node.config()
+    }
+
+    #[test]
+    fn without_flags_a_node_is_a_cluster_of_its_own_as_with_etcd() {
+        let config = config("").expect("no flag is needed");
+        assert_eq!(config.name, "default");
+        assert_eq!(config.data_dir.to_str(), Some("default.etcd"));
+        assert_eq!(config.initial_cluster, "default=http://localhost:2380");
+        let membership = config.membership().expect("the defaults fit together");
+        assert_eq!(membership.members.len(), 1);
+    }
+
+    #[test]
+    fn members_with_the_same_flags_agree_on_all_ids() {
+        let cluster = "a=http://h1:2380,b=http://h2:2380,c=http://h3:2380";
+        let ids = ["a", "b", "c"].map(|name| {
+            let flags = format!("--name {name} --initial-cluster={cluster} --logger zap");
+            config(&flags).expect("good flags").membership().expect("a good cluster")
+        });
+        for other in &ids[1..] {
+            assert_eq!(other.cluster_id, ids[0].cluster_id);
+        }
+        let mut own = ids.map(|membership| membership.id);
+        own.sort();
+        assert!(own.is_sorted_by(|a, b| a < b), "no two are equal");
+    }
+
+    #[test]
+    fn wrong_flags_are_answered_by_a_sentence_that_names_them() {
+        for (flags, words) in [
+            ("--name x --initial-cluster a=http://h:1", "names no member x"),
+            ("--initial-cluster default", "default is not of the form NAME=http://HOST:PORT"),
+            ("--initial-cluster default=http://h:1,b=http://h:1", "to two members"),
+            ("--listen-client-urls https://h:1", "--listen-client-urls: https://h:1 is no URL"),
+            ("--heartbeat-interval 100 --election-timeout 300", "at least five times"),
+            ("--snapshot-count 0", "--snapshot-count must be at least 1"),
+            ("--bug no-such", "--bug: there is no bug named no-such; there are: ack-before-fsync"),
+        ] {
+            let error = config(flags)
+                .and_then(|config| config.membership().map_err(|error| error.to_string()))
+                .expect_err(flags);
+            assert!(error.contains(words), "{flags}: {error}");
+        }
     }
 }

@@ -42,7 +42,8 @@ pub struct Plan {
     pub rate_per_s: u32,
     /// How long the clients work, in milliseconds.
     pub time_limit_ms: u64,
-    /// How long a client waits for an answer, in milliseconds.
+    /// How long a patient client waits for an answer, in milliseconds; every other client is
+    /// impatient, and waits an eighth of it.
     pub op_timeout_ms: u64,
     /// The cluster's own timeouts.
     pub tuning: Tuning,

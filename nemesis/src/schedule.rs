@@ -6,6 +6,9 @@
 //! so that each of them has had its turn before one comes again, and in a short run several share
 //! an episode rather than one of them being left out.
 //!
+//! The first fault of a kind that can be aimed at the leader is, so that even a short run has seen
+//! its leader struck by each.
+//!
 //! Durations are drawn against the cluster's election timeout (half a second, as a rule): long
 //! enough for the others to elect a leader and to write, short enough for several in twenty
 //! seconds.
@@ -19,13 +22,13 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 /// The shortest that a fault lasts, when the run is long enough.
-const FAULT_MS_MIN: u64 = 1_500;
+const FAULT_MS_MIN: u64 = 1_200;
 /// The longest that a fault lasts.
-const FAULT_MS_MAX: u64 = 4_000;
+const FAULT_MS_MAX: u64 = 3_200;
 /// The shortest quiet window between episodes.
-const QUIET_MS_MIN: u64 = 700;
+const QUIET_MS_MIN: u64 = 600;
 /// The longest quiet window between episodes.
-const QUIET_MS_MAX: u64 = 2_000;
+const QUIET_MS_MAX: u64 = 1_500;
 /// How often an episode has a second fault of another kind that its turn did not ask for.
 const OVERLAP_PROBABILITY: f64 = 0.3;
 
@@ -132,7 +135,8 @@ fn deal(
         let for_ms = rng.random_range(shortest_ms..=longest_ms);
         let slack_ms = (share_ms - quiet_ms).saturating_sub(for_ms);
         let at_ms = share.start_ms + quiet_ms + rng.random_range(0..=slack_ms);
-        let fault = draw::fault(*kind, nodes, rng);
+        let first = !faults.iter().any(|fault: &ScheduledFault| fault.fault.kind() == *kind);
+        let fault = draw::fault(*kind, nodes, first, rng);
         faults.push(ScheduledFault { id: 0, at_ms, for_ms, fault });
     }
 }
@@ -190,6 +194,17 @@ mod tests {
         for seed in 0..300 {
             for fault in schedule(&Kind::ALL, 5, 20_000, seed).0 {
                 assert!((FAULT_MS_MIN..=FAULT_MS_MAX).contains(&fault.for_ms), "{fault:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_fault_of_each_kind_strikes_the_leader() {
+        for seed in 0..100 {
+            let schedule = schedule(&Kind::ALL, 5, 20_000, seed);
+            for kind in Kind::ALL {
+                let first = schedule.0.iter().find(|fault| fault.fault.kind() == kind);
+                assert!(first.is_some_and(|f| f.fault.wants_leader()), "seed {seed}: {first:?}");
             }
         }
     }

@@ -25,6 +25,7 @@ mod outbox;
 mod raft_log;
 mod reads;
 mod ready;
+mod requests;
 mod timeout;
 mod writes;
 
@@ -69,7 +70,8 @@ pub struct Config {
     pub tick_us: u64,
     /// A request without an answer after so many microseconds gets [`ApiError::Timeout`].
     pub request_timeout_us: u64,
-    /// Entries applied between two snapshots.
+    /// Entries applied between two snapshots, at least; more while the state is much larger than
+    /// what they have changed of it.
     pub snapshot_count: u64,
     /// The bugs that are on.
     pub bugs: Bugs,
@@ -101,6 +103,8 @@ pub enum Event {
     },
     /// A message to the peer could not be sent.
     Unreachable(u64),
+    /// There is a connection to the peer.
+    Reachable(u64),
 }
 
 /// What a node wants done.

@@ -15,6 +15,12 @@ use crate::proto::ordealpb::Command;
 /// A read's round without an answer is tried again after so many ticks.
 const READ_RETRY_TICKS: u64 = 2;
 
+/// Bytes of state that a snapshot may write for each byte of commands since the last.
+const SNAPSHOT_COST_MAX: u64 = 4;
+
+/// A state up to this size is small enough to write whenever a snapshot is due.
+const SNAPSHOT_FREE_BYTES: u64 = 16 << 20;
+
 impl Node {
     /// Gives the effects of the events stepped since the last flush.
     pub fn flush(&mut self, out: &mut Vec<Effect>) {
@@ -62,6 +68,10 @@ impl Node {
         let leader = self.raft.raft.leader_id;
         if self.config.bugs.has(Bug::LocalRead) && self.is_leader() {
             // BUG local-read: no majority is asked whether this node still leads.
+            return self.reads.skip_round(self.raft.store().applied().index);
+        }
+        if self.config.bugs.has(Bug::ReadDuringReplay) && !self.met_leader {
+            // BUG read-during-replay: what the log held at the start is taken for the newest.
             return self.reads.skip_round(self.raft.store().applied().index);
         }
         // A leader knows what is committed only when an entry of its own term is (thesis §6.4).
@@ -116,6 +126,7 @@ impl Node {
         };
         out.push(Effect::Note(note));
         if leader != 0 {
+            self.met_leader = true;
             self.reads.leader_is(leader, out);
         }
     }
@@ -139,6 +150,7 @@ impl Node {
         let nth = found.expect("a snapshot that Raft accepts came in this batch");
         let (image, bytes) = self.incoming.swap_remove(nth);
         let position = image.position();
+        self.applied_bytes = 0;
         self.state = image.state;
         self.snapshot_index = position.index;
         self.raft.mut_store().install(metadata);
@@ -153,7 +165,13 @@ impl Node {
         if let Some(hard_state) = ready.hs() {
             self.raft.mut_store().set_hard_state(hard_state.clone());
         }
-        let hard_state = ready.hs().cloned();
+        let mut hard_state = ready.hs().cloned();
+        if let Some(hard_state) = &mut hard_state
+            && self.config.bugs.has(Bug::VoteNotPersisted)
+        {
+            // BUG vote-not-persisted: after a restart the node may vote once more in the term.
+            hard_state.vote = 0;
+        }
         let entries = ready.entries().clone();
         if hard_state.is_some() || !entries.is_empty() || ready.must_sync() {
             let write = Write { hard_state, entries, install, release: None };
@@ -169,7 +187,9 @@ impl Node {
         out.extend(free.into_iter().map(Effect::Send));
         // A snapshot among them is of a leadership that is over.
         let held = held.into_iter().filter(|m| m.get_msg_type() != MessageType::MsgSnapshot);
-        self.outbox.hold(ready.number(), ready.must_sync(), held.collect());
+        // BUG ack-before-fsync: the write goes its way, but nothing waits for it.
+        let waits = ready.must_sync() && !self.config.bugs.has(Bug::AckBeforeFsync);
+        self.outbox.hold(ready.number(), waits, held.collect());
     }
 
     fn confirm_reads(&mut self, states: Vec<ReadState>) {
@@ -195,6 +215,7 @@ impl Node {
     }
 
     fn apply_command(&mut self, entry: Entry, out: &mut Vec<Effect>) {
+        self.applied_bytes += entry.data.len() as u64;
         let command = match Command::decode(bytes::Bytes::from(entry.data)) {
             Ok(command) => command,
             Err(error) => {
@@ -203,10 +224,10 @@ impl Node {
             }
         };
         let Some(op) = &command.op else { return };
-        let result = self.state.apply(op);
         let ours = command.origin == self.config.id
             && command.incarnation == self.config.incarnation
             && self.writes.settle(command.sequence);
+        let result = self.state.apply(op, self.config.bugs, ours);
         if ours {
             self.respond(command.sequence, result, out);
         }
@@ -215,10 +236,15 @@ impl Node {
     fn maybe_snapshot(&mut self, out: &mut Vec<Effect>) {
         let applied = self.raft.store().applied();
         let due = applied.index >= self.snapshot_index + self.config.snapshot_count;
-        if self.saving || !due {
+        // A snapshot writes the whole state: of a large one it must not take more of the disk
+        // than a few times the commands themselves did.
+        let size = self.state.kv.size_bytes();
+        let worth = size <= SNAPSHOT_FREE_BYTES || self.applied_bytes * SNAPSHOT_COST_MAX >= size;
+        if self.saving || !due || !worth {
             return;
         }
         self.saving = true;
+        self.applied_bytes = 0;
         let metadata = raft::eraftpb::SnapshotMetadata {
             conf_state: Some(self.raft.store().conf_state().clone()),
             index: applied.index,

@@ -2,12 +2,15 @@
 //!
 //! A file is records: the metadata, chunks of the state in order, and an end that counts them.
 
+use std::convert::Infallible;
+use std::io;
+
 use raft::eraftpb::SnapshotMetadata;
 use raft_prost::Message as _;
 
 use super::record::{Ending, Kind, encode, scan};
 use super::{LogError, Position, SNAP_DIR};
-use crate::disk::Disk;
+use crate::disk::{Disk, DiskFile};
 use crate::state::{State, StateDecoder};
 
 /// The state machine as of one entry, ready to be written: cheap to make, as the state's parts are
@@ -26,21 +29,33 @@ impl Image {
         Position { index: self.metadata.index, term: self.metadata.term }
     }
 
-    /// The bytes of the file. Linear in the size of the state.
+    /// The bytes of the file, all at once. Linear in the size of the state.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        let mut chunks: u64 = 0;
-        let put = |out: &mut Vec<u8>, kind, payload: &[u8]| {
-            let offset = out.len() as u64;
-            encode(out, kind, 0, offset, |out| out.extend_from_slice(payload));
-        };
-        put(&mut out, Kind::SnapshotMeta, &self.metadata.encode_to_vec());
-        self.state.encode_chunks(|chunk| {
-            put(&mut out, Kind::StateChunk, chunk);
-            chunks += 1;
+        let Ok(()) = self.encode_parts(|part| {
+            out.extend_from_slice(part);
+            Ok::<_, Infallible>(())
         });
-        put(&mut out, Kind::SnapshotEnd, &chunks.to_le_bytes());
         out
+    }
+
+    /// Gives the bytes of the file, record after record, until one is not taken.
+    fn encode_parts<E>(&self, mut take: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        let mut record = Vec::new();
+        let mut offset = 0;
+        let mut chunks: u64 = 0;
+        let mut put = |kind, payload: &[u8]| {
+            record.clear();
+            encode(&mut record, kind, 0, offset, |out| out.extend_from_slice(payload));
+            offset += record.len() as u64;
+            take(&record)
+        };
+        put(Kind::SnapshotMeta, &self.metadata.encode_to_vec())?;
+        self.state.encode_chunks(|chunk| {
+            chunks += 1;
+            put(Kind::StateChunk, chunk)
+        })?;
+        put(Kind::SnapshotEnd, &chunks.to_le_bytes())
     }
 
     /// Reads a file's bytes.
@@ -90,7 +105,8 @@ pub struct Damage {
 /// # Errors
 /// If the disk refuses.
 pub fn save(disk: &dyn Disk, image: &Image) -> Result<(), LogError> {
-    save_bytes(disk, image.position(), &image.encode())
+    // Record by record: the state may be larger than the memory that is left.
+    write_file(disk, image.position(), |file| image.encode_parts(|part| file.append(part)))
 }
 
 pub(super) fn save_bytes(
@@ -98,13 +114,21 @@ pub(super) fn save_bytes(
     position: Position,
     bytes: &[u8],
 ) -> Result<(), LogError> {
+    write_file(disk, position, |file| file.append(bytes))
+}
+
+fn write_file(
+    disk: &dyn Disk,
+    position: Position,
+    fill: impl FnOnce(&mut dyn DiskFile) -> io::Result<()>,
+) -> Result<(), LogError> {
     let path = path(position);
     let unfinished = format!("{path}.tmp");
     if disk.list(SNAP_DIR).is_ok_and(|names| names.iter().any(|n| unfinished.ends_with(n))) {
         disk.remove(&unfinished).map_err(LogError::disk("remove", &unfinished))?;
     }
     let mut file = disk.open_append(&unfinished).map_err(LogError::disk("create", &unfinished))?;
-    file.append(bytes).map_err(LogError::disk("write", &unfinished))?;
+    fill(&mut *file).map_err(LogError::disk("write", &unfinished))?;
     file.sync().map_err(LogError::disk("sync", &unfinished))?;
     disk.rename(&unfinished, &path).map_err(LogError::disk("rename", &unfinished))?;
     disk.sync_dir(SNAP_DIR).map_err(LogError::disk("sync", SNAP_DIR))

@@ -26,6 +26,8 @@ pub struct Config {
     pub initial_cluster: String,
     /// `--initial-cluster-token`: clusters with the same members but another token are others.
     pub initial_cluster_token: String,
+    /// `--initial-cluster-state existing`: the data directory must hold a log to go on from.
+    pub cluster_exists: bool,
     /// `--heartbeat-interval`.
     pub heartbeat_interval: Duration,
     /// `--election-timeout`.

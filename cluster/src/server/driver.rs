@@ -65,6 +65,8 @@ pub(super) struct Driver {
     waiting: FxHashMap<RequestId, oneshot::Sender<Result<Response, ApiError>>>,
     last_request: RequestId,
     started: Instant,
+    /// The log's thread has ended: nothing more would become durable.
+    log_is_gone: bool,
 }
 
 impl Driver {
@@ -88,6 +90,7 @@ impl Driver {
             waiting: FxHashMap::default(),
             last_request: 0,
             started: Instant::now(),
+            log_is_gone: false,
         }
     }
 
@@ -122,6 +125,9 @@ impl Driver {
             for effect in effects.drain(..) {
                 unreachable.extend(self.perform(effect));
             }
+            if std::mem::take(&mut self.log_is_gone) && inputs.is_empty() {
+                break Err("the thread that writes the log has ended".into());
+            }
             for peer in unreachable {
                 self.node.step(now_us, Event::Unreachable(peer), &mut effects);
             }
@@ -148,8 +154,11 @@ impl Driver {
         match effect {
             Effect::Send(message) => return self.peers.send(message).err(),
             Effect::SendSnapshot(message, image) => self.peers.send_snapshot(message, image),
-            // If the log's thread is gone it has said why, and that ends the driver.
-            Effect::Write(write, number) => drop(self.log.jobs.send((write, number))),
+            Effect::Write(write, number) => {
+                // A thread that ended on an error has said why, and that is in the inputs already;
+                // this is for one that panicked.
+                self.log_is_gone |= self.log.jobs.send((write, number)).is_err();
+            }
             Effect::SaveSnapshot(image) => self.save_snapshot(image),
             Effect::Respond(id, result) => {
                 if let Some(answer) = self.waiting.remove(&id) {

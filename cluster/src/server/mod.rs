@@ -47,6 +47,12 @@ pub enum ServerError {
     /// The data directory cannot be used.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// It is to join a running cluster.
+    #[error(
+        "--initial-cluster-state existing, but the data directory holds no log: a member cannot \
+         join a running cluster, only start with it or go on from its log"
+    )]
+    Joins,
     /// The core refuses its configuration.
     #[error(transparent)]
     Start(#[from] core::StartError),
@@ -166,6 +172,10 @@ async fn serve(
     }
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(&config.data_dir));
     let (log, recovered) = open_log(&config, &membership, disk.clone())?;
+    // A log without a term is one that was made and never used.
+    if config.cluster_exists && recovered.hard_state.term == 0 {
+        return Err(ServerError::Joins);
+    }
     let node = core::Node::new(core_config(&config, &membership), recovered)?;
 
     let (inputs, received) = mpsc::channel(INPUTS_MAX);

@@ -11,14 +11,17 @@ use crate::proto::ordealpb::{KeyBatch, KeyVersion, KeyVersions, StateFooter, Sta
 const CHUNK_BYTES: usize = 256 << 10;
 
 impl State {
-    /// Gives the state, chunk after chunk. Linear in its size.
-    pub fn encode_chunks(&self, mut give: impl FnMut(&[u8])) {
+    /// Gives the state, chunk after chunk, until one is not taken. Linear in its size.
+    ///
+    /// # Errors
+    /// That of the chunk that was not taken.
+    pub fn encode_chunks<E>(&self, mut give: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
         let header = StateHeader {
             revision: self.kv.revision(),
             compact_revision: self.kv.compacted(),
             members: self.members.values().cloned().collect(),
         };
-        give(&header.encode_to_vec());
+        give(&header.encode_to_vec())?;
         let mut batch = KeyBatch::default();
         let mut bytes = 0;
         let mut keys = 0;
@@ -28,15 +31,15 @@ impl State {
             batch.keys.push(KeyVersions { key: key.clone(), versions });
             keys += 1;
             if bytes >= CHUNK_BYTES {
-                give(&batch.encode_to_vec());
+                give(&batch.encode_to_vec())?;
                 batch.keys.clear();
                 bytes = 0;
             }
         }
         if !batch.keys.is_empty() {
-            give(&batch.encode_to_vec());
+            give(&batch.encode_to_vec())?;
         }
-        give(&StateFooter { keys }.encode_to_vec());
+        give(&StateFooter { keys }.encode_to_vec())
     }
 }
 

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 pub use codec::StateDecoder;
 
+use crate::bugs::{Bug, Bugs};
 use crate::error::ApiError;
 use crate::mvcc::Mvcc;
 use crate::proto::etcdserverpb::{
@@ -48,15 +49,18 @@ impl State {
         Self { kv: Mvcc::default(), members }
     }
 
-    /// Applies one command of the log.
+    /// Applies one command of the log. Whether it is `ours`, asked through this node, makes no
+    /// difference but to a bug.
     ///
     /// # Errors
     /// The client's to see; a command that fails changes nothing.
-    pub fn apply(&mut self, op: &Op) -> Result<Applied, ApiError> {
+    pub fn apply(&mut self, op: &Op, bugs: Bugs, ours: bool) -> Result<Applied, ApiError> {
         match op {
             Op::Put(request) => self.put(request),
-            Op::DeleteRange(request) => Ok(self.delete_range(request)),
-            Op::Txn(request) => self.txn(request),
+            Op::DeleteRange(request) => Ok(self.delete_range(request, bugs)),
+            // BUG apply-differs: the node that was asked checks the reads of a transaction, the
+            // others do not.
+            Op::Txn(request) => self.txn(request, ours || !bugs.has(Bug::ApplyDiffers)),
             Op::Compact(request) => self.compact(request),
             Op::Publish(member) => Ok(self.publish(member)),
         }
@@ -77,7 +81,7 @@ impl State {
     /// # Errors
     /// A revision outside what is kept.
     pub fn read_txn(&mut self, request: &TxnRequest) -> Result<Applied, ApiError> {
-        self.txn(request)
+        self.txn(request, true)
     }
 
     fn put(&mut self, request: &PutRequest) -> Result<Applied, ApiError> {
@@ -88,17 +92,21 @@ impl State {
         Ok(Applied::Put(response))
     }
 
-    fn delete_range(&mut self, request: &DeleteRangeRequest) -> Applied {
+    fn delete_range(&mut self, request: &DeleteRangeRequest, bugs: Bugs) -> Applied {
         let mut txn = self.kv.write();
         let mut response = txn.delete(request);
+        if response.deleted == 0 && bugs.has(Bug::RevisionSkips) {
+            // BUG revision-skips: deleting nothing takes a revision.
+            txn.take_revision();
+        }
         let revision = txn.end();
         response.header = self.header(revision);
         Applied::DeleteRange(response)
     }
 
-    fn txn(&mut self, request: &TxnRequest) -> Result<Applied, ApiError> {
+    fn txn(&mut self, request: &TxnRequest, checked: bool) -> Result<Applied, ApiError> {
         let mut txn = self.kv.write();
-        let mut response = txn.txn(request)?;
+        let mut response = txn.txn(request, checked)?;
         let revision = txn.end();
         response.header = self.header(revision);
         Ok(Applied::Txn(response))

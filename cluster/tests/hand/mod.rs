@@ -57,6 +57,7 @@ impl Options {
 enum Happening {
     Tick,
     Deliver(Box<Message>),
+    Reachable(u64),
     Sync,
     SnapshotSaved(Position),
     SnapshotSent { peer: u64, arrived: bool },
@@ -143,6 +144,12 @@ impl World {
         place.up = Some((node, log));
         let offset = self.draw.below(TICK_US);
         self.later(offset, id, Happening::Tick);
+        for peer in self.ids() {
+            if peer != id && self.is_up(peer) && !self.cut.contains(&(id, peer)) {
+                self.later(1_000, id, Happening::Reachable(peer));
+                self.later(1_000, peer, Happening::Reachable(id));
+            }
+        }
     }
 
     /// Cuts a node's power.
@@ -265,6 +272,7 @@ impl World {
                 }
                 self.event(id, Event::Persisted(number));
             }
+            Happening::Reachable(peer) => self.event(id, Event::Reachable(peer)),
             Happening::SnapshotSaved(position) => self.event(id, Event::SnapshotSaved(position)),
             Happening::SnapshotSent { peer, arrived } => {
                 self.event(id, Event::SnapshotSent { peer, arrived });
@@ -328,7 +336,9 @@ impl World {
         place.written = number;
         if !place.syncing {
             place.syncing = true;
-            let delay = 200 + self.draw.below(5_000);
+            // Now and then a sync is slow.
+            let slowest = if self.draw.below(4) == 0 { 50_000 } else { 5_000 };
+            let delay = 200 + self.draw.below(slowest);
             self.later(delay, id, Happening::Sync);
         }
     }

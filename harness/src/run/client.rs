@@ -17,6 +17,9 @@ use std::time::Duration;
 /// How long a slot rests after a connection was refused, so that it does not spin.
 const REFUSED_REST: Duration = Duration::from_millis(100);
 
+/// Every other slot waits so many times shorter for an answer than the rest.
+const IMPATIENCE: u32 = 8;
+
 /// What all slots share.
 pub struct Shared<'a, W, E, T> {
     pub environment: &'a E,
@@ -24,6 +27,7 @@ pub struct Shared<'a, W, E, T> {
     pub recorder: &'a Recorder<'a, T>,
     pub generator: RefCell<Box<dyn Generator>>,
     pub slots: u32,
+    /// How long a patient client waits for an answer.
     pub op_timeout: Duration,
     pub workload: PhantomData<W>,
 }
@@ -35,11 +39,15 @@ pub struct Client<'a, W, E: Environment, T> {
     node: NodeId,
     process: i64,
     store: Option<E::Store>,
+    patience: Duration,
     rng: ChaCha8Rng,
 }
 
 impl<'a, W: Workload, E: Environment, T: Time> Client<'a, W, E, T> {
     /// The slot's first process. All draws of the slot come from `rng`.
+    ///
+    /// Patient clients see what a late answer says. Impatient ones are free again while an election
+    /// lasts, and so the first to find a new leader, and to see whether the old one knows of it.
     pub fn new(
         shared: &'a Shared<'a, W, E, T>,
         slot: usize,
@@ -47,7 +55,11 @@ impl<'a, W: Workload, E: Environment, T: Time> Client<'a, W, E, T> {
         rng: ChaCha8Rng,
     ) -> Self {
         let process = i64::try_from(slot).unwrap_or(i64::MAX);
-        Client { shared, slot, node, process, store: None, rng }
+        let patience = match slot % 2 {
+            0 => shared.op_timeout,
+            _ => (shared.op_timeout / IMPATIENCE).max(Duration::from_millis(1)),
+        };
+        Client { shared, slot, node, process, store: None, patience, rng }
     }
 
     /// Works from `origin` until `end`, or until `stop` is raised. An operation that is under way
@@ -102,7 +114,7 @@ impl<'a, W: Workload, E: Environment, T: Time> Client<'a, W, E, T> {
     async fn perform(&mut self, options: &Options, operation: &Planned) -> bool {
         let recorder = self.shared.recorder;
         recorder.invoke(self.process, &self.node, operation);
-        let deadline = self.shared.time.now() + self.shared.op_timeout;
+        let deadline = self.shared.time.now() + self.patience;
         let (completion, connected) = match self.connection(deadline).await {
             Ok(mut store) => {
                 (self.send(&mut store, options, operation, deadline).await, Some(store))
@@ -130,7 +142,7 @@ impl<'a, W: Workload, E: Environment, T: Time> Client<'a, W, E, T> {
         }
         let connecting = self.shared.environment.connect(&self.node);
         by(self.shared.time, deadline, connecting).await.unwrap_or_else(|| {
-            let ms = self.shared.op_timeout.as_millis();
+            let ms = self.patience.as_millis();
             Err(StoreError::DidNotHappen(format!("no connection to {} in {ms} ms", self.node)))
         })
     }
@@ -144,7 +156,7 @@ impl<'a, W: Workload, E: Environment, T: Time> Client<'a, W, E, T> {
     ) -> Completion {
         let sending = W::send(store, options, operation);
         by(self.shared.time, deadline, sending).await.unwrap_or_else(|| {
-            let ms = self.shared.op_timeout.as_millis();
+            let ms = self.patience.as_millis();
             Completion::of_error(StoreError::Indeterminate(format!("no answer in {ms} ms")))
         })
     }

@@ -3,6 +3,7 @@
 use ordeal_history::{Event, EventType, Process, Value};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// What the run is about just now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub enum Stage {
 pub struct Progress {
     /// What the run is about.
     pub stage: Cell<Stage>,
+    /// When the clients began, by the run's clock.
+    pub began: Cell<Option<Duration>>,
     /// Operations that took effect.
     pub ok: Cell<u64>,
     /// Operations that certainly did not.

@@ -46,6 +46,7 @@ impl<'a, T: Time> Recorder<'a, T> {
     /// Times in the history count from now.
     pub fn begin(&self) {
         self.origin.set(self.time.now());
+        self.progress.began.set(Some(self.origin.get()));
     }
 
     /// The first error in writing, if there was one.

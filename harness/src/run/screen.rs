@@ -36,9 +36,8 @@ async fn bar<T: Time>(progress: &Progress, time: &T, limit: Duration) {
         bar.set_style(style.progress_chars("=> "));
     }
     let shown = Shown(bar);
-    let mut began = None;
     loop {
-        let worked = worked(progress, time, &mut began);
+        let worked = worked(progress, time);
         shown.0.set_position(u64::try_from(worked.min(limit).as_millis()).unwrap_or(u64::MAX));
         shown.0.set_prefix(stage(progress, worked, limit));
         shown.0.set_message(counts(progress));
@@ -47,20 +46,16 @@ async fn bar<T: Time>(progress: &Progress, time: &T, limit: Duration) {
 }
 
 async fn lines<T: Time>(progress: &Progress, time: &T, limit: Duration) {
-    let mut began = None;
     loop {
         time.sleep(LINE_REST).await;
-        let worked = worked(progress, time, &mut began);
+        let worked = worked(progress, time);
         eprintln!("{}: {}", stage(progress, worked, limit), counts(progress));
     }
 }
 
-/// How long the clients have worked: from the first look at them working.
-fn worked<T: Time>(progress: &Progress, time: &T, began: &mut Option<Duration>) -> Duration {
-    if progress.stage.get() == Stage::Starting {
-        return Duration::ZERO;
-    }
-    time.now().saturating_sub(*began.get_or_insert_with(|| time.now()))
+/// How long the clients have worked.
+fn worked<T: Time>(progress: &Progress, time: &T) -> Duration {
+    progress.began.get().map_or(Duration::ZERO, |began| time.now().saturating_sub(began))
 }
 
 fn stage(progress: &Progress, worked: Duration, limit: Duration) -> String {

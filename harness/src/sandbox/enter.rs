@@ -56,10 +56,13 @@ pub(crate) const NAMESPACES: CloneFlags = CloneFlags::CLONE_NEWNS
 pub fn enter(body: impl FnOnce() -> u8) -> Result<u8, SandboxError> {
     let threads = std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
     assert_eq!(threads, 1, "the sandbox is entered by a process of one thread");
-    // Whoever started us may have ignored it, and that passes over exec; then children end without
-    // a status.
-    // SAFETY: the default action is no handler of ours.
-    let _ = unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) };
+    for number in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGCHLD] {
+        // Whoever started us may have ignored it, as a shell does for what it puts in the
+        // background, and that passes over exec. Then an interrupt would end nothing, and a child
+        // would leave no status.
+        // SAFETY: the default action is no handler of ours.
+        let _ = unsafe { signal(number, SigHandler::SigDfl) };
+    }
     // What stands in a buffer now would be written twice.
     let _ = io::stdout().flush();
     let (go_read, go_write) = pipe()?;

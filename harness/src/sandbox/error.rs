@@ -170,8 +170,9 @@ impl Facts {
 /// What else there is when the sandbox cannot be had.
 const ELSEWHERE: &str = "or use --env docker, or ordeal sim";
 /// What lets the sandbox work in a container, for root there.
-const CONTAINER: &str = "this looks like a container: start it with --security-opt seccomp=unconfined \
-     --security-opt systempaths=unconfined --device /dev/net/tun --device /dev/fuse";
+const CONTAINER: &str = "this looks like a container: start it with \
+     --security-opt seccomp=unconfined --security-opt systempaths=unconfined \
+     --device /dev/net/tun --device /dev/fuse";
 
 /// What would give the facility, in one clause.
 pub(crate) fn way_out(facility: Facility, errno: Option<i32>, facts: &Facts) -> String {

@@ -198,8 +198,9 @@ fn set_up(
     private_mounts().map_err(at(4))?;
     fresh_proc().map_err(at(5))?;
     std::env::set_current_dir(cwd).map_err(at(6))?;
-    // None of these matters to the node enough to refuse it: no stray descriptors (kernels before 5.11
-    // cannot tell), a name for people, and a session of its own against signals from a terminal.
+    // None of these matters to the node enough to refuse it: no stray descriptors (kernels before
+    // 5.11 do not know the flag), a name for people, and a session of its own against signals from
+    // a terminal.
     let _ = sys::close_on_exec_all();
     let _ = sethostname(name);
     let _ = setsid();

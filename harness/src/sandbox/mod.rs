@@ -193,7 +193,7 @@ impl Sandbox {
         Ok(slot.exited)
     }
 
-    /// Ends the node's process at once (SIGKILL), and returns when it is gone with all its children.
+    /// Ends the node's process at once (SIGKILL), and returns when it and its children are gone.
     ///
     /// # Errors
     ///

@@ -21,10 +21,21 @@ pub fn why_not() -> Option<String> {
 
 /// A running probe, in a process group of its own, as a shell would have it.
 pub struct Probe {
-    child: Child,
+    child: Killed,
     output: BufReader<ChildStdout>,
     errors: ChildStderr,
     pub folder: TempDir,
+}
+
+/// A process that does not outlive the test that started it, also when the test fails.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // Both do nothing when it has been collected.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// An ended one.
@@ -48,12 +59,12 @@ impl Probe {
         let mut child = command.spawn().expect("this program starts");
         let output = BufReader::new(child.stdout.take().expect("its output"));
         let errors = child.stderr.take().expect("its errors");
-        Probe { child, output, errors, folder }
+        Probe { child: Killed(child), output, errors, folder }
     }
 
     /// The outer process.
     pub fn pid(&self) -> i32 {
-        self.child.id() as i32
+        self.child.0.id() as i32
     }
 
     /// Waits for the next line, which must be this one.
@@ -67,9 +78,16 @@ impl Probe {
         }
     }
 
-    /// Waits for its end, and hands on what it printed.
+    /// Waits for its end, a minute at most, and hands on what it printed.
     pub fn finish(mut self) -> Finished {
-        let status = self.child.wait().expect("a status");
+        let start = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.0.try_wait().expect("a status") {
+                break status;
+            }
+            assert!(start.elapsed() < Duration::from_secs(60), "the probe does not end");
+            std::thread::sleep(Duration::from_millis(1));
+        };
         // The pipes end with the last process that has them: that is, when all are gone.
         let (mut output, mut errors) = (String::new(), String::new());
         let _ = self.output.read_to_string(&mut output);
@@ -115,10 +133,24 @@ pub fn family(pid: i32) -> Vec<i32> {
     family
 }
 
-/// The namespaces of these processes, of all kinds, that are not ours.
-pub fn namespaces(pids: &[i32]) -> BTreeSet<String> {
-    let ours: BTreeSet<String> = namespaces_of(std::process::id() as i32).into_iter().collect();
-    pids.iter().flat_map(|pid| namespaces_of(*pid)).filter(|name| !ours.contains(name)).collect()
+/// What a probe has of the machine while it runs.
+pub struct Hold {
+    /// The namespaces of its processes, of all kinds, that are not ours.
+    pub namespaces: BTreeSet<String>,
+    /// Everybody who could be in one of them. Numbers of namespaces are used again, so whoever
+    /// comes later and has one has it from another sandbox.
+    everybody: BTreeSet<i32>,
+}
+
+impl Hold {
+    pub fn of(family: &[i32]) -> Hold {
+        let ours: BTreeSet<String> = namespaces_of(std::process::id() as i32).into_iter().collect();
+        let theirs = family.iter().flat_map(|pid| namespaces_of(*pid));
+        Hold {
+            namespaces: theirs.filter(|name| !ours.contains(name)).collect(),
+            everybody: parents().into_keys().collect(),
+        }
+    }
 }
 
 fn namespaces_of(pid: i32) -> Vec<String> {
@@ -128,13 +160,14 @@ fn namespaces_of(pid: i32) -> Vec<String> {
     names.map(|name| name.to_string_lossy().into_owned()).collect()
 }
 
-/// Waits, at most a second, until no process of the machine is in one of these namespaces, and
-/// there is no mount in this folder, no device of ours and no child.
-pub fn expect_no_trace(namespaces: &BTreeSet<String>, folder: &Path) {
+/// Waits, at most a second, until no process is in one of the namespaces, and there is no mount in
+/// this folder, no device of ours and no child.
+pub fn expect_no_trace(hold: &Hold, folder: &Path) {
     let start = Instant::now();
     loop {
-        let everybody = parents().into_keys().flat_map(namespaces_of).collect();
-        let left: Vec<&String> = namespaces.intersection(&everybody).collect();
+        let alive = parents().into_keys().filter(|pid| hold.everybody.contains(pid));
+        let left: BTreeSet<String> =
+            alive.flat_map(namespaces_of).filter(|name| hold.namespaces.contains(name)).collect();
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("the mounts");
         let mounts = mounts.matches(&*folder.to_string_lossy()).count();
         let devices = std::fs::read_dir("/sys/class/net").expect("a /sys").flatten();

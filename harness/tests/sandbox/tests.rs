@@ -1,10 +1,9 @@
 //! The tests, seen from outside.
 
-use crate::outside::{Finished, Probe, expect_gone, expect_no_trace, family, namespaces};
+use crate::outside::{Finished, Hold, Probe, expect_gone, expect_no_trace, family};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use nix::unistd::Pid;
-use std::collections::BTreeSet;
 use std::fs::Permissions;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
@@ -37,7 +36,7 @@ tests![
     an_interrupt_that_nobody_handles_ends_the_body,
     two_sandboxes_side_by_side_do_not_see_each_other,
     many_sandboxes_in_a_row_leave_nothing,
-    a_parent_that_ignores_its_children_does_no_harm,
+    signals_that_were_ignored_before_do_no_harm,
     an_ordinary_user_can_do_it_and_owns_the_files,
     where_user_namespaces_are_forbidden_the_message_says_so,
     where_there_is_no_tun_device_the_message_says_so,
@@ -105,14 +104,14 @@ fn kill_9_of_any_of_the_three_leaves_nothing() {
         probe.expect_line("ready");
         let family = family(probe.pid());
         assert_eq!(family.len(), 6, "{name}: {family:?}");
-        let namespaces = namespaces(&family);
+        let hold = Hold::of(&family);
         // Those of the sandbox: mnt, pid, net, ipc, uts at least; and as many of each node.
-        assert!(namespaces.len() >= 4 * 5, "{name}: {namespaces:?}");
+        assert!(hold.namespaces.len() >= 4 * 5, "{name}: {:?}", hold.namespaces);
         send(family[victim], Signal::SIGKILL);
         expect_gone(&family[1..]);
         let finished = probe.finish();
         finished.expect_status(status);
-        expect_no_trace(&namespaces, finished.folder.path());
+        expect_no_trace(&hold, finished.folder.path());
         let said = finished.errors.contains("nothing of it is left");
         assert_eq!(said, victim > 0, "{name}: {}", finished.errors);
     }
@@ -159,16 +158,27 @@ fn two_sandboxes_side_by_side_do_not_see_each_other() {
 fn many_sandboxes_in_a_row_leave_nothing() {
     for _ in 0..20 {
         let finished = passes("nothing");
-        expect_no_trace(&BTreeSet::new(), finished.folder.path());
+        expect_no_trace(&Hold::of(&[]), finished.folder.path());
     }
 }
 
-fn a_parent_that_ignores_its_children_does_no_harm() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut command = Command::new("sh");
-    command.args(["-c", r#"trap "" CHLD; exec "$0" __probe lives "$1""#]);
-    command.arg(std::env::current_exe().expect("this program")).arg(folder.path());
-    Probe::spawn(command, folder).finish().expect_status(0);
+/// As a shell starts what it puts in the background, and as some runners of jobs start everything.
+fn signals_that_were_ignored_before_do_no_harm() {
+    let ignoring = |probe: &str| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut command = Command::new("sh");
+        command.args(["-c", r#"trap "" CHLD INT TERM; exec "$0" __probe "$1" "$2""#]);
+        command.arg(std::env::current_exe().expect("this program"));
+        command.arg(probe).arg(folder.path());
+        Probe::spawn(command, folder)
+    };
+    ignoring("lives").finish().expect_status(0);
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let mut probe = ignoring("idle");
+        probe.expect_line("ready");
+        send(probe.pid(), signal);
+        probe.finish().expect_status(130);
+    }
 }
 
 /// A folder with a copy of this program, which a user may run who may not enter the build's folder.

@@ -15,11 +15,13 @@ use std::ops::RangeInclusive;
 /// clock may do anything: nothing that must hold may depend on it.
 const MONOTONIC_PPM_MAX: i64 = 20_000;
 
-/// A fault of this kind on some of these nodes.
-pub(super) fn fault(kind: Kind, nodes: &[NodeId], rng: &mut ChaCha8Rng) -> Fault {
+/// A fault of this kind on some of these nodes; the first of its kind strikes the leader.
+pub(super) fn fault(kind: Kind, nodes: &[NodeId], first: bool, rng: &mut ChaCha8Rng) -> Fault {
+    let victims = |rng| if first { Nodes::Leader } else { victims(nodes, rng) };
     match kind {
-        Kind::Kill => Fault::Kill { nodes: victims(nodes, rng) },
-        Kind::Pause => Fault::Pause { nodes: victims(nodes, rng) },
+        Kind::Kill => Fault::Kill { nodes: victims(rng) },
+        Kind::Pause => Fault::Pause { nodes: victims(rng) },
+        Kind::Partition if first => Fault::Partition { cut: Cut::Isolate(Nodes::Leader) },
         Kind::Partition => Fault::Partition { cut: cut(nodes, rng) },
         Kind::ClockJump => Fault::ClockJump {
             nodes: victims(nodes, rng),
@@ -113,9 +115,9 @@ fn minority(nodes: &[NodeId], rng: &mut ChaCha8Rng) -> Nodes {
 
 fn cut(nodes: &[NodeId], rng: &mut ChaCha8Rng) -> Cut {
     match rng.random_range(0..100) {
-        0..35 => Cut::Isolate(Nodes::Leader),
-        35..60 => halves(nodes, rng),
-        60..70 => Cut::OneWay(Nodes::Leader),
+        0..40 => Cut::Isolate(Nodes::Leader),
+        40..62 => halves(nodes, rng),
+        62..70 => Cut::OneWay(Nodes::Leader),
         70..75 => Cut::OneWay(Nodes::These(some(nodes, 1, rng))),
         75..83 if nodes.len() >= 3 => Cut::MajoritiesRing(shuffled(nodes, rng)),
         83..91 if nodes.len() >= 3 => bridge(nodes, rng),

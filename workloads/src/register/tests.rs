@@ -132,13 +132,13 @@ fn values_are_unique_and_most_compare_and_sets_succeed() {
             _ => None,
         };
         assert!(new.is_none_or(|value| written.insert(value)), "{new:?} was written twice");
+        assert_eq!(operation.f == "read", step % 2 == 1, "the second slot reads: {operation:?}");
         *operations_of.entry(format!("{:?}", operation.key)).or_default() += 1;
         let completion = send(&mut store, &operation);
         generator.observe(&operation, &completion);
         *counts.entry((operation.f, completion.outcome == Outcome::Ok)).or_default() += 1;
     }
     let of = |f, ok| counts.get(&(f, ok)).copied().unwrap_or(0);
-    assert!((9_500..10_500).contains(&of("read", true)), "{counts:?}");
     assert!(of("cas", true) > 1_500 && of("cas", true) > of("cas", false), "{counts:?}");
     assert!(of("cas", false) > 100, "some fail, and say what they saw: {counts:?}");
     assert!(operations_of.values().all(|count| *count <= 200), "{operations_of:?}");

@@ -35,6 +35,9 @@ pub(super) async fn run(
                 backoff = BACKOFF_MIN;
                 told.clear();
                 say(format_args!("connected to {:x}", link.peer));
+                if inputs.send(Input::Event(Event::Reachable(link.peer))).await.is_err() {
+                    return;
+                }
                 match pump(stream, &mut queue).await {
                     Ok(()) => return,
                     Err(error) => error,

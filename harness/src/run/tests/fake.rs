@@ -184,7 +184,10 @@ impl Machinery for Fake {
 
     async fn kill(&self, node: &NodeId) -> Result<(), InjectError> {
         self.tell("kill", node);
-        let fresh = self.state.borrow_mut().down.insert(node.clone());
+        let mut state = self.state.borrow_mut();
+        // The process that stood still is gone; the next one runs.
+        state.paused.remove(node);
+        let fresh = state.down.insert(node.clone());
         if fresh { Ok(()) } else { Err(InjectError(format!("{node} is not running"))) }
     }
 

@@ -1,8 +1,9 @@
 //! Three nodes on loopback, asked by a client that knows nothing of Ordeal.
 
-mod common;
+mod cluster;
+mod etcdctl;
 
-use common::{Cluster, eventually};
+use cluster::{Cluster, eventually};
 use etcd_client::{Compare, CompareOp, GetOptions, PutOptions, Txn, TxnOp, TxnOpResponse};
 
 fn runtime() -> tokio::runtime::Runtime {

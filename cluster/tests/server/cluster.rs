@@ -39,6 +39,7 @@ impl Cluster {
                     listen_peer_urls: vec![url(n)],
                     initial_cluster: named.join(","),
                     initial_cluster_token: "test".into(),
+                    cluster_exists: false,
                     heartbeat_interval: Duration::from_millis(50),
                     election_timeout: Duration::from_millis(500),
                     snapshot_count: 10_000,

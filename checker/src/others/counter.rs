@@ -1,0 +1,127 @@
+//! A counter's reads lie between what certainly and what possibly was added.
+
+use super::objects::{Fault, Object, event, judge};
+use crate::{Checker, Judgement, Limits};
+use ordeal_history::{History, Operation, Outcome};
+
+/// Judges `add` n (n may be negative) and `read` → n by bounds.
+///
+/// At a read, every add that succeeded before it began counts, and every one that began before it
+/// ended and did not fail may count. A read outside those bounds is wrong; one inside them need
+/// not be right (the linearizability checker decides that). O(n log n).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counter;
+
+impl Checker for Counter {
+    fn name(&self) -> &str {
+        "counter"
+    }
+
+    fn summary(&self) -> &str {
+        "a counter's reads lie between what certainly and what possibly was added"
+    }
+
+    fn check(&self, history: &History, _: &Limits) -> Judgement {
+        judge(self.name(), history, "every read lies within its bounds", check)
+    }
+}
+
+/// What happens to the bounds at an event.
+enum Change {
+    /// An add begins: it may count from here on.
+    Begin(i128),
+    /// It succeeded: it counts.
+    Succeed(i128),
+    /// A read begins: the least and the most so far are those of its first moment.
+    Read(usize),
+    /// A read ends.
+    End(usize),
+}
+
+fn check(object: &Object<'_>) -> Result<(), Fault> {
+    let number = |operation: &Operation, value: &ordeal_history::Value| match value.as_i64() {
+        Some(number) => Ok(i128::from(number)),
+        None => Err(Fault::Unknown(format!("{} has {value}, no whole number", event(operation)))),
+    };
+    let reads: Vec<(u32, &Operation)> = object.oks("read").collect();
+    let mut changes: Vec<(u64, Change)> = Vec::new();
+    for (_, add) in object.calls("add").filter(|(_, add)| add.outcome != Outcome::Fail) {
+        let amount = number(add, &add.input)?;
+        changes.push((add.invoke, Change::Begin(amount)));
+        if let (Outcome::Ok, Some(end)) = (add.outcome, add.complete) {
+            changes.push((end, Change::Succeed(amount)));
+        }
+    }
+    for (place, (_, read)) in reads.iter().enumerate() {
+        changes.push((read.invoke, Change::Read(place)));
+        changes.push((read.complete.unwrap_or(u64::MAX), Change::End(place)));
+    }
+    changes.sort_by_key(|(event, _)| *event);
+    // What counts for certain; what may be added to it and taken from it. Positive adds that are
+    // open raise the upper bound from their beginning on, negative ones lower the lower bound.
+    let (mut least, mut most) = (0_i128, 0_i128);
+    let mut at_start = vec![(0, 0, 0, 0); reads.len()];
+    let (mut positive_begun, mut negative_begun) = (0_i128, 0_i128);
+    for (_, change) in changes {
+        match change {
+            Change::Begin(amount) => {
+                most += amount.max(0);
+                least += amount.min(0);
+                positive_begun += amount.max(0);
+                negative_begun += amount.min(0);
+            }
+            Change::Succeed(amount) => {
+                least += amount.max(0);
+                most += amount.min(0);
+            }
+            Change::Read(place) => {
+                at_start[place] = (least, most, positive_begun, negative_begun);
+            }
+            Change::End(place) => {
+                let (at, read) = reads[place];
+                let (least, most, positive, negative) = at_start[place];
+                let lower = least + negative_begun - negative;
+                let upper = most + positive_begun - positive;
+                let value = number(read, &read.output)?;
+                if !(lower..=upper).contains(&value) {
+                    let story = format!(
+                        "The read of {} saw {value}; it must lie between {lower} and {upper}.",
+                        event(read)
+                    );
+                    return Err(Fault::Wrong(vec![at], vec![story]));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rows::check;
+
+    #[test]
+    fn reads_lie_between_what_certainly_and_what_possibly_was_added() {
+        check(
+            &super::Counter,
+            &[
+                (&[], "valid"),
+                (&["0 read null -> 0"], "valid"),
+                (&["0 add 1", "0 read null -> 1"], "valid"),
+                (&["0 add 1", "0 read null -> 0"], "saw 0; it must lie between 1 and 1"),
+                (&["0 add 1", "0 read null -> 2"], "between 1 and 1"),
+                (&["0 add 1 -> fail", "0 read null -> 1"], "between 0 and 0"),
+                (&["0 add 1 -> info", "1 read null -> 1", "1 read null -> 0"], "valid"),
+                (&["0 > add 2", "1 read null -> 2", "0 ok add 2", "1 read null -> 2"], "valid"),
+                (&["0 > read", "1 add 5", "0 ok read 5"], "valid"),
+                (&["0 > read", "1 add 5", "0 ok read 0"], "valid"),
+                (&["0 > read", "1 add 5", "0 ok read 6"], "between 0 and 5"),
+                (&["0 add 3", "0 add -1", "0 read null -> 2"], "valid"),
+                (&["0 add 3", "1 > add -1", "0 read null -> 2", "0 read null -> 3"], "valid"),
+                (&["0 add 3", "1 > add -1", "0 read null -> 1"], "between 2 and 3"),
+                (&["0 > read", "1 add -2", "0 ok read -3"], "between -2 and 0"),
+                (&["0 read null -> \"1\""], "no whole number"),
+            ],
+        );
+    }
+}

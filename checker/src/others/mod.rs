@@ -1,0 +1,39 @@
+//! The other checkers: simple properties, each decided in near-linear time. One file a checker.
+//!
+//! They follow Jepsen's of the same names, but for one thing: where Jepsen trusts the test to have
+//! ended well (a final read, a drained queue), these look for the proof of it in the history, and
+//! answer `Unknown` where it is missing. A history with keys is judged key by key.
+//!
+//! What is no judgement stands here as data: [`availability()`], [`performance()`],
+//! [`unhandled_errors()`], [`log_matches()`].
+
+mod availability;
+mod bank;
+mod counter;
+mod errors;
+mod fenced_mutex;
+mod log_patterns;
+mod long_fork;
+mod objects;
+mod performance;
+#[cfg(test)]
+mod rows;
+mod set;
+mod set_full;
+mod stats;
+mod total_queue;
+mod unique_ids;
+
+pub use availability::{Availability, Counts, Outage, availability};
+pub use bank::Bank;
+pub use counter::Counter;
+pub use errors::{UnhandledError, unhandled_errors};
+pub use fenced_mutex::FencedMutex;
+pub use log_patterns::{LogMatch, log_matches, log_patterns};
+pub use long_fork::LongFork;
+pub use performance::{Latencies, Performance, performance};
+pub use set::Set;
+pub use set_full::{Element, Fate, SetFull};
+pub use stats::Stats;
+pub use total_queue::TotalQueue;
+pub use unique_ids::UniqueIds;
