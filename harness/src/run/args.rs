@@ -174,7 +174,7 @@ impl RunArgs {
 fn kinds(list: &str) -> Result<Vec<Kind>, ArgsError> {
     match list {
         "none" => return Ok(Vec::new()),
-        "all" => return Ok(Kind::ALL.to_vec()),
+        "all" => return Ok(Kind::survivable()),
         _ => {}
     }
     let known: Vec<&str> =
@@ -241,7 +241,7 @@ mod tests {
         let plan = plan(&[])?;
         assert_eq!((plan.nodes.len(), plan.concurrency, plan.rate_per_s), (5, 10, 500));
         assert_eq!((plan.db, plan.time_limit_ms), (Db::Embedded, 20_000));
-        assert_eq!(plan.nemesis, Kind::ALL);
+        assert_eq!(plan.nemesis, Kind::survivable());
         Ok(())
     }
 

@@ -83,7 +83,8 @@ mod tests {
     fn a_person_sees_counts_the_fault_of_the_moment_and_the_time_left() {
         let progress = Progress::default();
         progress.stage.set(Stage::Working);
-        (progress.ok.set(12), progress.info.set(3));
+        progress.ok.set(12);
+        progress.info.set(3);
         assert_eq!(counts(&progress), "12 ok, 0 fail, 3 info · no fault now");
         progress.faults.borrow_mut().insert(1, "isolate n2 (the leader)".to_owned());
         assert_eq!(counts(&progress), "12 ok, 0 fail, 3 info · isolate n2 (the leader)");

@@ -53,7 +53,7 @@ pub struct Disk {
 impl Disk {
     /// Serves the disk that [`super::mount`] mounted, from threads of this process.
     pub fn serve(device: OwnedFd, options: DiskOptions) -> Result<Disk, DiskError> {
-        let rights = Rights { mode: 0o755, uid: options.owner.0, gid: options.owner.1 };
+        let rights = Rights { mode: 0o700, uid: options.owner.0, gid: options.owner.1 };
         let image = Image::new(rights, options.capacity_bytes, SystemTime::now);
         let shared = Arc::new(Shared::new(State::new(image)));
         let filesystem = Fuse { shared: shared.clone() };
@@ -107,6 +107,11 @@ impl Disk {
     /// How many requests wait now: for a thaw, or for a delay to pass.
     pub fn requests_waiting(&self) -> usize {
         self.shared.lock().parked()
+    }
+
+    /// Does now what waits for a delay to pass: a process that was killed meanwhile can end then.
+    pub fn hurry(&self) {
+        self.shared.lock().hurry();
     }
 
     /// Lets a rule stand. Where several are about one request, delays do not add up, and a

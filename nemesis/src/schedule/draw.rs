@@ -24,28 +24,26 @@ pub(super) fn fault(kind: Kind, nodes: &[NodeId], first: bool, rng: &mut ChaCha8
         Kind::Partition if first => Fault::Partition { cut: Cut::Isolate(Nodes::Leader) },
         Kind::Partition => Fault::Partition { cut: cut(nodes, rng) },
         Kind::ClockJump => Fault::ClockJump {
-            nodes: victims(nodes, rng),
+            nodes: victims(rng),
             wall_ms: either_way(8..=22, rng),
             monotonic_ms: 0,
         },
         Kind::ClockDrift => Fault::ClockDrift {
-            nodes: victims(nodes, rng),
+            nodes: victims(rng),
             wall_ppm: rng.random_range(-500_000..=1_000_000),
             monotonic_ppm: rng.random_range(-MONOTONIC_PPM_MAX..=MONOTONIC_PPM_MAX),
         },
         Kind::ClockStrobe => Fault::ClockStrobe {
-            nodes: victims(nodes, rng),
+            nodes: victims(rng),
             wall_ms: either_way(6..=14, rng),
             monotonic_ms: 0,
             period_ms: rng.random_range(20..=400),
         },
-        Kind::PowerLoss => Fault::PowerLoss {
-            nodes: victims(nodes, rng),
-            survivors: survivors(rng),
-            seed: rng.random(),
-        },
+        Kind::PowerLoss => {
+            Fault::PowerLoss { nodes: victims(rng), survivors: survivors(rng), seed: rng.random() }
+        }
         Kind::FsyncDelay => Fault::FsyncDelay {
-            nodes: victims(nodes, rng),
+            nodes: victims(rng),
             files: Files::any(),
             delay_ms: rng.random_range(20..=400),
         },
