@@ -99,7 +99,7 @@ impl Kind {
             }
             Kind::FsyncDelay => "makes nodes' fsyncs take long",
             Kind::DiskFull => "leaves no space on a minority's disks; not in `all`",
-            Kind::DiskError => "fails reads, writes or fsyncs of a minority (EIO); not in `all`",
+            Kind::DiskError => "fails writes or fsyncs of a minority (EIO); not in `all`",
             Kind::LyingDisk => {
                 "acknowledges every node's fsyncs without doing them, then cuts the power: \
                  acknowledged writes are lost; not in `all`"
