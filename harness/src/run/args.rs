@@ -241,7 +241,7 @@ mod tests {
         let plan = plan(&[])?;
         assert_eq!((plan.nodes.len(), plan.concurrency, plan.rate_per_s), (5, 10, 500));
         assert_eq!((plan.db, plan.time_limit_ms), (Db::Embedded, 20_000));
-        assert_eq!(plan.nemesis, Kind::survivable());
+        assert_eq!(plan.nemesis, [Kind::Kill, Kind::Pause, Kind::Partition]);
         Ok(())
     }
 

@@ -55,7 +55,8 @@ pub struct Course {
 ///
 /// # Errors
 ///
-/// When the cluster could not be started, or never answered.
+/// When the environment cannot do what a fault of the plan needs, when the cluster could not be
+/// started, and when it never answered.
 pub async fn run<W: Workload, E: Environment, T: Time>(
     plan: &Plan,
     environment: &E,
@@ -65,6 +66,7 @@ pub async fn run<W: Workload, E: Environment, T: Time>(
 ) -> Result<Course, EnvironmentError> {
     let run = Run { plan, environment, time, recorder, interrupt };
     let mut course = Course::default();
+    run.refuse_what_is_missing()?;
     run.start(&mut course).await?;
     if !interrupt.is_raised() {
         run.work::<W>(&mut course).await;
@@ -87,6 +89,20 @@ struct Run<'a, E, T> {
 }
 
 impl<E: Environment, T: Time> Run<'_, E, T> {
+    /// Before anything starts: whether the environment offers what the faults need.
+    fn refuse_what_is_missing(&self) -> Result<(), EnvironmentError> {
+        let offers = self.environment.machinery().offers();
+        let asked = self.plan.schedule.kinds().into_iter().chain(self.plan.nemesis.iter().copied());
+        match asked.into_iter().find(|kind| !offers.contains(&kind.needs())) {
+            None => Ok(()),
+            Some(kind) => {
+                let place = self.plan.environment.name();
+                let message = format!("the fault {kind} cannot be done in the environment {place}");
+                Err(EnvironmentError(format!("{message}; leave it out of --nemesis")))
+            }
+        }
+    }
+
     /// Starts the nodes, and waits until each has acknowledged a linearizable read.
     async fn start(&self, course: &mut Course) -> Result<(), EnvironmentError> {
         self.environment.start().await?;

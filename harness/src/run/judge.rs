@@ -114,7 +114,7 @@ fn nodes(plan: &Plan, history: &History, course: &Course) -> Judgement {
         verdict,
         algorithm: "watch".to_owned(),
         reason,
-        operations: history.operations.len() as u64 * u64::from(dead.is_empty()),
+        operations: history.operations.len() as u64,
         cost: Cost::default(),
     }
 }
@@ -180,4 +180,58 @@ fn host() -> BTreeMap<String, String> {
         facts.insert("cpus".to_owned(), cpus.to_string());
     }
     facts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::PlanOptions;
+    use crate::run::environment::Death;
+    use ordeal_nemesis::Kind;
+
+    #[test]
+    fn a_death_is_invalid_silence_and_trouble_are_unknown_and_neither_is_valid() {
+        let (node, how) = (NodeId::numbered(2), "SIGABRT".to_owned());
+        let death = Death { node, how, last_words: "a\npanic: broken".to_owned() };
+        let rows = [
+            (Course::default(), "valid", "all answered after the last fault"),
+            (Course { deaths: vec![death], ..Course::default() }, "invalid", "panic: broken"),
+            (
+                Course { silent: vec![NodeId::numbered(3)], ..Course::default() },
+                "unknown",
+                "After the last fault n3 answered no linearizable read",
+            ),
+            (
+                Course { trouble: vec!["no disk".to_owned()], ..Course::default() },
+                "unknown",
+                "no disk",
+            ),
+            (Course { interrupted: true, ..Course::default() }, "valid", "before the interrupt"),
+        ];
+        let calm = PlanOptions { nemesis: Vec::new(), ..PlanOptions::default() };
+        let plan = Plan::derive(&calm).expect("a plan without faults");
+        for (course, expected, reason) in rows {
+            let judgement = nodes(&plan, &History::default(), &course);
+            let verdict = match judgement.verdict {
+                Verdict::Valid(_) => "valid",
+                Verdict::Invalid(_) => "invalid",
+                Verdict::Unknown(_) => "unknown",
+            };
+            assert_eq!(verdict, expected, "{course:?}");
+            assert!(judgement.reason.contains(reason), "{}", judgement.reason);
+        }
+    }
+
+    #[test]
+    fn a_node_whose_disk_failed_by_plan_may_die_and_stay_silent() {
+        let lying = PlanOptions { nemesis: vec![Kind::LyingDisk], ..PlanOptions::default() };
+        let plan = Plan::derive(&lying).expect("a plan of lying disks");
+        let node = NodeId::numbered(2);
+        let death = Death { node, how: "SIGABRT".to_owned(), last_words: String::new() };
+        let silent = vec![NodeId::numbered(3)];
+        let course = Course { deaths: vec![death], silent, ..Course::default() };
+        let judgement = nodes(&plan, &History::default(), &course);
+        assert!(matches!(judgement.verdict, Verdict::Valid(_)), "{}", judgement.reason);
+        assert!(judgement.reason.contains("Not counted: n2, n3"), "{}", judgement.reason);
+    }
 }

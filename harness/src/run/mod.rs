@@ -165,7 +165,6 @@ fn drive(plan: &Plan, folder: &Folder) -> Result<Ran, Failure> {
         addresses.insert(node.clone(), sandbox.address(node).map_err(Failure::environment)?);
     }
     let target = Target::new(plan, addresses, &folder.nodes()).map_err(Failure::ours)?;
-    refuse_what_is_missing(plan, &sandbox.offers())?;
     let sandboxed = Sandboxed::new(sandbox, target);
     if plan.schedule.kinds().iter().any(|kind| kind.needs() == Capability::Disk) {
         sandboxed.mount_disks().map_err(Failure::environment)?;
@@ -192,21 +191,6 @@ fn drive(plan: &Plan, folder: &Folder) -> Result<Ran, Failure> {
     });
     let (course, broken) = driven?;
     Ok(Ran { course, db_version: sandboxed.version_seen(), broken })
-}
-
-/// A fault that cannot be injected here is refused by name before anything starts.
-fn refuse_what_is_missing(plan: &Plan, offers: &[Capability]) -> Result<(), Failure> {
-    let kinds = plan.schedule.kinds().into_iter();
-    let missing: Vec<&str> =
-        kinds.filter(|kind| !offers.contains(&kind.needs())).map(|kind| kind.name()).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    Err(Failure::environment(format!(
-        "this machine cannot do {}: `ordeal doctor` shows what is missing and what would give it; \
-         or name other faults with --nemesis",
-        missing.join(", ")
-    )))
 }
 
 /// Runs the course of whichever workload the plan names.

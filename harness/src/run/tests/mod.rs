@@ -87,7 +87,7 @@ fn a_run_makes_a_well_formed_history_in_which_everything_happened() {
         for f in ["read", "write", "cas"] {
             assert!(count(f, Outcome::Ok) > 500, "seed {seed}: {f}");
         }
-        for kind in Kind::ALL {
+        for kind in Kind::survivable() {
             let it_landed = history.notes.iter().any(|note| {
                 note.f == kind.name() && note.value.to_string().contains("\"landed\":true")
             });
@@ -98,7 +98,10 @@ fn a_run_makes_a_well_formed_history_in_which_everything_happened() {
         assert_eq!(state.told.last().map(String::as_str), Some("stop"));
     }
     // A fault that strikes nodes which another one has killed does not land.
-    assert!(landed.len() == Kind::ALL.len() && landed.values().all(|n| *n >= 15), "{landed:?}");
+    assert!(
+        landed.len() == Kind::survivable().len() && landed.values().all(|n| *n >= 15),
+        "{landed:?}"
+    );
 }
 
 #[test]
@@ -195,6 +198,17 @@ fn an_interrupt_ends_the_run_early_and_orderly() {
     let state = ran.fake.state.borrow();
     assert!(state.down.is_empty() && state.paused.is_empty() && state.cut.is_empty());
     assert_eq!(state.told.last().map(String::as_str), Some("stop"));
+}
+
+#[test]
+fn a_fault_that_the_environment_cannot_do_is_refused_by_name_before_the_start() {
+    let ran = run(options(8), usize::MAX, |fake, _| {
+        fake.offers.borrow_mut().pop();
+        nothing()
+    });
+    let said = ran.course.map_or_else(|error| error.to_string(), |_| String::new());
+    assert!(said.contains("the fault partition cannot be done in the environment"), "{said}");
+    assert_eq!(ran.ended, Duration::ZERO);
 }
 
 #[test]
