@@ -1,12 +1,106 @@
-//! The checkers as data, for `ordeal list checkers` and for those that pick one by its name.
+//! The models and the checkers by name, for whoever lets a person choose one.
 
-use crate::Checker;
 use crate::isolation::{ListAppend, RwRegister};
+use crate::linear::{Algorithm, Linearizable, Model};
 use crate::others::{
     Bank, Counter, FencedMutex, LongFork, Set, SetFull, Stats, TotalQueue, UniqueIds,
 };
+use crate::{Checker, models};
+use ordeal_history::{History, Outcome, Value};
 
-/// Every checker, with its default options, in the order in which help lists them.
+/// A model that histories can be held against, and the checker that does it.
+#[derive(Clone, Copy)]
+pub struct NamedModel {
+    /// The name for `--model`.
+    pub name: &'static str,
+    /// One sentence on what it is.
+    pub summary: &'static str,
+    make: fn(Algorithm) -> Box<dyn Checker>,
+}
+
+impl NamedModel {
+    /// The checker for it; `algorithm` concerns linearizability alone.
+    pub fn checker(&self, algorithm: Algorithm) -> Box<dyn Checker> {
+        (self.make)(algorithm)
+    }
+}
+
+impl std::fmt::Debug for NamedModel {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_tuple("NamedModel").field(&self.name).finish()
+    }
+}
+
+fn linear<M: Model + Default + 'static>(algorithm: Algorithm) -> Box<dyn Checker> {
+    Box::new(Linearizable::new(M::default()).with_algorithm(algorithm))
+}
+
+/// Every model, in the order in which help lists them.
+pub const MODELS: &[NamedModel] = &[
+    NamedModel {
+        name: "register",
+        summary: "linearizable reads, writes and cas on one value a key, null at first",
+        make: linear::<models::Register>,
+    },
+    NamedModel {
+        name: "kv-append",
+        summary: "linearizable gets, puts and appends on one string a key, empty at first",
+        make: linear::<models::KvAppend>,
+    },
+    NamedModel {
+        name: "list-append",
+        summary: "transactions of appends to lists and reads of them (after Elle)",
+        make: |_| Box::new(ListAppend::default()),
+    },
+    NamedModel {
+        name: "rw-register",
+        summary: "transactions of writes to registers and reads of them (after Elle)",
+        make: |_| Box::new(RwRegister::default()),
+    },
+];
+
+/// The model of that name.
+pub fn model(name: &str) -> Option<&'static NamedModel> {
+    MODELS.iter().find(|model| model.name == name)
+}
+
+/// The model whose operations `history` has, from the first operation that tells; `register` for
+/// a history without operations. `None` when no model has such operations. O(operations).
+pub fn detect(history: &History) -> Option<&'static NamedModel> {
+    let Some(first) = history.operations.first() else { return model("register") };
+    let is_list = |value: &Value| matches!(value, Value::Array(_));
+    let named = |f: &str| history.operations.iter().any(|operation| &*operation.f == f);
+    let name = match &*first.f {
+        "txn" => transactional(history)?,
+        "get" | "put" | "append" => "kv-append",
+        "acquire" | "release" => "mutex",
+        "enqueue" | "dequeue" => "queue",
+        "push" | "pop" => "stack",
+        "add" | "read" if named("add") => {
+            let reads = history
+                .operations
+                .iter()
+                .filter(|operation| &*operation.f == "read" && operation.outcome == Outcome::Ok);
+            if reads.map(|read| &read.output).any(is_list) { "set" } else { "counter" }
+        }
+        "read" | "write" | "cas" => "register",
+        _ => return None,
+    };
+    model(name)
+}
+
+/// Lists or registers, by the first write of a transaction.
+fn transactional(history: &History) -> Option<&'static str> {
+    let mut steps = history.operations.iter().filter_map(|op| op.input.as_array()).flatten();
+    steps.find_map(|step| match step.as_array()?.first()?.as_str()? {
+        "append" => Some("list-append"),
+        "w" => Some("rw-register"),
+        _ => None,
+    })
+}
+
+/// The checkers that need no model, with their default options, in the order in which help lists
+/// them; those of [`MODELS`] come besides.
 pub fn checkers() -> Vec<Box<dyn Checker>> {
     vec![
         Box::new(ListAppend::default()),

@@ -1,5 +1,6 @@
 //! What a checker says.
 
+use crate::linear::MisfitAt;
 use ordeal_history::{History, Value};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -11,6 +12,11 @@ pub trait Checker: Send + Sync {
     fn name(&self) -> &str;
     /// One sentence on what it demands, for `ordeal list checkers`.
     fn summary(&self) -> &str;
+    /// The first operation that it does not understand; such a history is wrong input, and
+    /// [`Checker::check`] answers `Unknown` on it.
+    fn misfit(&self, _history: &History) -> Option<MisfitAt> {
+        None
+    }
     /// The verdict on `history`, within `limits`: out of time or memory is `Unknown`, never a pass.
     fn check(&self, history: &History, limits: &Limits) -> Judgement;
 }

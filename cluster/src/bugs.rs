@@ -68,7 +68,7 @@ pub const REGISTRY: &[BugInfo] = &[
         bug: Bug::LocalRead,
         name: "local-read",
         summary: "the leader answers linearizable reads from its own state, without asking a \
-                  majority whether it still leads",
+                  majority whether it still leads, and no silence of theirs makes it step down",
         source: "etcd before 0.5, found by Jepsen in 2014; Consul's and MongoDB's default reads",
         workload: "register",
         fault: "partition that isolates the leader",

@@ -1,1 +1,168 @@
-//! `ordeal check`: judges histories that are already there.
+//! `ordeal check`: judges histories that are already there, from any tool.
+
+mod input;
+mod output;
+
+use crate::{duration, nearest, status};
+use clap::{Args, ValueEnum};
+use input::{Input, InputError};
+use ordeal_checker::linear::{Algorithm, MisfitAt};
+use ordeal_checker::registry::{self, NamedModel};
+use ordeal_checker::{Judgement, Limits, Verdict};
+use ordeal_history::History;
+use ordeal_history::formats::Format;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// Which histories, and how they are judged.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Histories; `-` is standard input, a folder is every history in it
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// What the histories are held against [default: from the operations]
+    #[arg(long, value_parser = parse_model)]
+    model: Option<&'static str>,
+    /// How the files are written [default: from how they begin]
+    #[arg(long, value_parser = parse_format)]
+    format: Option<Format>,
+    /// One JSON object a file, and nothing else, on standard output
+    #[arg(long)]
+    json: bool,
+    /// Forgive a last line that was cut
+    #[arg(long)]
+    partial: bool,
+    /// How linearizability is decided
+    #[arg(long, value_enum, default_value_t = AlgorithmName::Auto)]
+    algorithm: AlgorithmName,
+    /// Give up on a file after this time, as `unknown`, such as 30s [default: never]
+    #[arg(long, value_name = "DUR", value_parser = duration::parse)]
+    time_limit: Option<Duration>,
+    /// Give up on a file when the search holds this many MiB, as `unknown`
+    #[arg(long, value_name = "MIB", default_value_t = 4096)]
+    memory_limit: usize,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum AlgorithmName {
+    /// `blocks` where it decides, else `search`
+    Auto,
+    /// The near-linear algorithm for registers whose written values are all different
+    Blocks,
+    /// The general search
+    Search,
+}
+
+fn parse_model(name: &str) -> Result<&'static str, String> {
+    registry::model(name).map(|model| model.name).ok_or_else(|| {
+        let known: Vec<&str> = registry::MODELS.iter().map(|model| model.name).collect();
+        format!("there is no model `{name}`{}", nearest::instead(name, &known))
+    })
+}
+
+fn parse_format(name: &str) -> Result<Format, String> {
+    Format::ALL.into_iter().find(|format| format.name() == name).ok_or_else(|| {
+        let known: Vec<&str> = Format::ALL.iter().map(|format| format.name()).collect();
+        format!("there is no format `{name}`{}", nearest::instead(name, &known))
+    })
+}
+
+/// Why a file could not be judged.
+#[derive(Debug, thiserror::Error)]
+enum CheckError {
+    #[error(transparent)]
+    Input(#[from] InputError),
+    #[error("{place}: {message}")]
+    Misfit { place: String, message: String },
+    #[error("{file}: no model has an operation `{f}`; choose one with --model")]
+    NoModel { file: String, f: String },
+}
+
+/// A file that was judged, and how long that took.
+struct Judged {
+    file: String,
+    history: History,
+    judgement: Judgement,
+    read: Duration,
+    check: Duration,
+}
+
+/// Judges the histories, one line (or JSON object) each; gives the exit status: that of the worst
+/// verdict, or 64 when any of them could not be read.
+pub fn run(args: CheckArgs) -> u8 {
+    let mut worst = status::VALID;
+    for input in args.files.iter().flat_map(|file| Input::find(file)) {
+        let judged = input.map_err(CheckError::from).and_then(|input| judge(&input, &args));
+        let status = match judged {
+            Ok(judged) => {
+                let text = if args.json { output::json(&judged) } else { output::text(&judged) };
+                println!("{text}");
+                status_of(&judged.judgement.verdict)
+            }
+            Err(error) => {
+                eprintln!("ordeal check: {error}");
+                status::USAGE
+            }
+        };
+        worst = worse(worst, status);
+    }
+    worst
+}
+
+fn status_of(verdict: &Verdict) -> u8 {
+    match verdict {
+        Verdict::Valid(_) => status::VALID,
+        Verdict::Invalid(_) => status::INVALID,
+        Verdict::Unknown(_) => status::UNKNOWN,
+    }
+}
+
+/// Wrong input hides every verdict; then invalid, unknown, valid.
+fn worse(a: u8, b: u8) -> u8 {
+    let order = [status::USAGE, status::INVALID, status::UNKNOWN];
+    order.into_iter().find(|status| [a, b].contains(status)).unwrap_or(status::VALID)
+}
+
+fn judge(input: &Input, args: &CheckArgs) -> Result<Judged, CheckError> {
+    let start = Instant::now();
+    let history = input.read(args.format, args.partial)?;
+    let read = start.elapsed();
+    let start = Instant::now();
+    let model = choose(input, &history, args.model)?;
+    let algorithm = match args.algorithm {
+        AlgorithmName::Auto => Algorithm::Auto,
+        AlgorithmName::Blocks => Algorithm::Blocks,
+        AlgorithmName::Search => Algorithm::Search,
+    };
+    let limits = Limits {
+        time: args.time_limit,
+        memory_bytes: args.memory_limit.saturating_mul(1 << 20),
+        ..Limits::default()
+    };
+    let checker = model.checker(algorithm);
+    let judgement = checker.check(&history, &limits);
+    if let Verdict::Unknown(_) = judgement.verdict
+        && let Some(MisfitAt { event, message }) = checker.misfit(&history)
+    {
+        let place = input.place(event, args.format);
+        return Err(CheckError::Misfit { place, message });
+    }
+    let check = start.elapsed();
+    Ok(Judged { file: input.name.clone(), history, judgement, read, check })
+}
+
+fn choose(
+    input: &Input,
+    history: &History,
+    name: Option<&str>,
+) -> Result<&'static NamedModel, CheckError> {
+    let model = match name {
+        Some(name) => registry::model(name),
+        None => registry::detect(history),
+    };
+    model.ok_or_else(|| {
+        let first = history.operations.first();
+        let f = first.map_or(String::new(), |operation| operation.f.to_string());
+        CheckError::NoModel { file: input.name.clone(), f }
+    })
+}

@@ -1,6 +1,6 @@
 //! The command line: it parses, calls one command, and gives its exit status.
 
-use crate::{doctor, list, node, report, run, status};
+use crate::{check, doctor, list, node, report, run, status};
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
@@ -28,6 +28,8 @@ Exit status:
 enum Command {
     /// One test: start the cluster, run a workload under a nemesis, check, report
     Run(Box<run::RunArgs>),
+    /// Judge histories that are already there, from any tool
+    Check(check::CheckArgs),
     /// Write the report of a stored run again
     Report(report::ReportArgs),
     /// What there is: workloads, faults, models, bugs, environments, checkers
@@ -56,6 +58,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 fn dispatch(command: Command) -> u8 {
     match command {
         Command::Run(args) => run::run(*args),
+        Command::Check(args) => check::run(args),
         Command::Report(args) => report::run(args),
         Command::List(args) => list::run(args),
         Command::Node(args) => node::run(*args),

@@ -100,8 +100,8 @@ fn examine() -> Vec<Row> {
         row("TUN devices", "the network between nodes: partitions, delay, loss", true, inside.tun),
         row("FUSE", "disk faults: power loss, lost fsyncs, errors", false, inside.fuse),
         row("clocks of a process", "clock faults: jumps and drift", false, inside.clocks),
-        row("Docker", "--env docker", false, probe::docker()),
-        row("ssh", "--env ssh", false, probe::ssh()),
+        row("Docker", "--env docker, which is yet to come", false, probe::docker()),
+        row("ssh", "--env ssh, which is yet to come", false, probe::ssh()),
     ]);
     rows
 }
@@ -130,7 +130,7 @@ fn of_error(error: &SandboxError) -> Finding {
         },
         other => Finding::Missing {
             reason: other.to_string(),
-            way_out: "use --env docker, or ordeal sim".into(),
+            way_out: "run it on another machine".into(),
         },
     }
 }

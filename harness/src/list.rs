@@ -2,6 +2,8 @@
 
 use crate::status;
 use clap::{Args, ValueEnum};
+use ordeal_checker::checkers;
+use ordeal_checker::registry::MODELS;
 use ordeal_cluster::bugs;
 use ordeal_nemesis::Kind;
 use serde_json::{Map, Value, json};
@@ -22,8 +24,10 @@ pub struct ListArgs {
 enum What {
     Workloads,
     Faults,
+    Models,
     Bugs,
     Environments,
+    Checkers,
 }
 
 /// Where a cluster can run.
@@ -59,6 +63,13 @@ fn entries(what: What) -> Vec<Entry> {
         What::Faults => {
             Kind::ALL.iter().map(|kind| entry(kind.name(), kind.summary(), Vec::new())).collect()
         }
+        What::Models => {
+            MODELS.iter().map(|model| entry(model.name, model.summary, Vec::new())).collect()
+        }
+        What::Checkers => checkers()
+            .iter()
+            .map(|checker| entry(checker.name(), checker.summary(), Vec::new()))
+            .collect(),
         What::Bugs => bugs::REGISTRY
             .iter()
             .map(|bug| {

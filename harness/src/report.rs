@@ -18,9 +18,7 @@ pub struct ReportArgs {
 /// Why a report could not be written again. Each names the file.
 #[derive(Debug, thiserror::Error)]
 enum ReportError {
-    #[error(
-        "{path}: {error}; `ordeal report` wants a run's folder with results.json and history.jsonl in it"
-    )]
+    #[error("{path}: {error}; name a run's folder, with results.json and history.jsonl in it")]
     Unreadable { path: PathBuf, error: io::Error },
     #[error("{path}: {error}")]
     NoResults { path: PathBuf, error: serde_json::Error },

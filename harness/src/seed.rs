@@ -1,4 +1,4 @@
-//! One seed, one named stream for each subsystem, so that a draw added in one does not shift another.
+//! One seed, one named stream for each subsystem: a draw added in one does not shift another.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;

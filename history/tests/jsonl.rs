@@ -42,8 +42,8 @@ fn blank_lines_crlf_byte_order_mark_notes_and_unknown_fields_are_accepted() {
         format!("\u{feff}{INVOKE}\r\n\r\n  \n{OK}"),
         format!("{INVOKE}\n\n\n{}\n", OK.replace("\"time\"", "\"zebra\":{\"a\":[1,{}]},\"time\"")),
         format!(
-            "{INVOKE}\n{}\n{{\"index\":2,\"time\":2,\"process\":\"nemesis\",\"type\":\"info\",\"f\":\"kill\"}}",
-            OK
+            "{INVOKE}\n{OK}\n\
+             {{\"index\":2,\"time\":2,\"process\":\"nemesis\",\"type\":\"info\",\"f\":\"kill\"}}"
         ),
     ] {
         assert_eq!(read(&text).unwrap().operations.len(), 1, "{text}");

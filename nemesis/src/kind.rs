@@ -105,8 +105,8 @@ impl Kind {
                  acknowledged writes are lost; not in `all`"
             }
             Kind::Corrupt => {
-                "damages a stored file of a minority: a bit, a cut or zeroed tail, an old copy; not \
-                 in `all`"
+                "damages a stored file of a minority: a bit, a cut or zeroed tail, an old copy; \
+                 not in `all`"
             }
         }
     }

@@ -32,8 +32,8 @@ impl VirtualTime {
     /// Runs `task` to its end, and returns what it gives; `None` when it waits for something that
     /// is no moment, and so would wait for ever.
     ///
-    /// The task may be a `join` or a `FuturesUnordered` of many: who sleeps is woken in the order in
-    /// which it fell asleep.
+    /// The task may be a `join` or a `FuturesUnordered` of many: who sleeps is woken in the order
+    /// in which it fell asleep.
     pub fn run<F: Future>(&self, task: F) -> Option<F::Output> {
         let mut task = pin!(task);
         let waker = noop_waker();

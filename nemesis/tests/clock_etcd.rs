@@ -28,7 +28,10 @@ struct Etcd {
 fn binary() -> Option<OsString> {
     let binary = std::env::var_os("ORDEAL_ETCD").unwrap_or_else(|| "etcd".into());
     let asked = Command::new(&binary).arg("--version").stdout(Stdio::null()).status();
-    asked.is_ok_and(|status| status.success()).then_some(binary)
+    let there = asked.is_ok_and(|status| status.success());
+    let required = std::env::var_os("ORDEAL_REQUIRE_ETCD").is_some_and(|v| v == "1");
+    assert!(there || !required, "there is no etcd, and ORDEAL_REQUIRE_ETCD=1");
+    there.then_some(binary)
 }
 
 /// A port that nobody listens on, below those that the kernel hands out by itself. No two calls get
@@ -93,14 +96,16 @@ impl Etcd {
         serde_json::from_str(body).ok()
     }
 
-    /// How long a lease of `ttl_s` seconds, granted now, is there.
+    /// How long a key is there whose lease is of `ttl_s` seconds, granted now.
     fn lease_lives(&self, ttl_s: u32) -> Duration {
         let granted = Instant::now();
         let lease = self.post("lease/grant", json!({"TTL": ttl_s, "ID": 77}));
         assert_eq!(lease.expect("a lease")["ID"], "77");
+        let put = self.post("kv/put", json!({"key": "bGVhc2U=", "value": "dg==", "lease": 77}));
+        assert!(put.is_some());
         wait_for("the lease to expire", || {
-            let left = self.post("lease/timetolive", json!({"ID": 77}))?;
-            (left["TTL"] == "-1").then(|| granted.elapsed())
+            let left = self.post("kv/range", json!({"key": "bGVhc2U="}))?;
+            left.get("kvs").is_none().then(|| granted.elapsed())
         })
     }
 

@@ -78,7 +78,7 @@ impl RegisterGenerator {
 
 impl Generator for RegisterGenerator {
     fn next(&mut self, slot: usize, rng: &mut ChaCha8Rng) -> Next {
-        // Always the same number of draws, so that what one operation chose does not shift the next.
+        // Always as many draws, so that what one operation chose does not shift the next.
         let (which, kind, write, back) = (
             rng.random::<u32>(),
             rng.random_range(0..100_u32),

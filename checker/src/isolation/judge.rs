@@ -7,37 +7,17 @@ use super::model::{Anomaly, Kind, Model, Order, strongest};
 use super::register::{Register, Stuck};
 use super::replay::{self, Meaning};
 use super::scc::components;
-use super::story::{Cast, Finding, edge_name};
+use super::stop::Stop;
+use super::story::{Cast, Finding, edge_name, meaning};
 use super::txn::{TxnId, Txns};
 use crate::{Cost, Counterexample, Judgement, Limits, Verdict, Witness};
 use ordeal_history::History;
-use std::sync::atomic::Ordering;
-use std::time::Instant;
 
-/// Says when a check must end.
-pub(super) struct Stop<'a> {
-    limits: &'a Limits,
-    start: Instant,
-}
+/// Counterexamples of more transactions than this are not made smaller.
+const MINIMIZED_MAX: usize = 64;
 
-impl<'a> Stop<'a> {
-    fn new(limits: &'a Limits) -> Self {
-        Stop { limits, start: Instant::now() }
-    }
-
-    /// Errors with the reason once the time is up or the check was cancelled.
-    pub(super) fn check(&self) -> Result<(), String> {
-        if self.limits.cancel.as_ref().is_some_and(|cancel| cancel.load(Ordering::Relaxed)) {
-            return Err("the check was cancelled".to_owned());
-        }
-        match self.limits.time {
-            Some(time) if self.start.elapsed() > time => {
-                Err(format!("the check took longer than {} s", time.as_secs_f64()))
-            }
-            _ => Ok(()),
-        }
-    }
-}
+/// The same where each part must be searched.
+const MINIMIZED_BY_SEARCH_MAX: usize = 16;
 
 /// What is the same for lists and registers.
 struct Case<'a> {
@@ -45,6 +25,8 @@ struct Case<'a> {
     model: Model,
     history: &'a History,
     meaning: Meaning,
+    /// Whether this is a part of another case's history.
+    part: bool,
 }
 
 pub(super) fn list_append(
@@ -53,10 +35,34 @@ pub(super) fn list_append(
     history: &History,
     limits: &Limits,
 ) -> Judgement {
-    let case = Case { name, model, history, meaning: Meaning::Append };
-    let stop = Stop::new(limits);
-    let verdict = (|| {
-        let txns = Txns::new(history, "append")?;
+    let case = Case { name, model, history, meaning: Meaning::Append, part: false };
+    case.judgement(case.decide(limits))
+}
+
+pub(super) fn rw_register(
+    name: &str,
+    model: Model,
+    history: &History,
+    limits: &Limits,
+) -> Judgement {
+    let case = Case { name, model, history, meaning: Meaning::Write, part: false };
+    case.judgement(case.decide(limits))
+}
+
+/// A verdict, and a sentence for it.
+type Decided = (Verdict, String);
+
+impl Case<'_> {
+    fn decide(&self, limits: &Limits) -> Result<Decided, String> {
+        let stop = Stop::new(limits);
+        match self.meaning {
+            Meaning::Append => self.lists(&stop),
+            Meaning::Write => self.registers(&stop),
+        }
+    }
+
+    fn lists(&self, stop: &Stop<'_>) -> Result<Decided, String> {
+        let txns = Txns::new(self.history, "append")?;
         let inferred = Append::new(&txns)?;
         stop.check()?;
         let mut edges = Edges::new(txns.txns.len());
@@ -66,79 +72,63 @@ pub(super) fn list_append(
         let graph = edges.build(txns.txns.len());
         stop.check()?;
         let mut findings = inferred.findings.clone();
-        for cycle in cycle::find(&graph, &txns, &stop) {
+        for cycle in cycle::find(&graph, &txns, stop) {
             findings.push(tell(&txns, "append", &cycle, |cast, from, to, kind| {
                 inferred.explain(cast, from, to, kind)
             }));
         }
-        if let Some(invalid) = case.invalid(&txns, &mut findings) {
+        if let Some(invalid) = self.invalid(&txns, &mut findings) {
             return Ok(invalid);
         }
         stop.check()?;
         match &inferred.gap {
             Some(gap) => Err(gap.clone()),
-            None => case.valid(&txns, &findings, || {
+            None => self.valid(&txns, &findings, || {
                 // Components are numbered from the last to the first.
-                let nodes = components(&graph, mask(case.model.order())).nodes.into_iter().rev();
+                let nodes = components(&graph, mask(self.model.order())).nodes.into_iter().rev();
                 nodes.filter(|&n| n < graph.txns && inferred.included[n as usize]).collect()
             }),
         }
-    })();
-    case.judgement(verdict)
-}
+    }
 
-pub(super) fn rw_register(
-    name: &str,
-    model: Model,
-    history: &History,
-    limits: &Limits,
-) -> Judgement {
-    let case = Case { name, model, history, meaning: Meaning::Write };
-    let stop = Stop::new(limits);
-    let verdict = (|| {
-        let txns = Txns::new(history, "w")?;
+    fn registers(&self, stop: &Stop<'_>) -> Result<Decided, String> {
+        let txns = Txns::new(self.history, "w")?;
         let inferred = Register::new(&txns);
         stop.check()?;
         let graph = inferred.graph();
         let mut findings = inferred.findings.clone();
-        for cycle in cycle::find(&graph, &txns, &stop) {
+        for cycle in cycle::find(&graph, &txns, stop) {
             findings.push(tell(&txns, "write", &cycle, |cast, from, to, kind| {
                 inferred.explain(cast, from, to, kind)
             }));
         }
-        if let Some(invalid) = case.invalid(&txns, &mut findings) {
+        if let Some(invalid) = self.invalid(&txns, &mut findings) {
             return Ok(invalid);
         }
         stop.check()?;
         if let Some(gap) = &inferred.gap {
             return Err(gap.clone());
         }
-        let order = case.model.order();
-        if !case.model.implies_serializable() {
-            return case.valid(&txns, &findings, Vec::new);
+        let order = self.model.order();
+        if !self.model.implies_serializable() {
+            return self.valid(&txns, &findings, Vec::new);
         }
         // With all orders there is the least to try, and what it finds does for every model.
-        let strict = inferred.serial(&graph, mask(Order::Realtime), &stop);
+        let strict = inferred.serial(&graph, mask(Order::Realtime), stop);
         let found = match strict {
-            Err(_) if order != Order::Realtime => inferred.serial(&graph, mask(order), &stop),
+            Err(_) if order != Order::Realtime => inferred.serial(&graph, mask(order), stop),
             found => found,
         };
         match found {
-            Ok(serial) => case.valid(&txns, &findings, || serial),
+            Ok(serial) => self.valid(&txns, &findings, || serial),
             Err(Stuck::Proven) => {
                 findings.push(no_order(&txns, order));
-                case.invalid(&txns, &mut findings).ok_or_else(|| "no serial order".to_owned())
+                self.invalid(&txns, &mut findings).ok_or_else(|| "no serial order".to_owned())
             }
             Err(Stuck::GaveUp(reason)) => Err(reason),
         }
-    })();
-    case.judgement(verdict)
-}
+    }
 
-/// A verdict, and a sentence for it.
-type Decided = (Verdict, String);
-
-impl Case<'_> {
     fn judgement(&self, decided: Result<Decided, String>) -> Judgement {
         let (verdict, reason) =
             decided.unwrap_or_else(|reason| (Verdict::Unknown(reason.clone()), reason));
@@ -156,9 +146,8 @@ impl Case<'_> {
     fn invalid(&self, txns: &Txns<'_>, findings: &mut [Finding]) -> Option<Decided> {
         findings.sort_by_key(|finding| finding.anomaly);
         let worst = findings.iter().find(|finding| self.model.forbids(finding.anomaly))?;
-        let mut positions: Vec<u32> =
+        let positions: Vec<u32> =
             worst.txns.iter().map(|&txn| txns.txns[txn as usize].position).collect();
-        positions.sort_unstable();
         let completes = worst.txns.iter().map(|&txn| txns.txns[txn as usize].complete);
         let broken_at_event = completes.filter(|&event| event != u64::MAX).max();
         let mut story = worst.story.clone();
@@ -179,12 +168,45 @@ impl Case<'_> {
         );
         let counterexample = Counterexample {
             key: worst.key.clone(),
-            operations: positions,
+            operations: self.minimal(positions, worst.anomaly),
             story,
             broken_at_event,
             anomalies: findings.iter().map(|finding| finding.anomaly.to_string()).collect(),
         };
         Some((Verdict::Invalid(counterexample), reason))
+    }
+
+    /// As few of `positions` as still have `anomaly` when they are judged by themselves; those that
+    /// were named last, because they only show why an edge is there, are left out first.
+    fn minimal(&self, mut positions: Vec<u32>, anomaly: Anomaly) -> Vec<u32> {
+        let most = match anomaly.kind {
+            Kind::CycleExists => MINIMIZED_BY_SEARCH_MAX,
+            _ => MINIMIZED_MAX,
+        };
+        // What is left out changes what the rest implies, so one round may make another possible.
+        let mut before = usize::MAX;
+        while !self.part && positions.len() <= most && positions.len() < before {
+            before = positions.len();
+            for place in (0..positions.len()).rev() {
+                let left_out = positions.remove(place);
+                if !self.part_has(&positions, anomaly) {
+                    positions.insert(place, left_out);
+                }
+            }
+        }
+        positions.sort_unstable();
+        positions
+    }
+
+    fn part_has(&self, positions: &[u32], anomaly: Anomaly) -> bool {
+        let Ok(part) = History::from_events(self.history.events_of(positions)) else {
+            return false;
+        };
+        let case = Case { history: &part, part: true, ..*self };
+        match case.decide(&Limits::default()) {
+            Ok((Verdict::Invalid(wrong), _)) => wrong.anomalies.contains(&anomaly.to_string()),
+            _ => false,
+        }
     }
 
     /// The verdict where nothing is forbidden: with a serial order that was run, if the model
@@ -269,26 +291,5 @@ fn no_order(txns: &Txns<'_>, order: Order) -> Finding {
         txns: (0..txns.txns.len() as TxnId).collect(),
         story: vec![format!("None of the orders of these {} transactions holds.", txns.txns.len())],
         key: None,
-    }
-}
-
-/// What an anomaly is, in a few words.
-fn meaning(kind: Kind) -> &'static str {
-    match kind {
-        Kind::GarbageRead => "a value was read that nobody wrote.",
-        Kind::DuplicateElements => "an element was read twice.",
-        Kind::G0 => "writes of several transactions are interleaved (write cycle).",
-        Kind::IncompatibleOrder => "two reads disagree on the order of the appends.",
-        Kind::DirtyUpdate => "a committed write was built on an aborted one.",
-        Kind::G1a => "an aborted transaction's write was read (aborted read).",
-        Kind::G1b => "a state from the middle of a transaction was read (intermediate read).",
-        Kind::FutureRead => "a transaction read its own later write.",
-        Kind::G1c => "transactions saw each other's effects in a circle.",
-        Kind::Internal => "a transaction's reads contradict its own earlier steps.",
-        Kind::LostUpdate => "two transactions updated one version, and one update was lost.",
-        Kind::GSingle => "a transaction saw a part of the state and missed another (read skew).",
-        Kind::GNonadjacent => "readers disagree on the order of writers (long fork).",
-        Kind::G2Item => "transactions each missed what another wrote (write skew).",
-        Kind::CycleExists => "every serial order was tried, and none holds.",
     }
 }

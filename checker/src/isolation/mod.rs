@@ -19,6 +19,7 @@ mod model;
 mod register;
 mod replay;
 mod scc;
+mod stop;
 mod story;
 mod txn;
 

@@ -1,7 +1,7 @@
 //! Anomalies in prose.
 
 use super::graph::{EdgeKind, INFERRED, PROCESS, REALTIME, RW, WR, WW};
-use super::model::Anomaly;
+use super::model::{Anomaly, Kind};
 use super::txn::{Mop, Status, TxnId, Txns};
 use ordeal_history::Value;
 use std::collections::BTreeMap;
@@ -128,5 +128,26 @@ pub(super) fn shown(value: &Value) -> String {
             text.to_string()
         }
         other => other.to_string(),
+    }
+}
+
+/// What an anomaly is, in a few words.
+pub(super) fn meaning(kind: Kind) -> &'static str {
+    match kind {
+        Kind::GarbageRead => "a value was read that nobody wrote.",
+        Kind::DuplicateElements => "an element was read twice.",
+        Kind::G0 => "writes of several transactions are interleaved (write cycle).",
+        Kind::IncompatibleOrder => "two reads disagree on the order of the appends.",
+        Kind::DirtyUpdate => "a committed write was built on an aborted one.",
+        Kind::G1a => "an aborted transaction's write was read (aborted read).",
+        Kind::G1b => "a state from the middle of a transaction was read (intermediate read).",
+        Kind::FutureRead => "a transaction read its own later write.",
+        Kind::G1c => "transactions saw each other's effects in a circle.",
+        Kind::Internal => "a transaction's reads contradict its own earlier steps.",
+        Kind::LostUpdate => "two transactions updated one version, and one update was lost.",
+        Kind::GSingle => "a transaction saw a part of the state and missed another (read skew).",
+        Kind::GNonadjacent => "readers disagree on the order of writers (long fork).",
+        Kind::G2Item => "transactions each missed what another wrote (write skew).",
+        Kind::CycleExists => "every serial order was tried, and none holds.",
     }
 }

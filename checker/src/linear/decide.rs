@@ -88,8 +88,13 @@ impl<M: Model> Case<'_, M> {
         let until = || (0..entries.len() as u32).filter(|&i| entries[i as usize].call <= last);
         // The operation that shows the value after a failed cas speaks for all the writes that are
         // left out: without it one of them could be the reason.
-        let is_bounded = matches!(conflict, Some(Conflict::NotEqual(_, _, Some(_))));
-        let start = conflict.map_or_else(|| until().collect(), |conflict| self.ground(&conflict));
+        let bounded = conflict
+            .as_ref()
+            .filter(|conflict| matches!(conflict, Conflict::NotEqual(_, _, Some(_))));
+        let start = match &conflict {
+            Some(conflict) => self.ground(conflict),
+            None => until().collect(),
+        };
         let mut budget = self.budget;
         budget.configurations = budget
             .configurations
@@ -99,11 +104,17 @@ impl<M: Model> Case<'_, M> {
             matches!(decide(self.model, &part, Algorithm::Auto, budget).0, Raw::Invalid(..))
         };
         let start = if is_invalid(&start) { start } else { until().collect() };
-        let kept =
-            if is_bounded { start } else { minimize(self.model, entries, start, is_invalid) };
+        let kept = if bounded.is_some() {
+            start
+        } else {
+            minimize(self.model, entries, start, is_invalid)
+        };
         let part: Vec<_> = kept.iter().map(|&i| entries[i as usize].clone()).collect();
         let mut tale = story::tell(self.model, self.history, &part.iter().collect::<Vec<_>>());
-        let reason = self.reason(&part);
+        let reason = match (bounded, registers(self.model, entries)) {
+            (Some(conflict), Some(registers)) => story::explain(conflict, self.history, &registers),
+            _ => self.reason(&part),
+        };
         tale.push(sentence(&reason));
         let counterexample = Counterexample {
             key: self.object.key.clone(),

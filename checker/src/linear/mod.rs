@@ -66,11 +66,6 @@ impl<M: Model> Linearizable<M> {
         self
     }
 
-    /// The first operation that the model does not understand.
-    pub fn misfit(&self, history: &History) -> Option<MisfitAt> {
-        split(&self.model, history, None).err()
-    }
-
     fn rule(&self, history: &History, objects: &[Object<M::Op>], limits: &Limits) -> Vec<Ruling> {
         let workers = rayon::current_num_threads().min(objects.len()).max(1);
         let budget = search::Budget {
@@ -121,6 +116,10 @@ impl<M: Model> Checker for Linearizable<M> {
 
     fn summary(&self) -> &str {
         self.model.summary()
+    }
+
+    fn misfit(&self, history: &History) -> Option<MisfitAt> {
+        split(&self.model, history, None).err()
     }
 
     fn check(&self, history: &History, limits: &Limits) -> Judgement {

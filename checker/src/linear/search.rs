@@ -15,9 +15,12 @@
 //!   out or come later. None need ever be applied.
 //! - **Candidates are tried by earliest end**, so that a valid history is a nearly straight path.
 
+mod space;
+
 use super::model::Model;
 use super::object::{Entry, NEVER};
 use rustc_hash::{FxHashMap, FxHashSet};
+use space::{NONE, Space, maybe_token, token};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -63,8 +66,6 @@ pub enum Answer {
     },
 }
 
-const NONE: u32 = u32::MAX;
-
 /// Searches for a linearization of `entries`. Exponential in the operations open at once.
 pub fn search<M: Model>(model: &M, entries: &[Entry<M::Op>], budget: Budget<'_>) -> Found {
     let mut search = Search::new(model, entries, budget);
@@ -73,42 +74,6 @@ pub fn search<M: Model>(model: &M, entries: &[Entry<M::Op>], budget: Budget<'_>)
         answer,
         configurations: search.seen.len() as u64,
         memory_bytes: search.memory_bytes() as u64,
-    }
-}
-
-/// States and classes of equal operations by number, and the steps between them.
-struct Space<'a, M: Model> {
-    model: &'a M,
-    states: Vec<M::State>,
-    numbers: FxHashMap<M::State, u32>,
-    ops: Vec<M::Op>,
-    observes: Vec<bool>,
-    steps: FxHashMap<(u32, u32), u32>,
-}
-
-impl<M: Model> Space<'_, M> {
-    /// The state after `class` in `state`, or `NONE`.
-    fn step(&mut self, state: u32, class: u32) -> u32 {
-        if let Some(&next) = self.steps.get(&(state, class)) {
-            return next;
-        }
-        let op = &self.ops[class as usize];
-        let next = match self.model.step(&self.states[state as usize], op) {
-            Some(next) => self.number(next),
-            None => NONE,
-        };
-        self.steps.insert((state, class), next);
-        next
-    }
-
-    fn number(&mut self, state: M::State) -> u32 {
-        if let Some(&number) = self.numbers.get(&state) {
-            return number;
-        }
-        let number = self.states.len() as u32;
-        self.states.push(state.clone());
-        self.numbers.insert(state, number);
-        number
     }
 }
 
@@ -489,21 +454,4 @@ impl<'a, M: Model> Search<'a, M> {
             maybe.is_none_or(|maybe| maybe < applied) && self.space.step(without, applied) == next;
         !useless && !commutes
     }
-}
-
-fn maybe_token(class: u32, used: usize) -> u128 {
-    if used == 0 { 0 } else { token(2, (u64::from(class) << 32) | used as u64) }
-}
-
-/// A pseudo-random number for each thing that can be in a configuration (SplitMix64, twice).
-fn token(kind: u64, number: u64) -> u128 {
-    let mix = |seed: u64| {
-        let mut x = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(0x1656_67b1_9e37_79f9);
-        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        x ^ (x >> 31)
-    };
-    let low = mix(number ^ (kind << 62));
-    let high = mix(low ^ number.rotate_left(17) ^ (kind << 40) ^ 0x5851_f42d_4c95_7f2d);
-    (u128::from(high) << 64) | u128::from(low)
 }

@@ -2,7 +2,7 @@
 
 use super::objects::{Fault, Object, event, judge};
 use crate::{Checker, Judgement, Limits};
-use ordeal_history::{History, Operation, Outcome};
+use ordeal_history::{History, Operation, Outcome, Value};
 
 /// Judges `add` n (n may be negative) and `read` → n by bounds.
 ///
@@ -39,11 +39,51 @@ enum Change {
 }
 
 fn check(object: &Object<'_>) -> Result<(), Fault> {
-    let number = |operation: &Operation, value: &ordeal_history::Value| match value.as_i64() {
-        Some(number) => Ok(i128::from(number)),
-        None => Err(Fault::Unknown(format!("{} has {value}, no whole number", event(operation)))),
-    };
     let reads: Vec<(u32, &Operation)> = object.oks("read").collect();
+    let mut begun = Bounds::default();
+    let mut now = Bounds::default();
+    let mut at_start = vec![(begun, now); reads.len()];
+    for (_, change) in changes(object, &reads)? {
+        match change {
+            Change::Begin(amount) => {
+                now.most += amount.max(0);
+                now.least += amount.min(0);
+                begun.most += amount.max(0);
+                begun.least += amount.min(0);
+            }
+            Change::Succeed(amount) => {
+                now.least += amount.max(0);
+                now.most += amount.min(0);
+            }
+            Change::Read(place) => at_start[place] = (begun, now),
+            Change::End(place) => {
+                let (at, read) = reads[place];
+                let (begun_before, before) = at_start[place];
+                let lower = before.least + begun.least - begun_before.least;
+                let upper = before.most + begun.most - begun_before.most;
+                let value = number(read, &read.output)?;
+                if !(lower..=upper).contains(&value) {
+                    let story = format!(
+                        "The read of {} saw {value}; it must lie between {lower} and {upper}.",
+                        event(read)
+                    );
+                    return Err(Fault::Wrong(vec![at], vec![story]));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The least and the most that the counter can be, or that adds can make of it.
+#[derive(Clone, Copy, Default)]
+struct Bounds {
+    least: i128,
+    most: i128,
+}
+
+/// All that happens to the bounds, in the order of events.
+fn changes(object: &Object<'_>, reads: &[(u32, &Operation)]) -> Result<Vec<(u64, Change)>, Fault> {
     let mut changes: Vec<(u64, Change)> = Vec::new();
     for (_, add) in object.calls("add").filter(|(_, add)| add.outcome != Outcome::Fail) {
         let amount = number(add, &add.input)?;
@@ -57,43 +97,14 @@ fn check(object: &Object<'_>) -> Result<(), Fault> {
         changes.push((read.complete.unwrap_or(u64::MAX), Change::End(place)));
     }
     changes.sort_by_key(|(event, _)| *event);
-    // What counts for certain; what may be added to it and taken from it. Positive adds that are
-    // open raise the upper bound from their beginning on, negative ones lower the lower bound.
-    let (mut least, mut most) = (0_i128, 0_i128);
-    let mut at_start = vec![(0, 0, 0, 0); reads.len()];
-    let (mut positive_begun, mut negative_begun) = (0_i128, 0_i128);
-    for (_, change) in changes {
-        match change {
-            Change::Begin(amount) => {
-                most += amount.max(0);
-                least += amount.min(0);
-                positive_begun += amount.max(0);
-                negative_begun += amount.min(0);
-            }
-            Change::Succeed(amount) => {
-                least += amount.max(0);
-                most += amount.min(0);
-            }
-            Change::Read(place) => {
-                at_start[place] = (least, most, positive_begun, negative_begun);
-            }
-            Change::End(place) => {
-                let (at, read) = reads[place];
-                let (least, most, positive, negative) = at_start[place];
-                let lower = least + negative_begun - negative;
-                let upper = most + positive_begun - positive;
-                let value = number(read, &read.output)?;
-                if !(lower..=upper).contains(&value) {
-                    let story = format!(
-                        "The read of {} saw {value}; it must lie between {lower} and {upper}.",
-                        event(read)
-                    );
-                    return Err(Fault::Wrong(vec![at], vec![story]));
-                }
-            }
-        }
+    Ok(changes)
+}
+
+fn number(operation: &Operation, value: &Value) -> Result<i128, Fault> {
+    match value.as_i64() {
+        Some(number) => Ok(i128::from(number)),
+        None => Err(Fault::Unknown(format!("{} has {value}, no whole number", event(operation)))),
     }
-    Ok(())
 }
 
 #[cfg(test)]

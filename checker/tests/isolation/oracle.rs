@@ -167,9 +167,35 @@ fn agrees_with_the_oracle(checker: &dyn Checker, append: bool, histories: u64) {
         };
         assert_eq!(found, expected, "seed {seed}: {judgement:#?} {:#?}", history.operations);
         invalid += u64::from(!expected);
+        if let (Verdict::Invalid(wrong), true) = (&judgement.verdict, seed % 10 == 0) {
+            let worst = judgement.reason.split(" breaks").next().expect("the worst anomaly");
+            nothing_can_be_left_out(checker, &history, &wrong.operations, worst);
+        }
     }
     let share = invalid * 100 / histories;
     assert!((15..85).contains(&share), "{share} % invalid: the histories test too little");
+}
+
+/// The part has the anomaly `worst`, and none of its parts with one operation less has.
+fn nothing_can_be_left_out(
+    checker: &dyn Checker,
+    history: &History,
+    operations: &[u32],
+    worst: &str,
+) {
+    let has = |operations: &[u32]| {
+        let part = History::from_events(history.events_of(operations)).expect("a part");
+        match checker.check(&part, &Limits::default()).verdict {
+            Verdict::Invalid(wrong) => wrong.anomalies.iter().any(|anomaly| anomaly == worst),
+            _ => false,
+        }
+    };
+    assert!(has(operations), "{worst}: {operations:?} {history:?}");
+    for left_out in 0..operations.len() {
+        let mut fewer = operations.to_vec();
+        fewer.remove(left_out);
+        assert!(!has(&fewer), "{worst} without {left_out}: {operations:?} {history:?}");
+    }
 }
 
 #[test]

@@ -6,8 +6,8 @@ use ordeal_history::{EventType, History, Value};
 /// A history from one line a transaction, such as `a x 1; r y [1 2]` or `w x 1; r y nil`.
 ///
 /// All lines are concurrent; a line `|` lets those before it complete before those after it are
-/// invoked. `!` before a line aborts it, `?` leaves it open for ever, `~` until the end; `p3:` names
-/// its process, `@7:` its revision. A line without a process has its own.
+/// invoked. `!` before a line aborts it, `?` leaves it open for ever, `~` until the end; `p3:`
+/// names its process, `@7:` its revision. A line without a process has its own.
 pub fn transactions(lines: &[&str]) -> History {
     let mut events = Events::default();
     let (mut open, mut late) = (Vec::new(), Vec::new());

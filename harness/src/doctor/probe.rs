@@ -72,8 +72,8 @@ fn fuse() -> Finding {
             "modprobe fuse; in a container, start it with --device /dev/fuse"
         }
         io::ErrorKind::PermissionDenied if !device_opens(device) => {
-            "let this user open it (chmod 666 /dev/fuse, as root), or name a copy that it can open in \
-             ORDEAL_FUSE (mknod -m 666 PATH c 10 229, as root)"
+            "let this user open it (chmod 666 /dev/fuse, as root), or name a copy that it can \
+             open in ORDEAL_FUSE (mknod -m 666 PATH c 10 229, as root)"
         }
         _ => "a kernel since 4.18, with FUSE in user namespaces",
     };

@@ -155,14 +155,14 @@ impl RunArgs {
     fn refuse_what_is_not_there(&self) -> Result<(), ArgsError> {
         let refusal = match self.env {
             Env::Docker => {
-                "--env docker: containers cannot be used; `--env sandbox` needs no daemon"
+                "--env docker: containers are yet to come; `--env sandbox` needs no daemon"
             }
-            Env::Ssh => "--env ssh: remote hosts cannot be used; `--env sandbox` runs on this one",
+            Env::Ssh => "--env ssh: remote hosts are yet to come; `--env sandbox` runs on this one",
             Env::Sandbox if self.tls => {
-                "--tls: encrypted connections cannot be used; leave it out, and they are plain"
+                "--tls: encrypted connections are yet to come; leave it out, and they are plain"
             }
             Env::Sandbox if self.auth => {
-                "--auth: users and roles cannot be used; leave it out, and clients need no password"
+                "--auth: users and roles are yet to come; leave it out, and clients need no password"
             }
             Env::Sandbox => return Ok(()),
         };

@@ -11,6 +11,7 @@ pub mod environment;
 pub mod flag;
 pub mod folder;
 pub mod judge;
+mod needs;
 mod pace;
 pub mod progress;
 pub mod real_time;

@@ -4,6 +4,7 @@ use super::environment::{Death, Environment, EnvironmentError};
 use super::target::Target;
 use crate::sandbox::{Sandbox, SandboxError};
 use futures::future::join_all;
+use ordeal_nemesis::clock::{ClockReading, ClockSkew};
 use ordeal_nemesis::disk::{Corruption, Damage, Files, Loss, Rule, RuleId, Survivors};
 use ordeal_nemesis::{Capability, InjectError, Link, Machinery, NodeId};
 use ordeal_workloads::StoreError;
@@ -193,6 +194,20 @@ impl Machinery for Sandboxed {
 
     async fn heal(&self, links: &[Link]) -> Result<u64, InjectError> {
         self.sandbox.heal(links).map_err(refused)
+    }
+
+    async fn set_clock(
+        &self,
+        node: &NodeId,
+        skew: ClockSkew,
+    ) -> Result<Option<ClockReading>, InjectError> {
+        let wait = self.sandbox.change_clock(node, skew).map_err(refused)?;
+        tokio::time::sleep(wait).await;
+        self.sandbox.read_clock(node).map_err(refused)
+    }
+
+    async fn read_clock(&self, node: &NodeId) -> Result<Option<ClockReading>, InjectError> {
+        self.sandbox.read_clock(node).map_err(refused)
     }
 
     async fn break_disk(&self, node: &NodeId, rule: &Rule) -> Result<RuleId, InjectError> {

@@ -7,6 +7,7 @@ use super::{Sandbox, SandboxError};
 use ordeal_nemesis::NodeId;
 use ordeal_nemesis::clock::{ClockError, ClockReading, ClockSkew, NodeClock};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 /// A node's clock, and why its process does not go by it, if so.
 #[derive(Default)]
@@ -39,27 +40,22 @@ impl Clock {
 
 impl Sandbox {
     /// Changes what a node reads on its clocks, whether its process runs or not: a restart sets no
-    /// clock right. Tells what the process reads now; `None` when none runs.
-    ///
-    /// Blocks for five milliseconds when a rate changes.
+    /// clock right. Tells in how long the change holds: at once, or in five milliseconds when a
+    /// rate changes.
     ///
     /// # Errors
     ///
     /// [`SandboxError::Clock`] when the machine does not let clocks be taken over, or the node's
     /// process is of a kind whose clocks cannot be; [`SandboxError::NoSuchNode`].
-    pub fn set_clock(
-        &self,
-        node: &NodeId,
-        skew: ClockSkew,
-    ) -> Result<Option<ClockReading>, SandboxError> {
-        self.clock(node)?.use_with(node, |clock| clock.set(skew))
+    pub fn change_clock(&self, node: &NodeId, skew: ClockSkew) -> Result<Duration, SandboxError> {
+        self.clock(node)?.use_with(node, |clock| clock.change(skew))
     }
 
     /// What the node's process reads on its clocks now; `None` when none runs.
     ///
     /// # Errors
     ///
-    /// As [`set_clock`](Sandbox::set_clock).
+    /// As [`change_clock`](Sandbox::change_clock).
     pub fn read_clock(&self, node: &NodeId) -> Result<Option<ClockReading>, SandboxError> {
         self.clock(node)?.use_with(node, NodeClock::read)
     }

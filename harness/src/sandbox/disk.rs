@@ -97,8 +97,8 @@ impl Sandbox {
         disk.export(&at).map_err(|source| SandboxError::Disk { node: node.clone(), source })
     }
 
-    /// Cuts the node's power: requests to its disk are held up, its process is killed, its disk goes
-    /// back to what was fsynced and what `survivors` adds to that, the requests fail, and the
+    /// Cuts the node's power: requests to its disk are held up, its process is killed, its disk
+    /// goes back to what was fsynced and what `survivors` adds to that, the requests fail, and the
     /// process is gone. A node that does not run loses only what its last process left unsynced.
     ///
     /// # Errors

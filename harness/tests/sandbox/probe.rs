@@ -345,8 +345,11 @@ fn clocks(bench: &Bench) {
     };
     assert!(bench.sandbox.offers().contains(&Capability::Clock));
     let to = |ns| Some(ClockChange { offset: Offset::To(ns), rate_ppm: 0 });
-    let set =
-        |wall, monotonic| bench.sandbox.set_clock(&node(1), ClockSkew { wall, monotonic }).unwrap();
+    let set = |wall, monotonic| {
+        let wait = bench.sandbox.change_clock(&node(1), ClockSkew { wall, monotonic }).unwrap();
+        assert_eq!(wait, Duration::ZERO, "a leap holds at once");
+        bench.sandbox.read_clock(&node(1)).unwrap()
+    };
     (1..=2).for_each(|number| bench.start(number));
     expect(1, [0, 0], "at its start");
     let reading = set(to(-20 * S), to(3600 * S)).unwrap();

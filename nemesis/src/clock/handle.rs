@@ -76,43 +76,51 @@ impl ClockHandle {
         self.pid.as_raw()
     }
 
-    /// Whether changes reach the process without stopping it for an instant.
+    /// Whether changes are made without stopping the process for an instant, where the kernel lets
+    /// them.
     pub fn changes_unstopped(&self) -> bool {
         self.memory.writes_unstopped()
     }
 
-    /// Changes the clocks, and returns when the change holds, with what the process reads now.
+    /// Changes the clocks, and returns when the change holds, with what the process reads then.
     ///
-    /// A jump alone holds at once; a change of rate 5 ms later, so that the clock bends without a
-    /// step, and the coarse clocks follow with their next tick. (On a machine so busy that the last
-    /// write takes longer than 4 ms, the step is that delay times the change of rate.)
+    /// Blocks as long as [`ClockHandle::change`] says.
     ///
     /// # Errors
     /// When the process has ended, or the change is beyond what the numbers carry.
     pub fn set(&self, skew: ClockSkew) -> Result<ClockReading, ClockError> {
+        std::thread::sleep(self.change(skew)?);
+        self.read()
+    }
+
+    /// Changes the clocks, and tells in how long the change holds.
+    ///
+    /// A jump alone holds at once; a change of rate 5 ms later, so that the clock bends without a
+    /// step, and the coarse clocks follow with their next tick. (On a machine so busy that the last
+    /// write takes longer than 4 ms, the step is that delay times the change of rate.) A change
+    /// that follows one that does not hold yet waits for it.
+    ///
+    /// # Errors
+    /// When the process has ended, or the change is beyond what the numbers carry.
+    pub fn change(&self, skew: ClockSkew) -> Result<Duration, ClockError> {
         let mut settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        std::thread::sleep(settings.pending(TrueTime::now()?));
         let ahead_ns = if settings.bends(skew) { AHEAD_NS } else { -BEHIND_NS };
         let mut tries = 0;
-        let (next, base_ns) = loop {
+        let next = loop {
             let now = TrueTime::now()?;
             let next = settings.changed(skew, now, ahead_ns)?;
             self.memory.write(self.data + next.slot_at(), &next.slot())?;
             tries += 1;
             let left_ns = now.monotonic_ns + ahead_ns - TrueTime::now()?.monotonic_ns;
             if ahead_ns < 0 || left_ns > SLACK_NS || tries == TRIES_MAX {
-                break (next, now.monotonic_ns + ahead_ns);
+                break next;
             }
         };
         self.memory.write(self.data, &next.sequence_word())?;
+        let wait = next.pending(TrueTime::now()?);
         *settings = next;
-        loop {
-            let left_ns = base_ns - TrueTime::now()?.monotonic_ns;
-            match u64::try_from(left_ns) {
-                Ok(left_ns) if left_ns > 0 => std::thread::sleep(Duration::from_nanos(left_ns)),
-                _ => break,
-            }
-        }
-        self.read()
+        Ok(wait)
     }
 
     /// What the clocks were last set to.

@@ -24,8 +24,8 @@ impl Memory {
     /// Opens the memory of a process that this thread traces and that stands still.
     ///
     /// Where `/proc/PID/mem` cannot be opened or refuses to write over read-only pages
-    /// (`proc_mem.force_override=never`), ptrace is used instead, and each later write stops the
-    /// process for an instant.
+    /// (`proc_mem.force_override`, `proc_mem.restrict_write`), ptrace is used instead, and each
+    /// later write stops the process for an instant.
     pub fn open(pid: Pid) -> Memory {
         let path = format!("/proc/{pid}/mem");
         Memory { pid, file: OpenOptions::new().read(true).write(true).open(path).ok() }
@@ -37,7 +37,7 @@ impl Memory {
         Memory { pid, file: None }
     }
 
-    /// Whether a write needs no stop of the process.
+    /// Whether a write is tried without a stop of the process.
     pub fn writes_unstopped(&self) -> bool {
         self.file.is_some()
     }
@@ -53,8 +53,16 @@ impl Memory {
 
     /// Writes `bytes`, a multiple of 8 of them, at an address that is a multiple of 8.
     pub fn write(&self, address: u64, bytes: &[u8]) -> Result<(), ClockError> {
-        let written = match &self.file {
-            Some(file) => file.write_all_at(bytes, address),
+        let refused = match &self.file {
+            Some(file) => match file.write_all_at(bytes, address) {
+                Ok(()) => return Ok(()),
+                Err(error) => is_of_the_dead(&error).then_some(error),
+            },
+            None => None,
+        };
+        // Some kernels let only a tracer write over read-only pages (`proc_mem.force_override`).
+        let written = match refused {
+            Some(error) => Err(error),
             None => self.stopped(|| poke(self.pid, address, bytes)),
         };
         written.map_err(|source| self.error(source))
@@ -83,11 +91,9 @@ impl Memory {
 
     fn error(&self, source: io::Error) -> ClockError {
         let pid = self.pid.as_raw();
-        // A process that has ended has no memory: the file reads and writes nothing.
-        match (source.kind(), source.raw_os_error()) {
-            (io::ErrorKind::WriteZero | io::ErrorKind::UnexpectedEof, _)
-            | (_, Some(nix::libc::ESRCH)) => ClockError::Ended { pid },
-            _ => ClockError::Memory { pid, source },
+        match is_of_the_dead(&source) {
+            true => ClockError::Ended { pid },
+            false => ClockError::Memory { pid, source },
         }
     }
 
@@ -110,6 +116,12 @@ impl Memory {
             }
         }
     }
+}
+
+/// Whether the process has ended: it has no memory then, and the file reads and writes nothing.
+fn is_of_the_dead(error: &io::Error) -> bool {
+    let nothing = [io::ErrorKind::WriteZero, io::ErrorKind::UnexpectedEof];
+    nothing.contains(&error.kind()) || error.raw_os_error() == Some(nix::libc::ESRCH)
 }
 
 /// What a traced process stands at.

@@ -5,6 +5,7 @@ use super::memory::Memory;
 use super::settings::{Settings, TrueTime};
 use super::{ClockError, ClockReading, ClockSkew};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// One node's clock. A process that is started on the node reads it as it stands by then: as on a
 /// real machine, a restart sets no clock right.
@@ -32,19 +33,29 @@ impl NodeClock {
         Ok(())
     }
 
-    /// Changes the clock, whether a process runs or not; what the process reads now, if one does.
+    /// Changes the clock, whether a process runs or not; what the process reads then, if one does.
     ///
     /// # Errors
     /// When the change is beyond what the numbers carry, or the process cannot be reached.
     pub fn set(&self, skew: ClockSkew) -> Result<Option<ClockReading>, ClockError> {
+        std::thread::sleep(self.change(skew)?);
+        self.read()
+    }
+
+    /// As [`NodeClock::set`], but tells in how long the change holds and does not wait for it; see
+    /// [`ClockHandle::change`].
+    ///
+    /// # Errors
+    /// As [`NodeClock::set`].
+    pub fn change(&self, skew: ClockSkew) -> Result<Duration, ClockError> {
         let mut inner = self.lock();
-        match inner.process.as_ref().map(|process| process.set(skew)) {
+        match inner.process.as_ref().map(|process| process.change(skew)) {
             Some(Err(ClockError::Ended { .. })) => inner.forget(),
-            Some(result) => return result.map(Some),
+            Some(result) => return result,
             None => {}
         }
         inner.settings = inner.settings.changed(skew, TrueTime::now()?, -BEHIND_NS)?;
-        Ok(None)
+        Ok(Duration::ZERO)
     }
 
     /// What the process reads now, worked out from its memory; `None` when none runs.

@@ -4,6 +4,7 @@ use super::skew::{ClockSkew, Track};
 use super::stub::{CLOCKS, SLOT_WORDS, data};
 use super::{ClockChange, ClockError};
 use nix::time::{ClockId, clock_gettime};
+use std::time::Duration;
 
 /// A distance between two clocks is taken over only when it moved by more than this: it moves when
 /// the machine was suspended, and everything less is the inaccuracy of measuring it.
@@ -17,6 +18,8 @@ pub struct Settings {
     wall: Track,
     monotonic: Track,
     distances_ns: [i64; CLOCKS],
+    /// From when on they hold, on the machine's own monotonic clock.
+    holds_from_ns: i64,
 }
 
 impl Settings {
@@ -50,7 +53,14 @@ impl Settings {
             wall: turn(&self.wall, skew.wall, now.wall_ns)?,
             monotonic: turn(&self.monotonic, skew.monotonic, now.monotonic_ns)?,
             distances_ns,
+            holds_from_ns: now.monotonic_ns + ahead_ns,
         })
+    }
+
+    /// How long until they hold.
+    pub fn pending(&self, now: TrueTime) -> Duration {
+        let left_ns = self.holds_from_ns.saturating_sub(now.monotonic_ns);
+        Duration::from_nanos(u64::try_from(left_ns).unwrap_or(0))
     }
 
     /// The sequence number with four bytes of padding, as the stub reads it.

@@ -6,7 +6,8 @@
 //! beside a start or an end is about a part of it.
 //!
 //! What is seen of a clock fault is what each node read on its clocks when they were furthest off:
-//! `{"clocks":{"n2":{"wall_ahead_us":-20000000,"wall_rate_ppm":0,…}}}`. Of a disk fault: what it did on each node,
+//! `{"clocks":{"n2":{"wall_ahead_us":-20000000,"wall_rate_ppm":0,…}}}`.
+//! Of a disk fault it is what it did on each node:
 //! `{"disks":{"n2":{"bytes_lost":8192,"requests_failed":1,…}}}`.
 
 use super::clocks::ClocksSeen;

@@ -21,8 +21,8 @@
 //!
 //! **Power loss** goes back to the durable image, or to it and a part of what was pending
 //! ([`Survivors`]). It is played in this order: [`Disk::freeze`], kill the processes,
-//! [`Disk::cut_power`], wait for the processes, [`Disk::power_on`]. Killed first, requests under way
-//! would complete and nothing be lost; answered while frozen, they would be lies; waited for
+//! [`Disk::cut_power`], wait for the processes, [`Disk::power_on`]. Killed first, requests under
+//! way would complete and nothing be lost; answered while frozen, they would be lies; waited for
 //! before the cut, processes that hang in a request would never end.
 //!
 //! **Requests** can be made to fail (EIO), to take long, to be answered with a lie (fsync), or to
@@ -78,8 +78,8 @@ pub const CHUNK_BYTES: usize = 4096;
 pub enum DiskError {
     /// There is no such device node.
     #[error(
-        "{device} is not there: load the kernel's fuse module (modprobe fuse), pass the device into \
-         the container (--device /dev/fuse), or name another path by ORDEAL_FUSE"
+        "{device} is not there: load the kernel's fuse module (modprobe fuse), pass the device \
+         into the container (--device /dev/fuse), or name another path by ORDEAL_FUSE"
     )]
     DeviceMissing {
         /// The path that was tried.

@@ -35,10 +35,11 @@ const NAMES: [&str; 8] = ["a", "b", "d", "d/a", "d/b", "d/e", "d/e/a", "b/x"];
 
 fn operation() -> impl Strategy<Value = Operation> {
     use Operation::*;
+    let write = |(name, offset, len, byte)| Write(name, offset, len, byte);
     let name = || prop::sample::select(&NAMES[..]);
     let offset = || prop_oneof![0..20_000_u64, Just(4096), Just(512)];
     prop_oneof![
-        4 => (name(), offset(), 1..9000_usize, any::<u8>()).prop_map(|(n, o, l, b)| Write(n, o, l, b)),
+        4 => (name(), offset(), 1..9000_usize, any::<u8>()).prop_map(write),
         2 => (name(), 1..5000_usize).prop_map(|(n, l)| Append(n, l)),
         2 => (name(), offset()).prop_map(|(n, s)| Truncate(n, s)),
         1 => (name(), offset()).prop_map(|(n, s)| Reserve(n, s + 1)),

@@ -54,7 +54,8 @@ impl<'h> Append<'_, 'h> {
             let seen = |mop: u32| shown(all.txns.mops[mop as usize].value);
             let key = shown(all.txns.keys[key as usize]);
             format!(
-                "{one} read {key} as {}, {two} as {}: a list that only grows cannot have been both.",
+                "{one} read {key} as {}, {two} as {}: a list that only grows cannot have been \
+                 both.",
                 seen(longest),
                 seen(read)
             )

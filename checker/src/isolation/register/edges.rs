@@ -164,18 +164,19 @@ impl Register<'_, '_> {
             }
             let (_, seen) = self.named(read.write);
             let writer = self.txn(read.write);
+            let first = cast.name(writer);
             let why = if kind & REALTIME != 0 {
                 let end = self.txns.txns[writer as usize].complete;
                 if end >= self.txns.txns[to as usize].invoke {
                     return None;
                 }
-                let first = cast.name(writer);
-                format!("{first} had written {seen} and completed before {next} was invoked")
+                format!("{first} had completed before {next} was invoked")
             } else {
                 self.order_known(cast, read.write, to)?
             };
             Some(format!(
-                "{reader} read {key} as {seen}, and {next} overwrote it by {later}: {why}"
+                "{reader} read {key} as {seen}, which {first} wrote, and {next} overwrote it by \
+                 {later}: {why}"
             ))
         })
     }

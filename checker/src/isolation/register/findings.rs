@@ -115,7 +115,9 @@ impl<'h> Register<'_, 'h> {
             let (one, two) = (cast.name(first), cast.name(second));
             let value = match version {
                 NONE => "nothing".to_owned(),
-                write => all.named(write).1,
+                write => {
+                    format!("{}, which {} wrote,", all.named(write).1, cast.name(all.txn(write)))
+                }
             };
             let key = shown(all.txns.keys[key as usize]);
             format!("{one} and {two} both read {key} as {value} and both wrote it; one is lost.")

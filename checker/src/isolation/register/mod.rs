@@ -36,6 +36,8 @@ pub(super) struct Register<'a, 'h> {
     writers: FxHashMap<(u32, &'h Value), u32>,
     /// The reads whose version is known, in the order of the transactions.
     reads: Vec<External>,
+    /// Where each transaction's begin, and a last entry for the end.
+    read_starts: Vec<u32>,
     /// By key: each writing transaction that happened, with its last write, in order of invocation.
     versions: Vec<Vec<(TxnId, u32)>>,
     /// Transactions that happened.
@@ -53,6 +55,7 @@ impl<'a, 'h> Register<'a, 'h> {
             txns,
             writers: FxHashMap::default(),
             reads: Vec::new(),
+            read_starts: vec![0],
             versions: vec![Vec::new(); txns.keys.len()],
             included: txns.txns.iter().map(|txn| txn.status == Status::Committed).collect(),
             findings: Vec::new(),
@@ -99,24 +102,29 @@ impl<'a, 'h> Register<'a, 'h> {
 
     fn collect_reads(&mut self) {
         for txn in 0..self.txns.txns.len() as TxnId {
-            if self.txns.txns[txn as usize].status != Status::Committed {
-                continue;
+            if self.txns.txns[txn as usize].status == Status::Committed {
+                self.collect_reads_of(txn);
             }
-            let steps = self.txns.steps(txn);
-            for (at, mop) in steps.iter().enumerate().filter(|(_, mop)| !mop.write) {
-                let write = match self.writer(mop.key, mop.value) {
-                    Some(NONE) => continue,
-                    Some(write) => write,
-                    None if mop.value.is_null() => NONE,
-                    None => continue,
-                };
-                if write != NONE {
-                    let writer = self.txns.mops[write as usize].txn as usize;
-                    self.included[writer] |= self.txns.txns[writer].status == Status::Indeterminate;
-                }
-                if steps[..at].iter().all(|earlier| earlier.key != mop.key) {
-                    self.reads.push(External { txn, key: mop.key, write });
-                }
+            self.read_starts.push(self.reads.len() as u32);
+        }
+    }
+
+    fn collect_reads_of(&mut self, txn: TxnId) {
+        let txns = self.txns;
+        let steps = txns.steps(txn);
+        for (at, mop) in steps.iter().enumerate().filter(|(_, mop)| !mop.write) {
+            let write = match self.writer(mop.key, mop.value) {
+                Some(NONE) => continue,
+                Some(write) => write,
+                None if mop.value.is_null() => NONE,
+                None => continue,
+            };
+            if write != NONE {
+                let writer = self.txn(write) as usize;
+                self.included[writer] |= txns.txns[writer].status == Status::Indeterminate;
+            }
+            if steps[..at].iter().all(|earlier| earlier.key != mop.key) {
+                self.reads.push(External { txn, key: mop.key, write });
             }
         }
     }
@@ -139,8 +147,7 @@ impl<'a, 'h> Register<'a, 'h> {
 
     /// The reads of `txn`.
     fn reads_of(&self, txn: TxnId) -> &[External] {
-        let start = self.reads.partition_point(|read| read.txn < txn);
-        let end = self.reads.partition_point(|read| read.txn <= txn);
-        &self.reads[start..end]
+        let bounds = &self.read_starts[txn as usize..txn as usize + 2];
+        &self.reads[bounds[0] as usize..bounds[1] as usize]
     }
 }

@@ -221,7 +221,7 @@ impl<'a> Reader<'a> {
     fn atom(&mut self) -> Result<Form, Fault> {
         let start = self.at;
         let rest = self.rest();
-        let len = rest.find(is_delimiter).unwrap_or(rest.len());
+        let len = token_len(rest);
         let token = &rest[..len];
         self.at += len;
         let after_sign = token.strip_prefix(['+', '-']).unwrap_or(token);
@@ -249,6 +249,31 @@ fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b',' | 0x0b | 0x0c)
 }
 
-fn is_delimiter(c: char) -> bool {
+/// Bytes before the first delimiter. ASCII, which is nearly all there is, byte by byte.
+pub(super) fn token_len(text: &str) -> usize {
+    for (at, &byte) in text.as_bytes().iter().enumerate() {
+        if !byte.is_ascii() {
+            return text.find(is_delimiter).unwrap_or(text.len());
+        }
+        if ASCII_DELIMITERS[usize::from(byte)] {
+            return at;
+        }
+    }
+    text.len()
+}
+
+/// [`is_delimiter`] for each byte that is a character.
+const ASCII_DELIMITERS: [bool; 128] = {
+    let mut table = [false; 128];
+    let delimiters = b"()[]{}\";\\, \t\r\n\x0b\x0c";
+    let mut at = 0;
+    while at < delimiters.len() {
+        table[delimiters[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
+
+pub(super) fn is_delimiter(c: char) -> bool {
     matches!(c, '(' | ')' | '[' | ']' | '{' | '}' | '"' | ';' | '\\' | ',') || c.is_whitespace()
 }

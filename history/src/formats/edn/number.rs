@@ -4,6 +4,9 @@ use crate::formats::form::Form;
 
 /// `12`, `-3N`, `1.5`, `1.5M`, `6e3`, `0x1f`; a ratio such as `1/3` becomes a string.
 pub(super) fn read(token: &str) -> Option<Form> {
+    if let Some(number) = small(token) {
+        return Some(Form::Int(number));
+    }
     let (negative, digits) = match token.strip_prefix('-') {
         Some(digits) => (true, digits),
         None => (false, token.strip_prefix('+').unwrap_or(token)),
@@ -40,4 +43,14 @@ pub(super) fn read(token: &str) -> Option<Form> {
     let part = if part.is_empty() { "0" } else { part };
     let exponent = exponent.map_or(String::new(), |e| format!("e{e}"));
     well_formed.then(|| Form::Number(format!("{sign}{whole}.{part}{exponent}")))
+}
+
+/// A whole number of up to 18 plain digits, which most numbers of a history are.
+fn small(token: &str) -> Option<i64> {
+    let digits = token.strip_prefix('-').unwrap_or(token);
+    if digits.len() > 18 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let size = digits.bytes().fold(0, |size, digit| size * 10 + i64::from(digit - b'0'));
+    Some(if digits.len() < token.len() { -size } else { size })
 }

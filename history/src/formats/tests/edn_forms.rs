@@ -1,4 +1,4 @@
-use crate::formats::edn::Reader;
+use crate::formats::edn::{Reader, is_delimiter};
 
 /// The first form of `text` as JSON, or the byte and the message of the error.
 fn json(text: &str) -> Result<String, (usize, String)> {
@@ -60,6 +60,19 @@ fn forms_become_json_values() {
             assert!(read.is_err(), "{text}: {read:?}");
         } else {
             assert_eq!(read.as_deref(), Ok(expected), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_token_ends_at_the_same_place_whether_or_not_it_is_ascii() {
+    for byte in 0..128_u8 {
+        let character = char::from(byte);
+        for before in [":a", ":µ"] {
+            let text = format!("{before}{character}b");
+            let end = crate::formats::edn::token_len(&text);
+            let expected = if is_delimiter(character) { before.len() } else { text.len() };
+            assert_eq!(end, expected, "{text:?}");
         }
     }
 }

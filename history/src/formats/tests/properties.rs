@@ -138,7 +138,7 @@ proptest! {
             let process = process as i64 * 10 + client;
             let outcome = ["ok", "fail", "info"][usize::from(outcome)];
             for kind in ["invoke", outcome] {
-                edn += &format!("{{:process {process}, :type :{kind}, :f :write, :value {value}}}\n");
+                edn += &format!("{{:process {process} :type :{kind} :f :write :value {value}}}\n");
                 json.push(format!(
                     r#"{{"process":{process},"type":"{kind}","f":"write","value":{value}}}"#
                 ));

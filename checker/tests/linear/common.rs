@@ -1,5 +1,4 @@
 //! What the tests of the checker share: tiny histories as text, random ones, and the oracle.
-#![allow(dead_code, reason = "each test binary uses its own part")]
 
 use ordeal_checker::linear::{Entry, Model};
 use ordeal_history::{Event, EventType, History, Process, Value};

@@ -1,9 +1,7 @@
 //! Trust: every algorithm agrees with exhaustive search on random small histories, witnesses and
 //! counterexamples are what they claim to be, and the metamorphic laws hold.
 
-mod common;
-
-use common::{Shape, oracle, random_history, show};
+use crate::common::{Shape, oracle, random_history, show};
 use ordeal_checker::linear::{Algorithm, Linearizable, Model, Removal, split};
 use ordeal_checker::models::{KvAppend, Register};
 use ordeal_checker::{Checker, Limits, Verdict};

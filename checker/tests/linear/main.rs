@@ -1,0 +1,6 @@
+//! Linearizability, from tiny histories that a person can read to random ones held against
+//! exhaustive search.
+
+mod agreement;
+mod common;
+mod register;

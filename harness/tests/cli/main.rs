@@ -1,0 +1,5 @@
+//! The command line as its users meet it, on real clusters.
+
+mod common;
+mod endings;
+mod run;

@@ -1,0 +1,142 @@
+//! `ordeal run` as its users meet it: the whole way from the command line to the exit status.
+
+use crate::common::{Run, etcd, ordeal, sandbox_or_skip};
+use std::path::Path;
+
+#[test]
+fn the_embedded_cluster_passes_under_kill_pause_and_partition() {
+    if !sandbox_or_skip() {
+        return;
+    }
+    let run = Run::of(&["--time-limit", "20s", "--seed", "1"]);
+    run.expect_status(0);
+    run.expect_activity(500, &["kill", "pause", "partition"]);
+}
+
+#[test]
+fn a_real_etcd_passes_under_kill_pause_and_partition() {
+    let Some(etcd) = etcd() else { return };
+    if !sandbox_or_skip() {
+        return;
+    }
+    let run = Run::of(&["--db", &etcd, "--time-limit", "20s", "--seed", "1"]);
+    run.expect_status(0);
+    run.expect_activity(500, &["kill", "pause", "partition"]);
+}
+
+#[test]
+fn clock_faults_land_and_the_history_tells_what_the_nodes_read() {
+    if !sandbox_or_skip() {
+        return;
+    }
+    let kinds = ["clock-jump", "clock-drift", "clock-strobe"];
+    let nemesis = kinds.join(",");
+    let run = Run::of(&["--nemesis", &nemesis, "--time-limit", "10s", "--nodes", "3"]);
+    run.expect_status(0);
+    run.expect_activity(1000, &kinds);
+    let text = std::fs::read_to_string(run.file("history.jsonl")).expect("history.jsonl");
+    let lines = text.lines().map(|l| serde_json::from_str(l).expect("a line of JSON"));
+    for ended in lines.filter(|e: &serde_json::Value| e["value"]["phase"] == "end") {
+        let clocks = ended["value"]["seen"]["clocks"].as_object().expect("clocks");
+        for (node, read) in clocks {
+            let wall_ahead_us = read["wall_ahead_us"].as_i64().expect("a reading");
+            assert!(wall_ahead_us.abs() > 1_000, "{node}: {ended}");
+        }
+    }
+}
+
+#[test]
+fn stale_reads_of_the_embedded_cluster_are_caught() {
+    if sandbox_or_skip() {
+        expect_stale(&["--read", "serializable", "--nemesis", "partition", "--seed", "7"]);
+    }
+}
+
+#[test]
+fn stale_reads_of_a_real_etcd_are_caught() {
+    let Some(etcd) = etcd() else { return };
+    if sandbox_or_skip() {
+        let args = ["--db", &etcd, "--read", "serializable", "--nemesis", "partition"];
+        expect_stale(&args);
+    }
+}
+
+#[test]
+fn a_leader_that_reads_locally_is_caught() {
+    if sandbox_or_skip() {
+        expect_stale(&["--bug", "local-read", "--nemesis", "partition", "--time-limit", "40s"]);
+    }
+}
+
+fn expect_stale(args: &[&str]) {
+    let run = Run::of(args);
+    run.expect_status(1);
+    let results = run.results();
+    let line = &results["checkers"].as_array().expect("checkers")[0];
+    assert_eq!(line["verdict"], "invalid", "{results:#}");
+    let events = line["counterexample"]["events"].as_array().expect("events").len();
+    assert!((2..=12).contains(&events), "{events} events: more than six operations");
+    let text = std::fs::read_to_string(run.file("counterexample.jsonl")).expect("counterexample");
+    assert!(text.lines().count() <= 12, "{text}");
+    assert!(run.file("reproducer.json").exists());
+    // What is left is wrong by itself: judged alone, renumbered or not, it stays invalid.
+    let stdout = run.stdout();
+    assert!(stdout.contains("invalid"), "{stdout}");
+}
+
+#[test]
+fn a_plan_plays_the_same_faults_again() {
+    if !sandbox_or_skip() {
+        return;
+    }
+    let first = Run::of(&["--time-limit", "8s", "--seed", "3", "--nodes", "3"]);
+    first.expect_status(0);
+    let plan = first.file("plan.json");
+    let second = Run::of(&["--plan", plan.to_str().expect("a path in UTF-8")]);
+    second.expect_status(0);
+    assert_eq!(schedule(&first.folder()), schedule(&second.folder()));
+    assert_eq!(first.injected(), second.injected());
+    assert!(!first.injected().is_empty());
+}
+
+fn schedule(folder: &Path) -> serde_json::Value {
+    let text = std::fs::read_to_string(folder.join("plan.json")).expect("plan.json");
+    let plan: serde_json::Value = serde_json::from_str(&text).expect("plan.json is JSON");
+    plan["schedule"].clone()
+}
+
+#[test]
+fn wrong_input_ends_with_its_status_and_a_sentence() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let not_etcd = "/bin/true";
+    let rows: &[(&[&str], i32, &str)] = &[
+        (&["run", "--workload", "registre"], 64, "register"),
+        (&["run", "--nemesis", "kil"], 64, "kill"),
+        (&["run", "--db", "/nowhere/etcd"], 69, "/nowhere/etcd"),
+        (&["run", "--db", not_etcd], 69, "etcd"),
+        (&["run", "--bug", "no-such-bug"], 64, "local-read"),
+        (&["run", "--nodes", "0"], 64, "nodes"),
+        (&["run", "--time-limit", "soon"], 64, "soon"),
+        (&["run", "--plan", "/nowhere/plan.json"], 64, "/nowhere/plan.json"),
+        (&["check", "/nowhere/history.jsonl"], 64, "/nowhere/history.jsonl"),
+        (&["frobnicate"], 64, "frobnicate"),
+    ];
+    for (args, status, mentions) in rows {
+        let output = ordeal(folder.path(), args);
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(*status), "{args:?}: {stderr}");
+        assert!(stderr.contains(mentions), "{args:?} says: {stderr}");
+        assert!(!stderr.contains("panicked"), "{args:?} says: {stderr}");
+    }
+}
+
+#[test]
+fn a_plan_with_a_mistake_is_refused_by_its_place() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("plan.json");
+    std::fs::write(&path, "{\n  \"version\": 1,\n  \"seed\": \"seven\"\n}\n").expect("written");
+    let output = ordeal(folder.path(), &["run", "--plan", path.to_str().expect("UTF-8")]);
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(64), "{stderr}");
+    assert!(stderr.contains("line 3"), "{stderr}");
+}
