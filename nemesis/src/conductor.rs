@@ -6,6 +6,7 @@
 //! carries again when both are over, a node that two faults killed starts again after the second.
 
 mod clocks;
+mod disks;
 mod note;
 mod state;
 
@@ -117,6 +118,14 @@ impl<'a, M: Machinery, T: Time, N: Fn(&'static str, Value)> Conductor<'a, M, T, 
                 Fault::ClockJump { .. } | Fault::ClockDrift { .. } | Fault::ClockStrobe { .. } => {
                     self.state.clocks.begin(self.machinery, scheduled.id, &mut active).await;
                 }
+                Fault::PowerLoss { .. }
+                | Fault::FsyncDelay { .. }
+                | Fault::DiskFull { .. }
+                | Fault::DiskError { .. }
+                | Fault::LyingDisk { .. }
+                | Fault::Corrupt { .. } => {
+                    self.state.break_disks(self.machinery, scheduled.id, &mut active).await;
+                }
             }
         }
         let name = fault.kind().name();
@@ -150,6 +159,14 @@ impl<'a, M: Machinery, T: Time, N: Fn(&'static str, Value)> Conductor<'a, M, T, 
             Fault::ClockJump { .. } | Fault::ClockDrift { .. } | Fault::ClockStrobe { .. } => {
                 self.state.clocks.end(self.machinery, id, &mut active).await;
             }
+            Fault::PowerLoss { .. }
+            | Fault::FsyncDelay { .. }
+            | Fault::DiskFull { .. }
+            | Fault::DiskError { .. }
+            | Fault::LyingDisk { .. }
+            | Fault::Corrupt { .. } => {
+                self.state.mend_disks(self.machinery, id, &mut active).await;
+            }
         }
         (self.note)(active.fault.kind().name(), ended(id, &active));
     }
@@ -169,5 +186,7 @@ impl<'a, M: Machinery, T: Time, N: Fn(&'static str, Value)> Conductor<'a, M, T, 
     }
 }
 
+#[cfg(test)]
+mod disk_tests;
 #[cfg(test)]
 mod tests;

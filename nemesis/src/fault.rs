@@ -1,9 +1,12 @@
 //! The vocabulary of faults, as data.
 
 mod clock;
+mod disk;
 
 pub(crate) use clock::{ClockEffect, Effect};
+pub(crate) use disk::{DiskTrouble, RuleEnd};
 
+use crate::disk::{Access, Corruption, Files, Survivors};
 use crate::{Capability, Kind, NodeId};
 use serde::{Deserialize, Serialize};
 
@@ -97,6 +100,68 @@ pub enum Fault {
         /// From one leap to the next in the same direction, in milliseconds; at least 2.
         period_ms: u64,
     },
+    /// The power goes: what was not fsynced is gone, or a part of it. Started again when the fault
+    /// ends.
+    PowerLoss {
+        /// Whose.
+        nodes: Nodes,
+        /// What of the writes that were not fsynced is there all the same.
+        survivors: Survivors,
+        /// What that is drawn from.
+        #[serde(default)]
+        seed: u64,
+    },
+    /// fsyncs take longer.
+    FsyncDelay {
+        /// Whose.
+        nodes: Nodes,
+        /// Of which files.
+        #[serde(default = "Files::any")]
+        files: Files,
+        /// How much longer, in milliseconds.
+        delay_ms: u64,
+    },
+    /// The disk is full. When the fault ends there is space, and the node is started again.
+    DiskFull {
+        /// Whose.
+        nodes: Nodes,
+        /// How much still fits when the fault starts, in bytes.
+        bytes_free: u64,
+    },
+    /// Requests to the disk fail with EIO. When the fault ends they succeed, and the node is
+    /// started again.
+    DiskError {
+        /// Whose.
+        nodes: Nodes,
+        /// Which files.
+        #[serde(default = "Files::any")]
+        files: Files,
+        /// Which requests.
+        access: Access,
+    },
+    /// fsyncs are acknowledged and make nothing durable. When the fault ends the power goes, with
+    /// everything that was lied about, and the node is started again.
+    LyingDisk {
+        /// Whose.
+        nodes: Nodes,
+        /// For which files.
+        #[serde(default = "Files::any")]
+        files: Files,
+    },
+    /// When the fault ends the node is killed, a file of it is damaged, and it is started again. An
+    /// old copy is one of the fault's start.
+    Corrupt {
+        /// Whose.
+        nodes: Nodes,
+        /// One of which files.
+        #[serde(default = "Files::any")]
+        files: Files,
+        /// In which way.
+        corruption: Corruption,
+        /// What file and place are drawn from.
+        #[serde(default)]
+        seed: u64,
+    },
 }
 
 /// A fault with its place in time.
@@ -123,6 +188,12 @@ impl Fault {
             Fault::ClockJump { .. } => Kind::ClockJump,
             Fault::ClockDrift { .. } => Kind::ClockDrift,
             Fault::ClockStrobe { .. } => Kind::ClockStrobe,
+            Fault::PowerLoss { .. } => Kind::PowerLoss,
+            Fault::FsyncDelay { .. } => Kind::FsyncDelay,
+            Fault::DiskFull { .. } => Kind::DiskFull,
+            Fault::DiskError { .. } => Kind::DiskError,
+            Fault::LyingDisk { .. } => Kind::LyingDisk,
+            Fault::Corrupt { .. } => Kind::Corrupt,
         }
     }
 
@@ -143,7 +214,13 @@ impl Fault {
             | Fault::Pause { nodes }
             | Fault::ClockJump { nodes, .. }
             | Fault::ClockDrift { nodes, .. }
-            | Fault::ClockStrobe { nodes, .. } => nodes.named(),
+            | Fault::ClockStrobe { nodes, .. }
+            | Fault::PowerLoss { nodes, .. }
+            | Fault::FsyncDelay { nodes, .. }
+            | Fault::DiskFull { nodes, .. }
+            | Fault::DiskError { nodes, .. }
+            | Fault::LyingDisk { nodes, .. }
+            | Fault::Corrupt { nodes, .. } => nodes.named(),
             Fault::Partition { cut } => match cut {
                 Cut::Isolate(nodes) | Cut::OneWay(nodes) => nodes.named(),
                 Cut::Groups(groups) => groups.iter().flatten().collect(),
@@ -173,6 +250,10 @@ impl Fault {
             (Nodes::These(nodes), _) => list(nodes),
             (Nodes::Leader, Some(leader)) => format!("{leader} (the leader)"),
             (Nodes::Leader, None) => "the leader".to_owned(),
+        };
+        let on = |nodes: &Nodes, files: &Files| match *files == Files::any() {
+            true => aim(nodes),
+            false => format!("{} ({files})", aim(nodes)),
         };
         match self {
             Fault::Kill { nodes } => format!("kill {}", aim(nodes)),
@@ -204,6 +285,24 @@ impl Fault {
                 let leaps = clock::apart(wall_ms, monotonic_ms, "ms");
                 format!("clocks of {} strobe: {leaps}, every {period_ms} ms", aim(nodes))
             }
+            Fault::PowerLoss { nodes, survivors, .. } => {
+                format!("power loss of {}: {}", aim(nodes), disk::torn(*survivors))
+            }
+            Fault::FsyncDelay { nodes, files, delay_ms } => {
+                format!("fsyncs of {} take {delay_ms} ms longer", on(nodes, files))
+            }
+            Fault::DiskFull { nodes, bytes_free } => {
+                format!("disk of {} is full after {bytes_free} bytes", aim(nodes))
+            }
+            Fault::DiskError { nodes, files, access } => {
+                format!("{} of {} fail with EIO", disk::access(*access), on(nodes, files))
+            }
+            Fault::LyingDisk { nodes, files } => {
+                format!("disk of {} lies about fsync, then loses power", on(nodes, files))
+            }
+            Fault::Corrupt { nodes, files, corruption, .. } => {
+                format!("files of {} go bad: {}", on(nodes, files), disk::corruption(*corruption))
+            }
         }
     }
 
@@ -214,6 +313,12 @@ impl Fault {
             | Fault::ClockJump { nodes, .. }
             | Fault::ClockDrift { nodes, .. }
             | Fault::ClockStrobe { nodes, .. }
+            | Fault::PowerLoss { nodes, .. }
+            | Fault::FsyncDelay { nodes, .. }
+            | Fault::DiskFull { nodes, .. }
+            | Fault::DiskError { nodes, .. }
+            | Fault::LyingDisk { nodes, .. }
+            | Fault::Corrupt { nodes, .. }
             | Fault::Partition { cut: Cut::Isolate(nodes) | Cut::OneWay(nodes) } => Some(nodes),
             Fault::Partition { .. } => None,
         }

@@ -7,6 +7,7 @@
 
 pub mod clock;
 mod conductor;
+pub mod disk;
 mod fault;
 mod kind;
 pub mod link;

@@ -1,6 +1,7 @@
 //! What an environment offers to the nemesis.
 
 use crate::clock::{ClockReading, ClockSkew};
+use crate::disk::{Corruption, Damage, Files, Loss, Rule, RuleId, Survivors};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::future::{Future, ready};
@@ -62,6 +63,8 @@ pub enum Capability {
     Link,
     /// Change the clocks that a node's process reads, wall and monotonic apart.
     Clock,
+    /// Cut the power of a node's disk, and break it in other ways.
+    Disk,
 }
 
 /// Why a fault could not be injected.
@@ -108,4 +111,52 @@ pub trait Machinery {
     ) -> impl Future<Output = Result<Option<ClockReading>, InjectError>> {
         ready(Err(InjectError(format!("the clocks of {node} cannot be read here"))))
     }
+    /// Lets a rule stand for a node's disk.
+    fn break_disk(
+        &self,
+        node: &NodeId,
+        _rule: &Rule,
+    ) -> impl Future<Output = Result<RuleId, InjectError>> {
+        ready(Err(no_disk(node)))
+    }
+    /// Takes the rule away, and returns how many requests it hit.
+    fn mend_disk(
+        &self,
+        node: &NodeId,
+        _rule: RuleId,
+    ) -> impl Future<Output = Result<u64, InjectError>> {
+        ready(Err(no_disk(node)))
+    }
+    /// Cuts a node's power: its process, if one runs, is gone afterwards, and its disk is as it
+    /// was fsynced, or as `survivors` says.
+    fn lose_power(
+        &self,
+        node: &NodeId,
+        _survivors: Survivors,
+        _seed: u64,
+    ) -> impl Future<Output = Result<Loss, InjectError>> {
+        ready(Err(no_disk(node)))
+    }
+    /// Keeps a copy of these files as they are on the disk now, for [`Corruption::OldCopy`].
+    fn remember_files(
+        &self,
+        node: &NodeId,
+        _files: &Files,
+    ) -> impl Future<Output = Result<(), InjectError>> {
+        ready(Err(no_disk(node)))
+    }
+    /// Damages a file of a node that does not run.
+    fn corrupt(
+        &self,
+        node: &NodeId,
+        _corruption: Corruption,
+        _files: &Files,
+        _seed: u64,
+    ) -> impl Future<Output = Result<Damage, InjectError>> {
+        ready(Err(no_disk(node)))
+    }
+}
+
+fn no_disk(node: &NodeId) -> InjectError {
+    InjectError(format!("the disk of {node} is not ours to break here"))
 }

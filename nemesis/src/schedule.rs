@@ -252,11 +252,17 @@ mod tests {
                     Fault::ClockDrift { wall_ppm: ..0, .. } => "slow clock",
                     Fault::ClockDrift { .. } => "fast clock",
                     Fault::ClockStrobe { .. } => "strobe",
+                    Fault::PowerLoss { .. } => "power loss",
+                    Fault::FsyncDelay { .. } => "fsync delay",
+                    Fault::DiskFull { .. } => "disk full",
+                    Fault::DiskError { .. } => "disk error",
+                    Fault::LyingDisk { .. } => "lying disk",
+                    Fault::Corrupt { .. } => "corrupt",
                 });
                 assert_eq!(fault.fault.clock_mistake(), None, "{:?}", fault.fault);
             }
         }
-        assert_eq!(seen.len(), 16, "{seen:?}");
+        assert_eq!(seen.len(), 22, "{seen:?}");
         assert!(minority * 10 > faults * 7, "{minority} of {faults} strike a minority");
     }
 

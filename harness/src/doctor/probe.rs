@@ -1,7 +1,7 @@
 //! The attempts themselves.
 
 use super::{Finding, finding};
-use crate::sandbox::{self, Sandbox, SandboxError, SandboxSpec};
+use crate::sandbox::{self, Sandbox, SandboxError, SandboxSpec, fuse_path};
 use nix::mount::{MsFlags, mount};
 use ordeal_nemesis::NodeId;
 use serde::{Deserialize, Serialize};
@@ -60,7 +60,7 @@ fn tun() -> Finding {
 
 /// Mounts a FUSE filesystem, which nobody serves, where only this sandbox sees it.
 fn fuse() -> Finding {
-    let device = Path::new("/dev/fuse");
+    let device = &fuse_path();
     let mounted = OpenOptions::new().read(true).write(true).open(device).and_then(|device| {
         let options = format!("fd={},rootmode=40000,user_id=0,group_id=0", device.as_raw_fd());
         let (name, flags) = (Some("ordeal"), MsFlags::MS_NOSUID | MsFlags::MS_NODEV);
@@ -72,7 +72,8 @@ fn fuse() -> Finding {
             "modprobe fuse; in a container, start it with --device /dev/fuse"
         }
         io::ErrorKind::PermissionDenied if !device_opens(device) => {
-            "let this user open /dev/fuse: chmod 666 /dev/fuse, as root"
+            "let this user open it (chmod 666 /dev/fuse, as root), or name a copy that it can \
+             open in ORDEAL_FUSE (mknod -m 666 PATH c 10 229, as root)"
         }
         _ => "a kernel since 4.18, with FUSE in user namespaces",
     };

@@ -174,7 +174,7 @@ impl RunArgs {
 fn kinds(list: &str) -> Result<Vec<Kind>, ArgsError> {
     match list {
         "none" => return Ok(Vec::new()),
-        "all" => return Ok(Kind::ALL.to_vec()),
+        "all" => return Ok(Kind::survivable()),
         _ => {}
     }
     let known: Vec<&str> =

@@ -1,6 +1,7 @@
 //! What the sandbox needs of the machine, and what to do where it is missing.
 
 use ordeal_nemesis::NodeId;
+use ordeal_nemesis::disk::DiskError;
 use ordeal_nemesis::link::SwitchError;
 use std::fmt;
 use std::io;
@@ -104,6 +105,17 @@ pub enum SandboxError {
         /// What stands in the way.
         reason: String,
     },
+    /// A node's disk could not be had or broken.
+    #[error("the disk of {node}: {source}")]
+    Disk {
+        /// Which node.
+        node: NodeId,
+        /// What was wrong.
+        source: DiskError,
+    },
+    /// The node's files are on the host's own disk.
+    #[error("{0} has no disk of its own")]
+    NoDisk(NodeId),
     /// The network refused.
     #[error(transparent)]
     Network(#[from] SwitchError),

@@ -15,10 +15,11 @@
 //!
 //! # What is not here
 //!
-//! Whom to start, with which flags, and who leads: the runner knows that. Disks. No way
-//! out: inside the sandbox there is no network but its own.
+//! Whom to start, with which flags, and who leads: the runner knows that. No way out: inside the
+//! sandbox there is no network but its own.
 
 mod clock;
+mod disk;
 #[allow(unsafe_code)]
 mod enter;
 mod error;
@@ -39,6 +40,8 @@ pub use launch::{Launch, run_init_if_asked};
 pub use process::ExitReason;
 
 use clock::Clock;
+use disk::DiskSlot;
+pub(crate) use disk::fuse_path;
 use nix::sys::signal::Signal;
 use ordeal_nemesis::link::{Counters, Port, Shape, Switch};
 use ordeal_nemesis::{Capability, Link, NodeId, Side};
@@ -77,6 +80,7 @@ struct Node {
     network: OwnedFd,
     slot: Mutex<Slot>,
     clock: Clock,
+    disk: DiskSlot,
 }
 
 /// The address of the node with this place in the order, from 0.
@@ -110,8 +114,9 @@ impl Sandbox {
             let made = network::new_namespace(&tun, address)?;
             ports.push(Port { side: Side::Node(node.clone()), address, device: made.device });
             let slot = Mutex::default();
-            let clock = Clock::default();
-            nodes.insert(node.clone(), Node { address, network: made.namespace, slot, clock });
+            let (clock, disk) = (Clock::default(), DiskSlot::default());
+            let made = Node { address, network: made.namespace, slot, clock, disk };
+            nodes.insert(node.clone(), made);
         }
         let switch = Switch::start(ports, spec.seed)
             .map_err(|source| SandboxError::io("starting the network's switch", source))?;
@@ -127,7 +132,9 @@ impl Sandbox {
     /// What this environment can do to them.
     pub fn offers(&self) -> Vec<Capability> {
         let always = [Capability::Kill, Capability::Pause, Capability::Link];
-        always.into_iter().chain(self.clocks.is_ok().then_some(Capability::Clock)).collect()
+        let clock = self.clocks.is_ok().then_some(Capability::Clock);
+        let disk = disk::is_offered().then_some(Capability::Disk);
+        always.into_iter().chain(clock).chain(disk).collect()
     }
 
     /// The node's address, for other nodes and for clients.
@@ -199,8 +206,10 @@ impl Sandbox {
     ///
     /// [`SandboxError::NotRunning`]; [`SandboxError::Stuck`] when the kernel does not let it go.
     pub fn kill(&self, node: &NodeId) -> Result<(), SandboxError> {
-        let mut slot = self.node(node)?.lock();
+        let it = self.node(node)?;
+        let mut slot = it.lock();
         slot.look();
+        it.disk.kill_off(&slot);
         slot.finish(node, Duration::ZERO).map(drop)
     }
 
@@ -320,6 +329,9 @@ impl Drop for Sandbox {
             if let Some(process) = &slot.process {
                 process.signal(Signal::SIGKILL);
             }
+            drop(slot);
+            // A process that waits for its disk ends once it is answered.
+            node.disk.take();
         }
         for node in self.nodes.values() {
             let slot = node.lock();

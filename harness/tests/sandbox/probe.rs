@@ -1,6 +1,7 @@
 //! What is seen from inside of the sandbox. A probe that panics fails its test.
 
 use crate::agent::{self, PORT};
+use crate::disks;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{SigSet, Signal};
@@ -55,6 +56,7 @@ fn run(name: &str, folder: &Path) -> u8 {
         "surroundings" => surroundings,
         "orphans" => orphans,
         "clocks" => clocks,
+        "disks" => disks::probe,
         other => panic!("there is no probe {other}"),
     };
     match Bench::new(folder) {
@@ -71,7 +73,7 @@ fn run(name: &str, folder: &Path) -> u8 {
 pub struct Bench {
     pub sandbox: Sandbox,
     made_in: Duration,
-    folder: PathBuf,
+    pub folder: PathBuf,
     socket: UdpSocket,
 }
 
@@ -129,7 +131,7 @@ impl Bench {
     }
 
     /// Tells an agent what to do, and gives its answer.
-    fn ask(&self, number: usize, what: &str) -> String {
+    pub fn ask(&self, number: usize, what: &str) -> String {
         self.answer(number, what, Duration::from_secs(10)).expect("an answer")
     }
 
@@ -138,7 +140,7 @@ impl Bench {
         self.answer(number, "count", Duration::from_millis(200)).is_none()
     }
 
-    fn answer(&self, number: usize, what: &str, within: Duration) -> Option<String> {
+    pub fn answer(&self, number: usize, what: &str, within: Duration) -> Option<String> {
         // Answers to earlier questions that came late.
         self.socket.set_nonblocking(true).unwrap();
         while self.socket.recv(&mut [0; 256]).is_ok() {}

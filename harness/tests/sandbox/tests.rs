@@ -30,6 +30,7 @@ tests![
     a_node_sees_its_own_machine_and_inherits_nothing,
     orphans_are_reaped_and_children_are_left_to_their_parent,
     a_nodes_clocks_are_its_own_and_outlive_its_process,
+    a_nodes_disk_loses_its_power_and_can_be_broken,
     kill_9_of_any_of_the_three_leaves_nothing,
     an_interrupt_of_the_whole_group_reaches_the_body_once,
     a_second_interrupt_ends_at_once,
@@ -96,6 +97,10 @@ fn send(pid: i32, signal: Signal) {
 /// Outer, init, supervisor, and three nodes, of which one is stopped.
 fn a_nodes_clocks_are_its_own_and_outlive_its_process() {
     passes("clocks");
+}
+
+fn a_nodes_disk_loses_its_power_and_can_be_broken() {
+    passes("disks");
 }
 
 fn kill_9_of_any_of_the_three_leaves_nothing() {

@@ -7,8 +7,11 @@
 //!
 //! What is seen of a clock fault is what each node read on its clocks when they were furthest off:
 //! `{"clocks":{"n2":{"wall_ahead_us":-20000000,"wall_rate_ppm":0,…}}}`.
+//! Of a disk fault it is what it did on each node:
+//! `{"disks":{"n2":{"bytes_lost":8192,"requests_failed":1,…}}}`.
 
 use super::clocks::ClocksSeen;
+use super::disks::DisksSeen;
 use super::state::Active;
 use crate::clock::ClockReading;
 use crate::{Fault, NodeId};
@@ -35,6 +38,12 @@ pub(super) fn ended(id: u32, active: &Active) -> Value {
         Fault::ClockJump { .. } | Fault::ClockDrift { .. } | Fault::ClockStrobe { .. } => {
             ("clocks", clocks(&active.clocks))
         }
+        Fault::PowerLoss { .. }
+        | Fault::FsyncDelay { .. }
+        | Fault::DiskFull { .. }
+        | Fault::DiskError { .. }
+        | Fault::LyingDisk { .. }
+        | Fault::Corrupt { .. } => ("disks", disks(&active.disks)),
     };
     let mut members = vec![
         ("id", Value::Int(id.into())),
@@ -72,6 +81,31 @@ fn clocks(seen: &ClocksSeen) -> Value {
             ("times_set", count(seen.times_set)),
         ]);
         (node.0.as_str(), members)
+    });
+    object(nodes.collect())
+}
+
+/// For each node how many requests were hit, what a power loss took, and what went bad.
+fn disks(seen: &DisksSeen) -> Value {
+    let nodes = seen.nodes.iter().map(|(node, seen)| {
+        let mut members = Vec::new();
+        members.extend(seen.hits.map(|hits| ("requests_hit", count(hits))));
+        if let Some(loss) = &seen.loss {
+            members.extend([
+                ("bytes_lost", count(loss.bytes_lost)),
+                ("bytes_kept", count(loss.bytes_kept)),
+                ("changes_lost", count(loss.changes_lost)),
+                ("requests_failed", count(loss.requests_failed)),
+            ]);
+        }
+        if let Some(damage) = &seen.damage {
+            members.extend([
+                ("path", text(&damage.path)),
+                ("offset", count(damage.offset)),
+                ("bytes", count(damage.bytes)),
+            ]);
+        }
+        (node.0.as_str(), object(members))
     });
     object(nodes.collect())
 }

@@ -1,5 +1,6 @@
 use super::Conductor;
 use crate::clock::{ClockChange, ClockReading, ClockSkew, Offset, Reading};
+use crate::disk::{Corruption, Damage, Files, Loss, Rule, RuleId, Survivors};
 use crate::{
     Capability, Cut, Fault, InjectError, Link, Machinery, NodeId, Nodes, Schedule, ScheduledFault,
     Side, Time, VirtualTime,
@@ -11,7 +12,7 @@ use std::future::ready;
 use std::time::Duration;
 
 /// A fault's name, and the members of what was noted.
-type Note = (String, BTreeMap<String, Value>);
+pub(super) type Note = (String, BTreeMap<String, Value>);
 
 /// Machinery of three nodes that writes down what it is told, with the moment in milliseconds.
 struct Machine {
@@ -107,6 +108,47 @@ impl Machinery for Machine {
         self.clocks.borrow_mut().insert(node.clone(), (self.time.now().as_millis(), reading));
         ready(told.map(|()| Some(reading)))
     }
+    fn break_disk(
+        &self,
+        node: &NodeId,
+        rule: &Rule,
+    ) -> impl Future<Output = Result<RuleId, InjectError>> {
+        ready(self.tell(&format!("{:?} on", rule.effect), node).map(|()| RuleId(7)))
+    }
+    fn mend_disk(
+        &self,
+        node: &NodeId,
+        rule: RuleId,
+    ) -> impl Future<Output = Result<u64, InjectError>> {
+        assert_eq!(rule, RuleId(7));
+        ready(self.tell("mend", node).map(|()| 11))
+    }
+    fn lose_power(
+        &self,
+        node: &NodeId,
+        survivors: Survivors,
+        _: u64,
+    ) -> impl Future<Output = Result<Loss, InjectError>> {
+        let told = self.tell(&format!("power {survivors:?}"), node);
+        ready(told.map(|()| Loss { bytes_lost: 512, ..Loss::default() }))
+    }
+    fn remember_files(
+        &self,
+        node: &NodeId,
+        files: &Files,
+    ) -> impl Future<Output = Result<(), InjectError>> {
+        ready(self.tell(&format!("remember {files} of"), node))
+    }
+    fn corrupt(
+        &self,
+        node: &NodeId,
+        corruption: Corruption,
+        files: &Files,
+        _: u64,
+    ) -> impl Future<Output = Result<Damage, InjectError>> {
+        let told = self.tell(&format!("{corruption:?} in {files} of"), node);
+        ready(told.map(|()| Damage { path: "db".to_owned(), offset: 3, bytes: 1 }))
+    }
     fn read_clock(
         &self,
         node: &NodeId,
@@ -115,7 +157,7 @@ impl Machinery for Machine {
     }
 }
 
-fn these(numbers: &[usize]) -> Nodes {
+pub(super) fn these(numbers: &[usize]) -> Nodes {
     Nodes::These(numbers.iter().copied().map(NodeId::numbered).collect())
 }
 
@@ -129,7 +171,7 @@ fn schedule(faults: Vec<(u64, u64, Fault)>) -> Schedule {
 }
 
 /// Plays the faults for at most `stop_ms`; what the machinery was told, and the notes.
-fn play(
+pub(super) fn play(
     leader: Option<usize>,
     broken: Option<usize>,
     stop_ms: u64,
@@ -157,7 +199,7 @@ fn play(
     (machine.told.into_inner(), notes.into_inner())
 }
 
-fn text(text: &str) -> Value {
+pub(super) fn text(text: &str) -> Value {
     Value::String(text.into())
 }
 

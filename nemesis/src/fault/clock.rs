@@ -42,7 +42,7 @@ impl Fault {
                 let half = Duration::from_millis(period_ms.max(2)) / 2;
                 (leap(wall_ms), leap(monotonic_ms), Some(half))
             }
-            Fault::Kill { .. } | Fault::Pause { .. } | Fault::Partition { .. } => return None,
+            _ => return None,
         };
         Some(ClockEffect { wall, monotonic, toggle_every })
     }

@@ -2,6 +2,7 @@
 //!
 //! The weights lean towards what breaks stores: the leader, and minorities that go on serving.
 
+use crate::disk::{Access, Corruption, Files, Survivors};
 use crate::{Cut, Fault, Kind, NodeId, Nodes};
 use rand::Rng;
 use rand::seq::SliceRandom;
@@ -38,6 +39,49 @@ pub(super) fn fault(kind: Kind, nodes: &[NodeId], first: bool, rng: &mut ChaCha8
             monotonic_ms: 0,
             period_ms: rng.random_range(20..=400),
         },
+        Kind::PowerLoss => {
+            Fault::PowerLoss { nodes: victims(rng), survivors: survivors(rng), seed: rng.random() }
+        }
+        Kind::FsyncDelay => Fault::FsyncDelay {
+            nodes: victims(rng),
+            files: Files::any(),
+            delay_ms: rng.random_range(20..=400),
+        },
+        Kind::DiskFull => Fault::DiskFull {
+            nodes: minority(nodes, rng),
+            // Little: etcd has most of its space reserved.
+            bytes_free: [0, 0, 4096, 65_536][rng.random_range(0..4)],
+        },
+        Kind::DiskError => Fault::DiskError {
+            nodes: minority(nodes, rng),
+            files: Files::any(),
+            // Not of reads: what a running store reads, the kernel has cached.
+            access: if rng.random() { Access::Fsync } else { Access::Write },
+        },
+        // On all nodes: what a majority still has is not lost.
+        Kind::LyingDisk => {
+            Fault::LyingDisk { nodes: Nodes::These(nodes.to_vec()), files: Files::any() }
+        }
+        Kind::Corrupt => Fault::Corrupt {
+            nodes: minority(nodes, rng),
+            files: if rng.random() { Files::wal() } else { Files::snap() },
+            corruption: corruption(rng),
+            seed: rng.random(),
+        },
+    }
+}
+
+fn survivors(rng: &mut ChaCha8Rng) -> Survivors {
+    [Survivors::Nothing, Survivors::Prefix, Survivors::Scattered][rng.random_range(0..3)]
+}
+
+fn corruption(rng: &mut ChaCha8Rng) -> Corruption {
+    let bytes_max = 1 << rng.random_range(3..=14);
+    match rng.random_range(0..4) {
+        0 => Corruption::FlipBit,
+        1 => Corruption::TruncateTail { bytes_max },
+        2 => Corruption::ZeroTail { bytes_max },
+        _ => Corruption::OldCopy,
     }
 }
 
@@ -61,6 +105,12 @@ fn victims(nodes: &[NodeId], rng: &mut ChaCha8Rng) -> Nodes {
         _ => nodes.len(),
     };
     Nodes::These(some(nodes, count, rng))
+}
+
+/// A few, and never so many that the others could not go on.
+fn minority(nodes: &[NodeId], rng: &mut ChaCha8Rng) -> Nodes {
+    let most = (nodes.len().saturating_sub(1) / 2).max(1);
+    Nodes::These(some(nodes, rng.random_range(1..=most), rng))
 }
 
 fn cut(nodes: &[NodeId], rng: &mut ChaCha8Rng) -> Cut {

@@ -2,6 +2,7 @@
 
 use crate::run::environment::{Death, Environment, EnvironmentError};
 use ordeal_nemesis::clock::{ClockReading, ClockSkew, Offset};
+use ordeal_nemesis::disk::{Loss, Rule, RuleId, Survivors};
 use ordeal_nemesis::{Capability, InjectError, Link, Machinery, NodeId, Side, Time, VirtualTime};
 use ordeal_workloads::{
     Answer, CompareTarget, KeyValue, Request, Store, StoreError, TxnOp, TxnResult,
@@ -46,7 +47,8 @@ pub struct FakeStore {
 impl Fake {
     pub fn new(time: &VirtualTime, count: usize) -> Fake {
         let nodes = (1..=count).map(NodeId::numbered).collect();
-        let offers = vec![Capability::Kill, Capability::Pause, Capability::Clock, Capability::Link];
+        let faults = [Capability::Kill, Capability::Pause, Capability::Clock, Capability::Disk];
+        let offers = faults.into_iter().chain([Capability::Link]).collect();
         Fake { time: time.clone(), nodes, state: Rc::default(), offers: RefCell::new(offers) }
     }
 
@@ -243,6 +245,22 @@ impl Machinery for Fake {
             }
         }
         Ok(Some(*reading))
+    }
+
+    async fn break_disk(&self, node: &NodeId, _: &Rule) -> Result<RuleId, InjectError> {
+        self.tell("slow", node);
+        Ok(RuleId(1))
+    }
+
+    async fn mend_disk(&self, node: &NodeId, _: RuleId) -> Result<u64, InjectError> {
+        self.tell("mend", node);
+        Ok(1)
+    }
+
+    async fn lose_power(&self, node: &NodeId, _: Survivors, _: u64) -> Result<Loss, InjectError> {
+        // It holds everything in memory that never fails: no more than a kill.
+        let _ = self.kill(node).await;
+        Ok(Loss::default())
     }
 
     async fn read_clock(&self, node: &NodeId) -> Result<Option<ClockReading>, InjectError> {
