@@ -6,6 +6,7 @@
 
 mod checkers;
 mod compose;
+pub mod etcd;
 pub mod isolation;
 pub mod linear;
 pub mod models;

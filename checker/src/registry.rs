@@ -1,5 +1,6 @@
 //! The models and the checkers by name, for whoever lets a person choose one.
 
+use crate::etcd::EtcdRevisions;
 use crate::isolation::{ListAppend, RwRegister};
 use crate::linear::{Algorithm, Linearizable, Model};
 use crate::others::{
@@ -46,6 +47,44 @@ pub const MODELS: &[NamedModel] = &[
         name: "kv-append",
         summary: "linearizable gets, puts and appends on one string a key, empty at first",
         make: linear::<models::KvAppend>,
+    },
+    NamedModel {
+        name: "set",
+        summary: "linearizable adds to one set a key and reads of it, empty at first",
+        make: linear::<models::Set>,
+    },
+    NamedModel {
+        name: "mutex",
+        summary: "linearizable acquires and releases of one lock a key, free at first",
+        make: linear::<models::Mutex>,
+    },
+    NamedModel {
+        name: "queue",
+        summary: "linearizable enqueues and dequeues, first in, first out, empty at first",
+        make: linear::<models::Queue>,
+    },
+    NamedModel {
+        name: "stack",
+        summary: "linearizable pushes and pops, last in, first out, empty at first",
+        make: linear::<models::Stack>,
+    },
+    NamedModel {
+        name: "counter",
+        summary: "linearizable adds and reads of one sum a key, 0 at first",
+        make: linear::<models::Counter>,
+    },
+    NamedModel {
+        name: "multi-register",
+        summary: "linearizable transactions of reads and writes over registers, null at first",
+        make: linear::<models::MultiRegister>,
+    },
+    NamedModel {
+        name: "etcd",
+        summary: "reads, writes and cas in the order of etcd's revisions, versions checked too",
+        make: |algorithm| {
+            let register = Linearizable::new(models::Register::default());
+            Box::new(EtcdRevisions::new(register.with_algorithm(algorithm)))
+        },
     },
     NamedModel {
         name: "list-append",

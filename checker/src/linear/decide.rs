@@ -4,12 +4,13 @@ use super::blocks::{self, Conflict, Decision};
 use super::minimize::minimize;
 use super::model::Model;
 use super::object::{self, Entry, Object};
+use super::refute::refute;
 use super::search::{Answer, Budget, Found, search};
 use super::story;
 use super::verify::verify;
 use crate::models::RegisterOp;
 use crate::{Cost, Counterexample};
-use ordeal_history::{History, Value};
+use ordeal_history::{History, Outcome, Value};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Which algorithm decides linearizability.
@@ -133,10 +134,14 @@ impl<M: Model> Case<'_, M> {
     }
 
     fn reason(&self, part: &[Entry<M::Op>]) -> String {
-        if let Some(registers) = registers(self.model, part)
-            && let Decision::Invalid(conflict) = blocks::decide(&registers)
-        {
-            return story::explain(&conflict, self.history, &registers);
+        if let Some(registers) = registers(self.model, part) {
+            let conflict = match blocks::decide(&registers) {
+                Decision::Invalid(conflict) => Some(conflict),
+                _ => refute(&registers),
+            };
+            if let Some(conflict) = conflict {
+                return story::explain(&conflict, self.history, &registers);
+            }
         }
         let last = part.iter().filter(|entry| entry.is_certain()).max_by_key(|entry| entry.ret);
         match last {
@@ -156,36 +161,66 @@ impl<M: Model> Case<'_, M> {
     fn ground(&self, conflict: &Conflict) -> Vec<u32> {
         let entries = &self.object.entries;
         let op = |index: u32| &entries[index as usize].op;
-        let mut makers: FxHashMap<Value, u32> = FxHashMap::default();
-        let mut seers: FxHashMap<Value, u32> = FxHashMap::default();
-        for index in 0..entries.len() as u32 {
-            for value in self.model.makes(op(index)) {
-                makers.insert(value, index);
-            }
-            for value in self.model.sees(op(index)) {
-                let seer = seers.entry(value).or_insert(index);
-                if entries[index as usize].ret < entries[*seer as usize].ret {
-                    *seer = index;
-                }
-            }
-        }
         let mut ground = conflict.operations();
         ground.sort_unstable();
         ground.dedup();
         let mut known: FxHashSet<u32> = ground.iter().copied().collect();
+        let mut asked: FxHashSet<Value> = FxHashSet::default();
+        if let Conflict::Overwritten { reader, .. } = conflict {
+            // Of the many writes of its value the conflict names the one that counts.
+            asked.extend(self.model.sees(op(*reader)));
+        }
         let mut at = 0;
         while at < ground.len() {
-            let index = ground[at];
-            let makers = self.model.sees(op(index)).into_iter().filter_map(|v| makers.get(&v));
-            let made = self.model.makes(op(index));
-            let seers = made.iter().filter_map(|value| seers.get(value));
-            let is_certain = entries[index as usize].is_certain();
-            ground
-                .extend(makers.chain(seers.filter(|_| !is_certain)).filter(|&i| known.insert(*i)));
-            at += 1;
+            // One pass over all operations for all values that are new.
+            let mut seen: FxHashMap<Value, Option<u32>> = FxHashMap::default();
+            let mut made: FxHashMap<Value, Option<u32>> = FxHashMap::default();
+            for &index in &ground[at..] {
+                let values = self.model.sees(op(index)).into_iter();
+                seen.extend(values.filter(|v| asked.insert(v.clone())).map(|value| (value, None)));
+                if !entries[index as usize].is_certain() {
+                    made.extend(self.model.makes(op(index)).into_iter().map(|value| (value, None)));
+                }
+            }
+            at = ground.len();
+            self.find_makers(&mut seen);
+            self.find_seers(&mut made);
+            let found = seen.into_values().chain(made.into_values()).flatten();
+            ground.extend(found.filter(|&index| known.insert(index)));
         }
         ground.sort_unstable();
         ground
+    }
+
+    /// Who made each of these values, the last of them where there are many.
+    fn find_makers(&self, wanted: &mut FxHashMap<Value, Option<u32>>) {
+        if wanted.is_empty() {
+            return;
+        }
+        for (index, entry) in (0..).zip(&self.object.entries) {
+            for value in self.model.makes(&entry.op) {
+                if let Some(maker) = wanted.get_mut(&value) {
+                    *maker = Some(index);
+                }
+            }
+        }
+    }
+
+    /// The first who surely saw each of these values.
+    fn find_seers(&self, wanted: &mut FxHashMap<Value, Option<u32>>) {
+        if wanted.is_empty() {
+            return;
+        }
+        let entries = &self.object.entries;
+        for (index, entry) in (0..).zip(entries) {
+            for value in self.model.sees(&entry.op) {
+                if let Some(seer) = wanted.get_mut(&value)
+                    && seer.is_none_or(|seer| entry.ret < entries[seer as usize].ret)
+                {
+                    *seer = Some(index);
+                }
+            }
+        }
     }
 
     /// The earliest event with which the object's history is invalid; `end` is a good guess.
@@ -195,11 +230,8 @@ impl<M: Model> Case<'_, M> {
     /// two when the guess is right.
     fn broken_at(&self, end: u64) -> Option<u64> {
         let guess = end.checked_sub(1)?;
-        let last = self.object.entries.iter().map(|entry| {
-            let operation = &self.history.operations[entry.position as usize];
-            operation.complete.unwrap_or(operation.invoke)
-        });
-        let last = last.max()?.max(guess);
+        // The completion of a failed operation counts too, so the last event is the history's.
+        let last = self.history.events.checked_sub(1)?.max(guess);
         let (mut valid, mut invalid) = (None, last);
         let mut step = 1;
         let mut probe = guess;
@@ -234,18 +266,22 @@ impl<M: Model> Case<'_, M> {
 
     /// Whether what was known at `event` was invalid already; `None` when that cannot be told.
     fn is_invalid_until(&self, event: u64) -> Option<bool> {
-        let mut entries = Vec::new();
-        // Failed operations say nothing in the end, but they may have happened until then.
-        for position in 0..self.history.operations.len() as u32 {
-            let operation = &self.history.operations[position as usize];
+        let known = self.object.entries.iter().filter(|entry| entry.ret <= event + 1);
+        let mut entries: Vec<Entry<M::Op>> = known.cloned().collect();
+        // Whatever was open then may have happened, also what failed in the end.
+        for (position, operation) in (0..).zip(&self.history.operations) {
             if operation.invoke > event {
                 break;
             }
-            if !self.model.spans_keys() && operation.key != self.object.key {
-                continue;
+            let is_open = operation.outcome == Outcome::Info
+                || operation.complete.is_none_or(|complete| complete > event);
+            let is_ours = self.model.spans_keys() || operation.key == self.object.key;
+            if is_open && is_ours {
+                entries
+                    .extend(object::entry(self.model, self.history, position, Some(event)).ok()?);
             }
-            entries.extend(object::entry(self.model, self.history, position, Some(event)).ok()?);
         }
+        entries.sort_by_key(|entry| entry.call);
         match decide(self.model, &entries, self.algorithm, self.budget).0 {
             Raw::Valid(_) => Some(false),
             Raw::Invalid(..) => Some(true),
@@ -285,17 +321,13 @@ fn decide<M: Model>(
     {
         match blocks::decide(&registers) {
             Decision::Valid(order) => return (Raw::Valid(order), "blocks", Cost::default()),
-            Decision::Invalid(conflict) => {
-                let end = conflict
-                    .operations()
-                    .iter()
-                    .map(|&i| &entries[i as usize])
-                    .map(|entry| if entry.is_certain() { entry.ret } else { entry.call })
-                    .max()
-                    .unwrap_or(0);
-                return (Raw::Invalid(Some(conflict), end), "blocks", Cost::default());
-            }
+            Decision::Invalid(conflict) => return conflicting(entries, conflict, "blocks"),
             Decision::Undecided => {}
+        }
+        if algorithm == Algorithm::Auto
+            && let Some(conflict) = refute(&registers)
+        {
+            return conflicting(entries, conflict, "sweep");
         }
     }
     if algorithm == Algorithm::Blocks {
@@ -313,4 +345,15 @@ fn decide<M: Model>(
         )),
     };
     (raw, "search", Cost { configurations, memory_bytes_max: memory_bytes })
+}
+
+/// The contradiction, and the end at which it was complete.
+fn conflicting<Op>(
+    entries: &[Entry<Op>],
+    conflict: Conflict,
+    algorithm: &'static str,
+) -> (Raw, &'static str, Cost) {
+    let concerned = conflict.operations().into_iter().map(|i| &entries[i as usize]);
+    let end = concerned.map(|entry| if entry.is_certain() { entry.ret } else { entry.call }).max();
+    (Raw::Invalid(Some(conflict), end.unwrap_or(0)), algorithm, Cost::default())
 }

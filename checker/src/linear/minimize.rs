@@ -102,7 +102,7 @@ impl Ties {
             if let Removal::Together(group) = &removal[place] {
                 ties.groups.entry(group.clone()).or_default().push(place);
             }
-            if model.is_negative(op) {
+            if model.sees(op).is_empty() && !model.avoids(op).is_empty() {
                 ties.blind.push(place);
             }
         }

@@ -12,6 +12,7 @@ mod decide;
 mod minimize;
 mod model;
 mod object;
+mod refute;
 pub mod search;
 mod story;
 mod verify;
@@ -19,7 +20,9 @@ mod verify;
 pub use decide::Algorithm;
 pub use minimize::minimize;
 pub use model::{Misfit, Model, Removal};
+pub(crate) use object::entry as entry_of;
 pub use object::{Entry, MisfitAt, NEVER, Object, split};
+pub(crate) use story::tell;
 pub use verify::verify;
 
 use crate::{Checker, Cost, Counterexample, Judgement, Limits, Verdict, Witness};
@@ -76,16 +79,18 @@ impl<M: Model> Linearizable<M> {
         };
         let mut by_size: Vec<usize> = (0..objects.len()).collect();
         by_size.sort_by_key(|&place| std::cmp::Reverse(objects[place].entries.len()));
-        let mut rulings: Vec<(usize, Ruling)> = by_size
-            .into_par_iter()
-            .with_max_len(1)
-            .map(|place| {
-                let object = &objects[place];
-                let algorithm = self.algorithm;
-                let case = Case { model: &self.model, history, object, algorithm, budget };
-                (place, case.rule())
-            })
-            .collect();
+        let rule = |place: usize| {
+            let object = &objects[place];
+            let algorithm = self.algorithm;
+            let case = Case { model: &self.model, history, object, algorithm, budget };
+            (place, case.rule())
+        };
+        // One object is not worth waking other threads.
+        let mut rulings: Vec<(usize, Ruling)> = if let [place] = by_size[..] {
+            vec![rule(place)]
+        } else {
+            by_size.into_par_iter().with_max_len(1).map(rule).collect()
+        };
         rulings.sort_by_key(|(place, _)| *place);
         rulings.into_iter().map(|(_, ruling)| ruling).collect()
     }

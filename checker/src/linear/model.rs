@@ -103,10 +103,21 @@ pub trait Model: Send + Sync {
         Vec::new()
     }
 
-    /// Whether its answer says only what it did **not** see, so that a write that nobody saw may be
-    /// the reason of it.
-    fn is_negative(&self, _op: &Self::Op) -> bool {
-        false
+    /// The values that `op` says it did **not** see: a write that nobody saw may be the reason.
+    fn avoids(&self, _op: &Self::Op) -> Vec<Value> {
+        Vec::new()
+    }
+
+    /// The one value that `state` is, for models of a register.
+    ///
+    /// A model that gives it promises that a state is a value; that an operation either leaves
+    /// it or replaces it by one that does not depend on it; that [`Model::makes`],
+    /// [`Model::sees`] and [`Model::avoids`] say all of that, so that an operation which neither
+    /// sees nor avoids a value does the same in that state as in any other that it does not name.
+    /// The search then takes all states that no operation still names for one, and applies an
+    /// indeterminate operation only where one that waits sees what it makes.
+    fn shows(&self, _state: &Self::State) -> Option<Value> {
+        None
     }
 
     /// What a process did, to stand after its name: "wrote 5", "read 7".

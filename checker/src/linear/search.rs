@@ -13,58 +13,23 @@
 //!   order of their invocations. One is applied only if what follows it needs it: if the next
 //!   operation leads to the same state without it, or the two commute, it could as well be left
 //!   out or come later. None need ever be applied.
+//! - **For a register** ([`Model::shows`]) all values that no operation left names are one value,
+//!   and a write of such a value is placed just before the next write, which hides it; an
+//!   indeterminate operation is applied only when one that waits sees what it makes.
 //! - **Candidates are tried by earliest end**, so that a valid history is a nearly straight path.
 
+mod answer;
+mod named;
 mod space;
 
 use super::model::Model;
 use super::object::{Entry, NEVER};
+pub use answer::{Answer, Budget, Found};
+use named::Named;
 use rustc_hash::{FxHashMap, FxHashSet};
 use space::{NONE, Space, maybe_token, token};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
-
-/// What one search may use.
-#[derive(Clone, Copy, Debug)]
-pub struct Budget<'a> {
-    /// When to give up.
-    pub deadline: Option<Instant>,
-    /// Bytes for the memory of configurations.
-    pub memory_bytes: usize,
-    /// Configurations after which to give up.
-    pub configurations: u64,
-    /// Set from outside to give up.
-    pub cancel: Option<&'a AtomicBool>,
-}
-
-/// What a search found.
-#[derive(Clone, Debug)]
-pub struct Found {
-    /// The answer.
-    pub answer: Answer,
-    /// Configurations that were remembered.
-    pub configurations: u64,
-    /// Bytes that they took.
-    pub memory_bytes: u64,
-}
-
-/// The search's answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// A linearization, as indexes into the entries.
-    Valid(Vec<u32>),
-    /// None exists; no path gets past the end at this moment (as in [`Entry::ret`]).
-    Invalid(u64),
-    /// The budget is spent: why, and how many of the certain operations were placed at best.
-    Unknown {
-        /// What ran out.
-        why: &'static str,
-        /// Certain operations placed on the best path.
-        placed: usize,
-        /// Certain operations in all.
-        certain: usize,
-    },
-}
 
 /// Searches for a linearization of `entries`. Exponential in the operations open at once.
 pub fn search<M: Model>(model: &M, entries: &[Entry<M::Op>], budget: Budget<'_>) -> Found {
@@ -119,6 +84,7 @@ struct Node {
 
 struct Search<'a, M: Model> {
     space: Space<'a, M>,
+    named: Named,
     budget: Budget<'a>,
     certain: Vec<Certain>,
     maybes: Vec<Maybe>,
@@ -140,25 +106,14 @@ struct Search<'a, M: Model> {
 
 impl<'a, M: Model> Search<'a, M> {
     fn new(model: &'a M, entries: &[Entry<M::Op>], budget: Budget<'a>) -> Self {
-        let mut space = Space {
-            model,
-            states: Vec::new(),
-            numbers: FxHashMap::default(),
-            ops: Vec::new(),
-            observes: Vec::new(),
-            steps: FxHashMap::default(),
-        };
+        let mut space = Space::new(model);
         let state = space.number(model.initial());
         let mut classes: FxHashMap<&M::Op, u32> = FxHashMap::default();
         let mut certain: Vec<Certain> = Vec::new();
         let mut maybes: Vec<Maybe> = Vec::new();
         let mut maybe_of: FxHashMap<u32, usize> = FxHashMap::default();
         for (index, entry) in entries.iter().enumerate() {
-            let class = *classes.entry(&entry.op).or_insert_with(|| {
-                space.ops.push(entry.op.clone());
-                space.observes.push(model.observes(&entry.op));
-                space.ops.len() as u32 - 1
-            });
+            let class = *classes.entry(&entry.op).or_insert_with(|| space.class(&entry.op));
             if entry.ret != NEVER {
                 certain.push(Certain {
                     entry: index as u32,
@@ -182,7 +137,9 @@ impl<'a, M: Model> Search<'a, M> {
             op.before = if index == 0 { NONE } else { index as u32 - 1 };
             op.after = if index + 1 == count { NONE } else { index as u32 + 1 };
         }
+        let named = Named::new(&space, &certain, &maybes);
         Search {
+            named,
             space,
             budget,
             head: if certain.is_empty() { NONE } else { 0 },
@@ -282,7 +239,23 @@ impl<'a, M: Model> Search<'a, M> {
             Some((class, state)) => token(3, (u64::from(class) << 32) | u64::from(state)),
             None => 0,
         };
-        self.seen.insert(self.fingerprint ^ token(1, u64::from(self.state)) ^ pending)
+        let state = if self.is_dead(self.state) { NONE } else { self.state };
+        self.seen.insert(self.fingerprint ^ token(1, u64::from(state)) ^ pending)
+    }
+
+    /// Whether no operation that is left names the value of `state`.
+    fn is_dead(&self, state: u32) -> bool {
+        let value = self.space.shown[state as usize];
+        value != NONE && !self.named.is_named(value)
+    }
+
+    /// Whether `class` overwrites whatever is there, by a value that no operation left names, and
+    /// none is left that it could help by overwriting what it avoids.
+    fn is_dead_write(&self, class: u32) -> bool {
+        let names = &self.space.names[class as usize];
+        self.named.is_positive()
+            && names.overwrites()
+            && !names.makes.iter().any(|&value| self.named.is_named(value))
     }
 
     /// Fills `enabled` with the certain operations that may come next; the first end among all
@@ -306,7 +279,8 @@ impl<'a, M: Model> Search<'a, M> {
         first_end
     }
 
-    /// Places every observer that is enabled and legal.
+    /// Places every observer that is enabled and legal, and while nobody will see what is there,
+    /// every write that nobody will see either.
     fn observe(&mut self) {
         loop {
             self.enable();
@@ -318,6 +292,11 @@ impl<'a, M: Model> Search<'a, M> {
                 {
                     self.lift(index);
                     // What was applied last is needed by this very answer.
+                    self.pending = None;
+                    placed = true;
+                } else if self.is_dead(self.state) && self.is_dead_write(class) {
+                    self.state = self.space.step(self.state, class);
+                    self.lift(index);
                     self.pending = None;
                     placed = true;
                 }
@@ -332,6 +311,9 @@ impl<'a, M: Model> Search<'a, M> {
         match candidate {
             Placed::Certain(index) => {
                 let class = self.certain[index as usize].class;
+                if self.space.names[class as usize].overwrites() {
+                    self.hide(index);
+                }
                 self.state = self.space.step(self.state, class);
                 self.pending = None;
                 self.lift(index);
@@ -341,6 +323,7 @@ impl<'a, M: Model> Search<'a, M> {
                 self.pending = Some((maybe.class, self.state));
                 self.fingerprint ^= maybe_token(maybe.class, maybe.used);
                 maybe.used += 1;
+                self.named.forget(&self.space.names[maybe.class as usize]);
                 self.state = self.space.step(self.state, maybe.class);
                 self.fingerprint ^= maybe_token(maybe.class, maybe.used);
                 self.trail.push(candidate);
@@ -348,9 +331,21 @@ impl<'a, M: Model> Search<'a, M> {
         }
     }
 
+    /// Places the writes that nobody will see just before the write at `index`, which hides them.
+    fn hide(&mut self, index: u32) {
+        self.enable();
+        for at in 0..self.enabled.len() {
+            let other = self.enabled[at];
+            if other != index && self.is_dead_write(self.certain[other as usize].class) {
+                self.lift(other);
+            }
+        }
+    }
+
     /// Takes a certain operation out of the list.
     fn lift(&mut self, index: u32) {
-        let Certain { before, after, .. } = self.certain[index as usize];
+        let Certain { class, before, after, .. } = self.certain[index as usize];
+        self.named.forget(&self.space.names[class as usize]);
         match before {
             NONE => self.head = after,
             before => self.certain[before as usize].after = after,
@@ -369,7 +364,8 @@ impl<'a, M: Model> Search<'a, M> {
         while self.trail.len() > trail {
             match self.trail.pop() {
                 Some(Placed::Certain(index)) => {
-                    let Certain { before, after, .. } = self.certain[index as usize];
+                    let Certain { class, before, after, .. } = self.certain[index as usize];
+                    self.named.recall(&self.space.names[class as usize]);
                     match before {
                         NONE => self.head = index,
                         before => self.certain[before as usize].after = index,
@@ -384,6 +380,7 @@ impl<'a, M: Model> Search<'a, M> {
                     let maybe = &mut self.maybes[index as usize];
                     self.fingerprint ^= maybe_token(maybe.class, maybe.used);
                     maybe.used -= 1;
+                    self.named.recall(&self.space.names[maybe.class as usize]);
                     self.fingerprint ^= maybe_token(maybe.class, maybe.used);
                 }
                 None => break,
@@ -421,13 +418,7 @@ impl<'a, M: Model> Search<'a, M> {
             }
         }
         self.enabled = enabled;
-        for index in 0..self.maybes.len() {
-            let maybe = &self.maybes[index];
-            let open = maybe.members.get(maybe.used).is_some_and(|&(_, call)| call < first_end);
-            if open && self.is_useful(maybe.class, Some(maybe.class)) {
-                self.pool.push(Placed::Maybe(index as u32));
-            }
-        }
+        self.open_maybes(first_end);
         self.path.push(Node {
             state: self.state,
             pending: self.pending,
@@ -435,6 +426,32 @@ impl<'a, M: Model> Search<'a, M> {
             candidates,
             next: candidates,
         });
+    }
+
+    /// Adds the indeterminate operations that may be applied here to the pool.
+    fn open_maybes(&mut self, first_end: u64) {
+        if self.maybes.is_empty() {
+            return;
+        }
+        let is_open = |maybe: &Maybe| {
+            maybe.members.get(maybe.used).is_some_and(|&(_, call)| call < first_end)
+        };
+        let wanted = if self.space.is_register() {
+            let classes = self.enabled.iter().map(|&index| self.certain[index as usize].class);
+            let shown = self.space.shown[self.state as usize];
+            self.named.wanted(&self.space.names, classes, shown, |maybe| {
+                let maybe = &self.maybes[maybe as usize];
+                is_open(maybe).then_some(maybe.class)
+            })
+        } else {
+            (0..self.maybes.len() as u32).collect()
+        };
+        for index in wanted {
+            let maybe = &self.maybes[index as usize];
+            if is_open(maybe) && self.is_useful(maybe.class, Some(maybe.class)) {
+                self.pool.push(Placed::Maybe(index));
+            }
+        }
     }
 
     /// Whether `class` is legal here and needs the indeterminate operation that was just applied.

@@ -61,6 +61,9 @@ pub fn explain(conflict: &Conflict, history: &History, entries: &[Entry<&Registe
         }
         Conflict::Backwards(first, second) => teller.backwards(*first, *second),
         Conflict::Interleaved(pair) => teller.interleaved(pair),
+        Conflict::Overwritten { reader, by, .. } => {
+            format!("{} after {}, which replaced it", teller.did(*reader), teller.had(*by))
+        }
         Conflict::NotEqual(cas, _, Some(last)) => format!(
             "{}, but all the time it was there: {} later",
             teller.did(*cas),

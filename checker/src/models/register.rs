@@ -121,8 +121,15 @@ impl Model for Register {
         }
     }
 
-    fn is_negative(&self, op: &RegisterOp) -> bool {
-        matches!(op, RegisterOp::CasNot(_))
+    fn avoids(&self, op: &RegisterOp) -> Vec<Value> {
+        match op {
+            RegisterOp::CasNot(old) | RegisterOp::CasSaw(old, _) => vec![old.clone()],
+            _ => Vec::new(),
+        }
+    }
+
+    fn shows(&self, state: &Value) -> Option<Value> {
+        Some(state.clone())
     }
 
     fn describe(&self, op: &RegisterOp) -> String {

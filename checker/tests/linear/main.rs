@@ -3,4 +3,7 @@
 
 mod agreement;
 mod common;
+mod etcd;
 mod register;
+mod text;
+mod trial;

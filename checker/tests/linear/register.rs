@@ -1,6 +1,6 @@
 //! The register: tiny anomalies that a person can read.
 
-use crate::common::history;
+use crate::text::history;
 use ordeal_checker::linear::{Algorithm, Linearizable};
 use ordeal_checker::models::Register;
 use ordeal_checker::{Checker, Counterexample, Judgement, Limits, Verdict};
@@ -142,6 +142,12 @@ fn each_way_to_be_wrong_is_explained() {
             "1 invoke write 1\n 1 ok\n 2 invoke cas [1,2]\n 2 fail actual 1",
             &[0, 1],
             "process 2 looked for 1 and saw 1: a cas that sees what it looks for does not fail",
+        ),
+        (
+            "1 invoke write 1\n 1 ok\n 1 invoke write 2\n 1 ok\n 1 invoke write 1\n 1 ok\n 1 \
+             invoke write 2\n 1 ok\n 2 invoke read\n 2 ok 1",
+            &[2, 3, 4],
+            "process 2 read 1 after process 1 had written 2, which replaced it",
         ),
     ] {
         let (counterexample, told) = invalid(lines);

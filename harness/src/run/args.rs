@@ -162,7 +162,7 @@ impl RunArgs {
                 "--tls: encrypted connections are yet to come; leave it out, and they are plain"
             }
             Env::Sandbox if self.auth => {
-                "--auth: users and roles are yet to come; leave it out, and clients need no password"
+                "--auth: users and roles are yet to come; without it clients need no password"
             }
             Env::Sandbox => return Ok(()),
         };

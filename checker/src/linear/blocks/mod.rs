@@ -48,6 +48,17 @@ pub enum Conflict {
     Backwards(u32, u32),
     /// One value was there before another, and after it.
     Interleaved(Pair),
+    /// It saw a value that another write had replaced: the reader, the write of its value that
+    /// ended last (`None` is the initial value), and a write that began after that one had ended
+    /// and ended before the reader began.
+    Overwritten {
+        /// Who saw it.
+        reader: u32,
+        /// Its last write.
+        write: Option<u32>,
+        /// The write that replaced it.
+        by: u32,
+    },
     /// A cas that failed while the value that it expected was there: the cas, an operation that
     /// shows the value before it, and one that shows it after (if any other value was ever made).
     NotEqual(u32, Option<u32>, Option<u32>),
@@ -80,6 +91,9 @@ impl Conflict {
                 .into_iter()
                 .chain([pair.old_last, pair.new_first, pair.new_last])
                 .collect(),
+            Conflict::Overwritten { reader, write, by } => {
+                write.iter().copied().chain([*by, *reader]).collect()
+            }
             Conflict::NotEqual(cas, before, after) => {
                 before.iter().copied().chain([*cas]).chain(*after).collect()
             }

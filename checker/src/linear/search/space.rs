@@ -2,6 +2,7 @@
 //! fingerprints.
 
 use crate::linear::model::Model;
+use ordeal_history::Value;
 use rustc_hash::FxHashMap;
 
 pub(super) const NONE: u32 = u32::MAX;
@@ -14,9 +15,76 @@ pub(super) struct Space<'a, M: Model> {
     pub(super) ops: Vec<M::Op>,
     pub(super) observes: Vec<bool>,
     pub(super) steps: FxHashMap<(u32, u32), u32>,
+    /// Values by number, as far as operations name them.
+    pub(super) values: FxHashMap<Value, u32>,
+    /// The value that each state shows, for models of a register; else `NONE`.
+    pub(super) shown: Vec<u32>,
+    pub(super) names: Vec<Names>,
 }
 
-impl<M: Model> Space<'_, M> {
+/// The values that a class of operations names, by number.
+#[derive(Default)]
+pub(super) struct Names {
+    pub(super) makes: Vec<u32>,
+    pub(super) sees: Vec<u32>,
+    pub(super) avoids: Vec<u32>,
+}
+
+impl Names {
+    /// Whether it only says what it did not see.
+    pub(super) fn is_negative(&self) -> bool {
+        self.sees.is_empty() && !self.avoids.is_empty()
+    }
+
+    /// Whether it is legal everywhere and leaves the same state behind.
+    pub(super) fn overwrites(&self) -> bool {
+        !self.makes.is_empty() && self.sees.is_empty() && self.avoids.is_empty()
+    }
+}
+
+impl<'a, M: Model> Space<'a, M> {
+    pub(super) fn new(model: &'a M) -> Self {
+        Space {
+            model,
+            states: Vec::new(),
+            numbers: FxHashMap::default(),
+            ops: Vec::new(),
+            observes: Vec::new(),
+            steps: FxHashMap::default(),
+            values: FxHashMap::default(),
+            shown: Vec::new(),
+            names: Vec::new(),
+        }
+    }
+
+    /// Whether the model is one of a register (see [`Model::shows`]).
+    pub(super) fn is_register(&self) -> bool {
+        self.shown.first().is_some_and(|&value| value != NONE)
+    }
+
+    /// A new class of operations.
+    pub(super) fn class(&mut self, op: &M::Op) -> u32 {
+        self.ops.push(op.clone());
+        self.observes.push(self.model.observes(op));
+        let mut names = Names::default();
+        if self.is_register() {
+            names.makes = self.values(self.model.makes(op));
+            names.sees = self.values(self.model.sees(op));
+            names.avoids = self.values(self.model.avoids(op));
+        }
+        self.names.push(names);
+        self.ops.len() as u32 - 1
+    }
+
+    fn values(&mut self, values: Vec<Value>) -> Vec<u32> {
+        values.into_iter().map(|value| self.value(value)).collect()
+    }
+
+    fn value(&mut self, value: Value) -> u32 {
+        let next = self.values.len() as u32;
+        *self.values.entry(value).or_insert(next)
+    }
+
     /// The state after `class` in `state`, or `NONE`.
     pub(super) fn step(&mut self, state: u32, class: u32) -> u32 {
         if let Some(&next) = self.steps.get(&(state, class)) {
@@ -36,6 +104,8 @@ impl<M: Model> Space<'_, M> {
             return number;
         }
         let number = self.states.len() as u32;
+        let shown = self.model.shows(&state).map_or(NONE, |value| self.value(value));
+        self.shown.push(shown);
         self.states.push(state.clone());
         self.numbers.insert(state, number);
         number

@@ -1,0 +1,44 @@
+//! Writes a history of a register under load to standard output, for benchmarks by hand:
+//!
+//!     cargo run --release -p ordeal-checker --example generate -- \
+//!         operations=1000000 clients=25 info=5 values=0 stale=true > history.jsonl
+
+mod load;
+
+use load::Load;
+use ordeal_history::Writer;
+use std::io::{BufWriter, stdout};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("generate: {error}");
+            ExitCode::from(64)
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn std::error::Error>> {
+    let mut load = Load::default();
+    for argument in std::env::args().skip(1) {
+        let (name, value) = argument.split_once('=').ok_or("expected NAME=VALUE")?;
+        match name {
+            "operations" => load.operations = value.parse()?,
+            "clients" => load.clients = value.parse()?,
+            "keys" => load.keys = value.parse()?,
+            "info" => load.info_percent = value.parse()?,
+            "values" => load.values = value.parse()?,
+            "cas" => load.cas_percent = value.parse()?,
+            "stale" => load.stale = value.parse()?,
+            "seed" => load.seed = value.parse()?,
+            _ => return Err(format!("there is no option {name}").into()),
+        }
+    }
+    let mut writer = Writer::new(BufWriter::with_capacity(1 << 20, stdout().lock()));
+    for event in load::events(load) {
+        writer.write(&event)?;
+    }
+    Ok(writer.flush()?)
+}

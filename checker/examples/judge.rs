@@ -1,0 +1,41 @@
+//! Reads a history and judges it as a register, with the time that each part took.
+//!
+//!     cargo run --release -p ordeal-checker --example judge -- FILE [auto|search] [SECONDS]
+
+use ordeal_checker::linear::{Algorithm, Linearizable};
+use ordeal_checker::models::Register;
+use ordeal_checker::{Checker, Limits, Verdict};
+use ordeal_history::{ReadOptions, read_jsonl};
+use std::time::{Duration, Instant};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let path = arguments.first().ok_or("expected the path of a history")?;
+    let algorithm = match arguments.get(1).map(String::as_str) {
+        Some("search") => Algorithm::Search,
+        _ => Algorithm::Auto,
+    };
+    let seconds = arguments.get(2).map_or(Ok(60), |text| text.parse())?;
+    let start = Instant::now();
+    let history = read_jsonl(std::fs::File::open(path)?, ReadOptions::default())?;
+    let read = start.elapsed();
+    let start = Instant::now();
+    let limits = Limits { time: Some(Duration::from_secs(seconds)), ..Limits::default() };
+    let checker = Linearizable::new(Register::default()).with_algorithm(algorithm);
+    let judgement = checker.check(&history, &limits);
+    println!(
+        "{} by {}: read {} ms, checked {} ms, {} configurations, {} MiB: {}",
+        match judgement.verdict {
+            Verdict::Valid(_) => "valid",
+            Verdict::Invalid(_) => "invalid",
+            Verdict::Unknown(_) => "unknown",
+        },
+        judgement.algorithm,
+        read.as_millis(),
+        start.elapsed().as_millis(),
+        judgement.cost.configurations,
+        judgement.cost.memory_bytes_max >> 20,
+        judgement.reason
+    );
+    Ok(())
+}
