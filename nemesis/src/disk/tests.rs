@@ -174,8 +174,10 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let (file, offset) = (|| 0..2_usize, || 0..12_000_u64);
+    let write = |(file, offset, data)| Step::Write(file, offset, data);
+    let data = vec(1..=u8::MAX, 1..6000);
     prop_oneof![
-        4 => (file(), offset(), vec(1..=u8::MAX, 1..6000)).prop_map(|(f, o, d)| Step::Write(f, o, d)),
+        4 => (file(), offset(), data).prop_map(write),
         2 => (file(), offset()).prop_map(|(f, size)| Step::Cut(f, size)),
         1 => (file(), offset(), 1..9000_u64).prop_map(|(f, o, l)| Step::Punch(f, o, l)),
         2 => file().prop_map(Step::Flush),
@@ -191,7 +193,11 @@ struct Copies {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 64,
+        failure_persistence: None,
+        ..Default::default()
+    })]
 
     #[test]
     fn after_a_crash_each_file_is_what_it_was_at_its_last_flush(steps in vec(step(), 1..60)) {
