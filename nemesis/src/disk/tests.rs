@@ -4,6 +4,8 @@ use super::image::{Image, NewAttributes};
 use super::tree::{Ino, Kind, ROOT, Replace, Rights};
 use super::{Corruption, DiskError, Files, Survivors};
 use nix::errno::Errno;
+use proptest::collection::vec;
+use proptest::prelude::*;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use std::ffi::OsStr;
@@ -159,4 +161,86 @@ fn an_open_file_is_not_corrupted() {
     assert!(image.corrupt(Corruption::FlipBit, &Files::any(), &mut rng()).is_ok());
     let none = image.corrupt(Corruption::FlipBit, &Files::snap(), &mut rng());
     assert!(matches!(none, Err(DiskError::NothingToCorrupt { .. })));
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Write(usize, u64, Vec<u8>),
+    Cut(usize, u64),
+    Punch(usize, u64, u64),
+    Flush(usize),
+    Crash,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let (file, offset) = (|| 0..2_usize, || 0..12_000_u64);
+    let write = |(file, offset, data)| Step::Write(file, offset, data);
+    let data = vec(1..=u8::MAX, 1..6000);
+    prop_oneof![
+        4 => (file(), offset(), data).prop_map(write),
+        2 => (file(), offset()).prop_map(|(f, size)| Step::Cut(f, size)),
+        1 => (file(), offset(), 1..9000_u64).prop_map(|(f, o, l)| Step::Punch(f, o, l)),
+        2 => file().prop_map(Step::Flush),
+        1 => Just(Step::Crash),
+    ]
+}
+
+/// What a file holds and what of it was flushed, kept as whole copies.
+#[derive(Clone, Default)]
+struct Copies {
+    live: Vec<u8>,
+    flushed: Vec<u8>,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 64,
+        failure_persistence: None,
+        ..Default::default()
+    })]
+
+    #[test]
+    fn after_a_crash_each_file_is_what_it_was_at_its_last_flush(steps in vec(step(), 1..60)) {
+        let names = ["a", "b"];
+        let mut image = image();
+        for name in names {
+            file(&mut image, name, b"");
+        }
+        image.commit();
+        let mut copies = [Copies::default(), Copies::default()];
+        for step in steps {
+            let ino = |image: &Image, f: usize| image.lookup(ROOT, OsStr::new(names[f]));
+            match step {
+                Step::Write(f, offset, data) => {
+                    image.write(ino(&image, f)?, offset, &data, MUCH)?;
+                    let (at, end) = (offset as usize, offset as usize + data.len());
+                    let live = &mut copies[f].live;
+                    live.resize(live.len().max(end), 0);
+                    live[at..end].copy_from_slice(&data);
+                }
+                Step::Cut(f, size) => {
+                    let new = NewAttributes { size: Some(size), ..NewAttributes::default() };
+                    image.set_attributes(ino(&image, f)?, new)?;
+                    copies[f].live.resize(size as usize, 0);
+                }
+                Step::Punch(f, offset, len) => {
+                    image.punch(ino(&image, f)?, offset, len)?;
+                    let live = &mut copies[f].live;
+                    let end = (offset + len).min(live.len() as u64) as usize;
+                    live.get_mut(offset as usize..end).into_iter().for_each(|hole| hole.fill(0));
+                }
+                Step::Flush(f) => {
+                    image.flush(ino(&image, f)?)?;
+                    copies[f].flushed = copies[f].live.clone();
+                }
+                Step::Crash => {
+                    image.lose_power(Survivors::Nothing, &mut rng());
+                    copies.iter_mut().for_each(|copy| copy.live = copy.flushed.clone());
+                }
+            }
+            for (name, copy) in names.iter().zip(&copies) {
+                prop_assert_eq!(&bytes(&image, name)?, &copy.live);
+            }
+        }
+    }
 }
