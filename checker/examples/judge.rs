@@ -1,6 +1,6 @@
 //! Reads a history and judges it as a register, with the time that each part took.
 //!
-//!     cargo run --release -p ordeal-checker --example judge -- history.jsonl [auto|search] [SECONDS]
+//!     cargo run --release -p ordeal-checker --example judge -- FILE [auto|search] [SECONDS]
 
 use ordeal_checker::linear::{Algorithm, Linearizable};
 use ordeal_checker::models::Register;

@@ -1,10 +1,9 @@
 //! `ordeal doctor`: what this machine can do, each facility tried.
 //!
 //! Nothing is concluded from a version or a setting: namespaces are made, a TUN device is brought
-//! up, a FUSE filesystem is mounted, another process' memory is written to, Docker is asked how it
+//! up, a FUSE filesystem is mounted, another process' clocks are taken over, Docker is asked how it
 //! is. What this leaves behind is nothing: it all happens in a sandbox that ends with it.
 
-#[allow(unsafe_code)]
 mod probe;
 
 use crate::sandbox::{Facility, SandboxError};
@@ -100,9 +99,9 @@ fn examine() -> Vec<Row> {
     rows.extend([
         row("TUN devices", "the network between nodes: partitions, delay, loss", true, inside.tun),
         row("FUSE", "disk faults: power loss, lost fsyncs, errors", false, inside.fuse),
-        row("writing to a process", "clock faults: jumps and drift", false, inside.memory),
-        row("Docker", "--env docker", false, probe::docker()),
-        row("ssh", "--env ssh", false, probe::ssh()),
+        row("clocks of a process", "clock faults: jumps and drift", false, inside.clocks),
+        row("Docker", "--env docker, which is yet to come", false, probe::docker()),
+        row("ssh", "--env ssh, which is yet to come", false, probe::ssh()),
     ]);
     rows
 }
@@ -131,7 +130,7 @@ fn of_error(error: &SandboxError) -> Finding {
         },
         other => Finding::Missing {
             reason: other.to_string(),
-            way_out: "use --env docker, or ordeal sim".into(),
+            way_out: "run it on another machine".into(),
         },
     }
 }

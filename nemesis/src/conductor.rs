@@ -5,6 +5,8 @@
 //! when the run is stopped. Faults that overlap are counted: a link that two cuts took away
 //! carries again when both are over, a node that two faults killed starts again after the second.
 
+mod clocks;
+mod disks;
 mod note;
 mod state;
 
@@ -36,6 +38,8 @@ pub struct Conductor<'a, M, T, N> {
 /// What the schedule has next.
 enum Step {
     Start(usize),
+    /// A clock that strobes leaps again.
+    Toggle(u32),
     End(u32),
 }
 
@@ -67,11 +71,21 @@ impl<'a, M: Machinery, T: Time, N: Fn(&'static str, Value)> Conductor<'a, M, T, 
             }
             match step {
                 Step::End(id) => self.end(id).await,
+                Step::Toggle(id) => {
+                    if let Some(again) = self.toggle(id).await {
+                        steps.insert((self.time.now() + again, id, false), Step::Toggle(id));
+                    }
+                }
                 Step::Start(position) => {
                     let fault = &schedule.0[position];
                     if self.start(fault).await {
                         let end = self.time.now() + Duration::from_millis(fault.for_ms);
                         steps.insert((end, fault.id, true), Step::End(fault.id));
+                        if let Some(wait) = fault.fault.clock_effect().and_then(|e| e.toggle_every)
+                        {
+                            let next = self.time.now() + wait;
+                            steps.insert((next, fault.id, false), Step::Toggle(fault.id));
+                        }
                     }
                 }
             }
@@ -101,6 +115,17 @@ impl<'a, M: Machinery, T: Time, N: Fn(&'static str, Value)> Conductor<'a, M, T, 
                     let links = cut.links(&self.nodes, leader.as_ref());
                     self.state.cut(self.machinery, links, &mut active).await;
                 }
+                Fault::ClockJump { .. } | Fault::ClockDrift { .. } | Fault::ClockStrobe { .. } => {
+                    self.state.clocks.begin(self.machinery, scheduled.id, &mut active).await;
+                }
+                Fault::PowerLoss { .. }
+                | Fault::FsyncDelay { .. }
+                | Fault::DiskFull { .. }
+                | Fault::DiskError { .. }
+                | Fault::LyingDisk { .. }
+                | Fault::Corrupt { .. } => {
+                    self.state.break_disks(self.machinery, scheduled.id, &mut active).await;
+                }
             }
         }
         let name = fault.kind().name();
@@ -114,6 +139,13 @@ impl<'a, M: Machinery, T: Time, N: Fn(&'static str, Value)> Conductor<'a, M, T, 
         }
     }
 
+    /// Lets the clocks of a strobe leap once more; how long until the next time, if it goes on.
+    async fn toggle(&mut self, id: u32) -> Option<Duration> {
+        let active = self.active.get_mut(&id)?;
+        self.state.clocks.toggle(self.machinery, id, active).await;
+        active.fault.clock_effect()?.toggle_every
+    }
+
     /// Ends a fault that is under way.
     async fn end(&mut self, id: u32) {
         let Some(mut active) = self.active.remove(&id) else {
@@ -124,6 +156,17 @@ impl<'a, M: Machinery, T: Time, N: Fn(&'static str, Value)> Conductor<'a, M, T, 
             Fault::Kill { .. } => self.state.unkill(self.machinery, id, &mut active).await,
             Fault::Pause { .. } => self.state.resume(self.machinery, id, &mut active).await,
             Fault::Partition { .. } => self.state.heal(self.machinery, &mut active).await,
+            Fault::ClockJump { .. } | Fault::ClockDrift { .. } | Fault::ClockStrobe { .. } => {
+                self.state.clocks.end(self.machinery, id, &mut active).await;
+            }
+            Fault::PowerLoss { .. }
+            | Fault::FsyncDelay { .. }
+            | Fault::DiskFull { .. }
+            | Fault::DiskError { .. }
+            | Fault::LyingDisk { .. }
+            | Fault::Corrupt { .. } => {
+                self.state.mend_disks(self.machinery, id, &mut active).await;
+            }
         }
         (self.note)(active.fault.kind().name(), ended(id, &active));
     }
@@ -143,5 +186,7 @@ impl<'a, M: Machinery, T: Time, N: Fn(&'static str, Value)> Conductor<'a, M, T, 
     }
 }
 
+#[cfg(test)]
+mod disk_tests;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,12 @@
 //! The vocabulary of faults, as data.
 
+mod clock;
+mod disk;
+
+pub(crate) use clock::{ClockEffect, Effect};
+pub(crate) use disk::{DiskTrouble, RuleEnd};
+
+use crate::disk::{Access, Corruption, Files, Survivors};
 use crate::{Capability, Kind, NodeId};
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +62,106 @@ pub enum Fault {
         /// Which links.
         cut: Cut,
     },
+    /// Clocks leap. When the fault ends the wall clock is true again; the monotonic clock, which
+    /// may not go back, stays where it is.
+    ClockJump {
+        /// Whose.
+        nodes: Nodes,
+        /// How far the wall clock leaps, in milliseconds; negative is back.
+        #[serde(default)]
+        wall_ms: i64,
+        /// How far the monotonic clock leaps, in milliseconds. On no real machine it goes back.
+        #[serde(default)]
+        monotonic_ms: i64,
+    },
+    /// Clocks run fast or slow. When the fault ends both keep pace again, the wall clock is true
+    /// again, and the monotonic clock keeps what it gained or lost.
+    ClockDrift {
+        /// Whose.
+        nodes: Nodes,
+        /// What the wall clock gains, in parts per million: 1,000,000 is double speed, -500,000
+        /// half.
+        #[serde(default)]
+        wall_ppm: i64,
+        /// What the monotonic clock gains, in parts per million.
+        #[serde(default)]
+        monotonic_ppm: i64,
+    },
+    /// Clocks leap and leap back, over and over.
+    ClockStrobe {
+        /// Whose.
+        nodes: Nodes,
+        /// How far the wall clock leaps, in milliseconds.
+        #[serde(default)]
+        wall_ms: i64,
+        /// How far the monotonic clock leaps, in milliseconds; it goes back again, too.
+        #[serde(default)]
+        monotonic_ms: i64,
+        /// From one leap to the next in the same direction, in milliseconds; at least 2.
+        period_ms: u64,
+    },
+    /// The power goes: what was not fsynced is gone, or a part of it. Started again when the fault
+    /// ends.
+    PowerLoss {
+        /// Whose.
+        nodes: Nodes,
+        /// What of the writes that were not fsynced is there all the same.
+        survivors: Survivors,
+        /// What that is drawn from.
+        #[serde(default)]
+        seed: u64,
+    },
+    /// fsyncs take longer.
+    FsyncDelay {
+        /// Whose.
+        nodes: Nodes,
+        /// Of which files.
+        #[serde(default = "Files::any")]
+        files: Files,
+        /// How much longer, in milliseconds.
+        delay_ms: u64,
+    },
+    /// The disk is full. When the fault ends there is space, and the node is started again.
+    DiskFull {
+        /// Whose.
+        nodes: Nodes,
+        /// How much still fits when the fault starts, in bytes.
+        bytes_free: u64,
+    },
+    /// Requests to the disk fail with EIO. When the fault ends they succeed, and the node is
+    /// started again.
+    DiskError {
+        /// Whose.
+        nodes: Nodes,
+        /// Which files.
+        #[serde(default = "Files::any")]
+        files: Files,
+        /// Which requests.
+        access: Access,
+    },
+    /// fsyncs are acknowledged and make nothing durable. When the fault ends the power goes, with
+    /// everything that was lied about, and the node is started again.
+    LyingDisk {
+        /// Whose.
+        nodes: Nodes,
+        /// For which files.
+        #[serde(default = "Files::any")]
+        files: Files,
+    },
+    /// When the fault ends the node is killed, a file of it is damaged, and it is started again. An
+    /// old copy is one of the fault's start.
+    Corrupt {
+        /// Whose.
+        nodes: Nodes,
+        /// One of which files.
+        #[serde(default = "Files::any")]
+        files: Files,
+        /// In which way.
+        corruption: Corruption,
+        /// What file and place are drawn from.
+        #[serde(default)]
+        seed: u64,
+    },
 }
 
 /// A fault with its place in time.
@@ -78,6 +185,15 @@ impl Fault {
             Fault::Kill { .. } => Kind::Kill,
             Fault::Pause { .. } => Kind::Pause,
             Fault::Partition { .. } => Kind::Partition,
+            Fault::ClockJump { .. } => Kind::ClockJump,
+            Fault::ClockDrift { .. } => Kind::ClockDrift,
+            Fault::ClockStrobe { .. } => Kind::ClockStrobe,
+            Fault::PowerLoss { .. } => Kind::PowerLoss,
+            Fault::FsyncDelay { .. } => Kind::FsyncDelay,
+            Fault::DiskFull { .. } => Kind::DiskFull,
+            Fault::DiskError { .. } => Kind::DiskError,
+            Fault::LyingDisk { .. } => Kind::LyingDisk,
+            Fault::Corrupt { .. } => Kind::Corrupt,
         }
     }
 
@@ -94,7 +210,17 @@ impl Fault {
     /// The nodes that it names, wherever it names them.
     pub fn nodes_named(&self) -> Vec<&NodeId> {
         match self {
-            Fault::Kill { nodes } | Fault::Pause { nodes } => nodes.named(),
+            Fault::Kill { nodes }
+            | Fault::Pause { nodes }
+            | Fault::ClockJump { nodes, .. }
+            | Fault::ClockDrift { nodes, .. }
+            | Fault::ClockStrobe { nodes, .. }
+            | Fault::PowerLoss { nodes, .. }
+            | Fault::FsyncDelay { nodes, .. }
+            | Fault::DiskFull { nodes, .. }
+            | Fault::DiskError { nodes, .. }
+            | Fault::LyingDisk { nodes, .. }
+            | Fault::Corrupt { nodes, .. } => nodes.named(),
             Fault::Partition { cut } => match cut {
                 Cut::Isolate(nodes) | Cut::OneWay(nodes) => nodes.named(),
                 Cut::Groups(groups) => groups.iter().flatten().collect(),
@@ -125,6 +251,10 @@ impl Fault {
             (Nodes::Leader, Some(leader)) => format!("{leader} (the leader)"),
             (Nodes::Leader, None) => "the leader".to_owned(),
         };
+        let on = |nodes: &Nodes, files: &Files| match *files == Files::any() {
+            true => aim(nodes),
+            false => format!("{} ({files})", aim(nodes)),
+        };
         match self {
             Fault::Kill { nodes } => format!("kill {}", aim(nodes)),
             Fault::Pause { nodes } => format!("pause {}", aim(nodes)),
@@ -140,6 +270,39 @@ impl Fault {
                 }
                 Cut::OneWay(nodes) => format!("nobody hears {}", aim(nodes)),
             },
+            Fault::ClockJump { nodes, wall_ms, monotonic_ms } => {
+                format!(
+                    "clocks of {} leap: {}",
+                    aim(nodes),
+                    clock::apart(wall_ms, monotonic_ms, "ms")
+                )
+            }
+            Fault::ClockDrift { nodes, wall_ppm, monotonic_ppm } => {
+                let gains = clock::apart(wall_ppm, monotonic_ppm, "ppm");
+                format!("clocks of {} drift: {gains}", aim(nodes))
+            }
+            Fault::ClockStrobe { nodes, wall_ms, monotonic_ms, period_ms } => {
+                let leaps = clock::apart(wall_ms, monotonic_ms, "ms");
+                format!("clocks of {} strobe: {leaps}, every {period_ms} ms", aim(nodes))
+            }
+            Fault::PowerLoss { nodes, survivors, .. } => {
+                format!("power loss of {}: {}", aim(nodes), disk::torn(*survivors))
+            }
+            Fault::FsyncDelay { nodes, files, delay_ms } => {
+                format!("fsyncs of {} take {delay_ms} ms longer", on(nodes, files))
+            }
+            Fault::DiskFull { nodes, bytes_free } => {
+                format!("disk of {} is full after {bytes_free} bytes", aim(nodes))
+            }
+            Fault::DiskError { nodes, files, access } => {
+                format!("{} of {} fail with EIO", disk::access(*access), on(nodes, files))
+            }
+            Fault::LyingDisk { nodes, files } => {
+                format!("disk of {} lies about fsync, then loses power", on(nodes, files))
+            }
+            Fault::Corrupt { nodes, files, corruption, .. } => {
+                format!("files of {} go bad: {}", on(nodes, files), disk::corruption(*corruption))
+            }
         }
     }
 
@@ -147,6 +310,15 @@ impl Fault {
         match self {
             Fault::Kill { nodes }
             | Fault::Pause { nodes }
+            | Fault::ClockJump { nodes, .. }
+            | Fault::ClockDrift { nodes, .. }
+            | Fault::ClockStrobe { nodes, .. }
+            | Fault::PowerLoss { nodes, .. }
+            | Fault::FsyncDelay { nodes, .. }
+            | Fault::DiskFull { nodes, .. }
+            | Fault::DiskError { nodes, .. }
+            | Fault::LyingDisk { nodes, .. }
+            | Fault::Corrupt { nodes, .. }
             | Fault::Partition { cut: Cut::Isolate(nodes) | Cut::OneWay(nodes) } => Some(nodes),
             Fault::Partition { .. } => None,
         }

@@ -14,11 +14,55 @@ pub enum Kind {
     Pause,
     /// Nodes cannot reach each other.
     Partition,
+    /// Clocks leap, and are set right later.
+    ClockJump,
+    /// Clocks run fast or slow.
+    ClockDrift,
+    /// Clocks leap to and fro.
+    ClockStrobe,
+    /// The power goes, and with it what was not fsynced.
+    PowerLoss,
+    /// fsyncs take long.
+    FsyncDelay,
+    /// Disks are full.
+    DiskFull,
+    /// Requests to disks fail.
+    DiskError,
+    /// Disks lie about fsync, and lose power.
+    LyingDisk,
+    /// Stored bytes go bad.
+    Corrupt,
 }
 
 impl Kind {
     /// All kinds, in the order in which they are listed.
-    pub const ALL: [Kind; 3] = [Kind::Kill, Kind::Pause, Kind::Partition];
+    pub const ALL: [Kind; 12] = [
+        Kind::Kill,
+        Kind::Pause,
+        Kind::Partition,
+        Kind::ClockJump,
+        Kind::ClockDrift,
+        Kind::ClockStrobe,
+        Kind::PowerLoss,
+        Kind::FsyncDelay,
+        Kind::DiskFull,
+        Kind::DiskError,
+        Kind::LyingDisk,
+        Kind::Corrupt,
+    ];
+
+    /// The kinds that `all` on the command line means: those that a cluster must come through
+    /// without losing anything. A disk that lies or goes bad breaks what the store was promised,
+    /// and one that fails or is full stops a node for good: those are had by name.
+    pub fn survivable() -> Vec<Kind> {
+        Kind::ALL.into_iter().filter(|kind| kind.must_be_survived()).collect()
+    }
+
+    /// Whether a cluster must come through it without losing anything.
+    pub fn must_be_survived(self) -> bool {
+        let beyond = [Kind::DiskFull, Kind::DiskError, Kind::LyingDisk, Kind::Corrupt];
+        !beyond.contains(&self)
+    }
 
     /// The name on the command line and in the history.
     pub fn name(self) -> &'static str {
@@ -26,6 +70,15 @@ impl Kind {
             Kind::Kill => "kill",
             Kind::Pause => "pause",
             Kind::Partition => "partition",
+            Kind::ClockJump => "clock-jump",
+            Kind::ClockDrift => "clock-drift",
+            Kind::ClockStrobe => "clock-strobe",
+            Kind::PowerLoss => "power-loss",
+            Kind::FsyncDelay => "fsync-delay",
+            Kind::DiskFull => "disk-full",
+            Kind::DiskError => "disk-error",
+            Kind::LyingDisk => "lying-disk",
+            Kind::Corrupt => "corrupt",
         }
     }
 
@@ -38,6 +91,23 @@ impl Kind {
                 "cuts links between nodes in silence: one node, halves, majorities ring, bridge, \
                  the leader, one-way"
             }
+            Kind::ClockJump => "sets nodes' wall clocks ahead or back, and right again later",
+            Kind::ClockDrift => "lets nodes' clocks run fast or slow, wall and monotonic apart",
+            Kind::ClockStrobe => "sets nodes' wall clocks to and fro many times a second",
+            Kind::PowerLoss => {
+                "cuts nodes' power: what was not fsynced is gone, torn or out of order"
+            }
+            Kind::FsyncDelay => "makes nodes' fsyncs take long",
+            Kind::DiskFull => "leaves no space on a minority's disks; not in `all`",
+            Kind::DiskError => "fails writes or fsyncs of a minority (EIO); not in `all`",
+            Kind::LyingDisk => {
+                "acknowledges every node's fsyncs without doing them, then cuts the power: \
+                 acknowledged writes are lost; not in `all`"
+            }
+            Kind::Corrupt => {
+                "damages a stored file of a minority: a bit, a cut or zeroed tail, an old copy; \
+                 not in `all`"
+            }
         }
     }
 
@@ -47,14 +117,21 @@ impl Kind {
             Kind::Kill => Capability::Kill,
             Kind::Pause => Capability::Pause,
             Kind::Partition => Capability::Link,
+            Kind::ClockJump | Kind::ClockDrift | Kind::ClockStrobe => Capability::Clock,
+            Kind::PowerLoss
+            | Kind::FsyncDelay
+            | Kind::DiskFull
+            | Kind::DiskError
+            | Kind::LyingDisk
+            | Kind::Corrupt => Capability::Disk,
         }
     }
 
     /// The fewest nodes on which it makes sense.
     pub fn nodes_min(self) -> usize {
         match self {
-            Kind::Kill | Kind::Pause => 1,
             Kind::Partition => 2,
+            _ => 1,
         }
     }
 

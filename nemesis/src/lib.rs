@@ -5,7 +5,9 @@
 //! plays the one on the other. This crate does not know which environment it is in: no namespaces
 //! here, no containers, and all waiting goes through [`Time`].
 
+pub mod clock;
 mod conductor;
+pub mod disk;
 mod fault;
 mod kind;
 pub mod link;

@@ -1,8 +1,10 @@
 //! What an environment offers to the nemesis.
 
+use crate::clock::{ClockReading, ClockSkew};
+use crate::disk::{Corruption, Damage, Files, Loss, Rule, RuleId, Survivors};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, ready};
 
 /// A member of the cluster under test: `n1`, `n2`, …
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -59,6 +61,10 @@ pub enum Capability {
     Pause,
     /// Cut directed links between nodes, silently.
     Link,
+    /// Change the clocks that a node's process reads, wall and monotonic apart.
+    Clock,
+    /// Cut the power of a node's disk, and break it in other ways.
+    Disk,
 }
 
 /// Why a fault could not be injected.
@@ -89,4 +95,68 @@ pub trait Machinery {
     fn cut(&self, links: &[Link]) -> impl Future<Output = Result<(), InjectError>>;
     /// Lets these links carry again, and returns how many packets were dropped on them meanwhile.
     fn heal(&self, links: &[Link]) -> impl Future<Output = Result<u64, InjectError>>;
+    /// Changes a node's clocks, whether its process runs or not: a restart sets no clock right.
+    /// What the process reads now; `None` when none runs.
+    fn set_clock(
+        &self,
+        node: &NodeId,
+        _skew: ClockSkew,
+    ) -> impl Future<Output = Result<Option<ClockReading>, InjectError>> {
+        ready(Err(InjectError(format!("the clocks of {node} cannot be changed here"))))
+    }
+    /// What the node's process reads on its clocks now; `None` when none runs.
+    fn read_clock(
+        &self,
+        node: &NodeId,
+    ) -> impl Future<Output = Result<Option<ClockReading>, InjectError>> {
+        ready(Err(InjectError(format!("the clocks of {node} cannot be read here"))))
+    }
+    /// Lets a rule stand for a node's disk.
+    fn break_disk(
+        &self,
+        node: &NodeId,
+        _rule: &Rule,
+    ) -> impl Future<Output = Result<RuleId, InjectError>> {
+        ready(Err(no_disk(node)))
+    }
+    /// Takes the rule away, and returns how many requests it hit.
+    fn mend_disk(
+        &self,
+        node: &NodeId,
+        _rule: RuleId,
+    ) -> impl Future<Output = Result<u64, InjectError>> {
+        ready(Err(no_disk(node)))
+    }
+    /// Cuts a node's power: its process, if one runs, is gone afterwards, and its disk is as it
+    /// was fsynced, or as `survivors` says.
+    fn lose_power(
+        &self,
+        node: &NodeId,
+        _survivors: Survivors,
+        _seed: u64,
+    ) -> impl Future<Output = Result<Loss, InjectError>> {
+        ready(Err(no_disk(node)))
+    }
+    /// Keeps a copy of these files as they are on the disk now, for [`Corruption::OldCopy`].
+    fn remember_files(
+        &self,
+        node: &NodeId,
+        _files: &Files,
+    ) -> impl Future<Output = Result<(), InjectError>> {
+        ready(Err(no_disk(node)))
+    }
+    /// Damages a file of a node that does not run.
+    fn corrupt(
+        &self,
+        node: &NodeId,
+        _corruption: Corruption,
+        _files: &Files,
+        _seed: u64,
+    ) -> impl Future<Output = Result<Damage, InjectError>> {
+        ready(Err(no_disk(node)))
+    }
+}
+
+fn no_disk(node: &NodeId) -> InjectError {
+    InjectError(format!("the disk of {node} is not ours to break here"))
 }

@@ -6,6 +6,7 @@
 //! `{"id":3,"phase":"failed","error":"…"}` when it could not be injected. Notes of another form are
 //! left alone: they may come from another tool.
 
+use crate::clocks::readings;
 use crate::text::{clean, counted, listed};
 use crate::value::{bare, show};
 use ordeal_history::{Event, History, Value};
@@ -155,6 +156,7 @@ pub(crate) fn evidence(seen: &Value) -> String {
             format!("{} {}", clean(name, 24), clean(&listed(&names), 80))
         }
         (name, Value::Bool(true)) => clean(name, 24),
+        ("clocks", value) => readings(value).unwrap_or_else(|| show(value, 40)),
         (name, value) => format!("{} {}", clean(name, 24), show(value, 40)),
     });
     let told: Vec<String> = told.take(8).collect();

@@ -13,6 +13,7 @@
 
 mod band;
 mod case;
+mod clocks;
 mod html;
 mod judge;
 mod junit;

@@ -230,7 +230,7 @@ impl<M: Model> Case<'_, M> {
     /// two when the guess is right, or one when it is sure.
     fn broken_at(&self, end: u64, conflict: Option<&Conflict>) -> Option<u64> {
         let guess = end.checked_sub(1)?;
-        // The completion of an operation that failed counts too, so the last event is the history's.
+        // The completion of a failed operation counts too, so the last event is the history's.
         let last = self.history.events.checked_sub(1)?.max(guess);
         let (mut valid, mut invalid) = (None, last);
         let mut step = 1;

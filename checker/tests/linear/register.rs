@@ -144,8 +144,8 @@ fn each_way_to_be_wrong_is_explained() {
             "process 2 looked for 1 and saw 1: a cas that sees what it looks for does not fail",
         ),
         (
-            "1 invoke write 1\n 1 ok\n 1 invoke write 2\n 1 ok\n 1 invoke write 1\n 1 ok\n 1 invoke \
-             write 2\n 1 ok\n 2 invoke read\n 2 ok 1",
+            "1 invoke write 1\n 1 ok\n 1 invoke write 2\n 1 ok\n 1 invoke write 1\n 1 ok\n 1 \
+             invoke write 2\n 1 ok\n 2 invoke read\n 2 ok 1",
             &[2, 3, 4],
             "process 2 read 1 after process 1 had written 2, which replaced it",
         ),

@@ -1,5 +1,5 @@
-//! Trials of trust: every algorithm agrees with exhaustive search on random small histories, witnesses and
-//! counterexamples are what they claim to be, and the metamorphic laws hold.
+//! Trials of trust: every algorithm agrees with exhaustive search on random small histories,
+//! witnesses and counterexamples are what they claim to be, and the metamorphic laws hold.
 
 use super::common::{Shape, oracle, random_history, show};
 use ordeal_checker::linear::{Algorithm, Linearizable, Model, Removal, split};

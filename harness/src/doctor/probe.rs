@@ -1,24 +1,20 @@
 //! The attempts themselves.
 
 use super::{Finding, finding};
-use crate::sandbox::{self, Sandbox, SandboxError, SandboxSpec};
+use crate::sandbox::{self, Sandbox, SandboxError, SandboxSpec, fuse_path};
 use nix::mount::{MsFlags, mount};
-use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{ForkResult, Pid, fork};
 use ordeal_nemesis::NodeId;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// How long Docker may take to answer, and a child to see that its memory has changed.
+/// How long Docker may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What can be tried only inside of a sandbox.
@@ -26,12 +22,12 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(super) struct Inside {
     pub tun: Finding,
     pub fuse: Finding,
-    pub memory: Finding,
+    pub clocks: Finding,
 }
 
 impl Inside {
     pub fn untried() -> Inside {
-        Inside { tun: Finding::Untried, fuse: Finding::Untried, memory: Finding::Untried }
+        Inside { tun: Finding::Untried, fuse: Finding::Untried, clocks: Finding::Untried }
     }
 }
 
@@ -45,7 +41,7 @@ pub(super) fn inside() -> Result<Inside, SandboxError> {
     let broken = |source| SandboxError::Io { what: "hearing from the sandbox".into(), source };
     let (mut answer, mut report) = io::pipe().map_err(broken)?;
     sandbox::enter(|| {
-        let inside = Inside { tun: tun(), fuse: fuse(), memory: memory() };
+        let inside = Inside { tun: tun(), fuse: fuse(), clocks: clocks() };
         // When the doctor has gone there is nobody to tell.
         let _ = report.write_all(&serde_json::to_vec(&inside).unwrap_or_default());
         0
@@ -64,7 +60,7 @@ fn tun() -> Finding {
 
 /// Mounts a FUSE filesystem, which nobody serves, where only this sandbox sees it.
 fn fuse() -> Finding {
-    let device = Path::new("/dev/fuse");
+    let device = &fuse_path();
     let mounted = OpenOptions::new().read(true).write(true).open(device).and_then(|device| {
         let options = format!("fd={},rootmode=40000,user_id=0,group_id=0", device.as_raw_fd());
         let (name, flags) = (Some("ordeal"), MsFlags::MS_NOSUID | MsFlags::MS_NODEV);
@@ -76,7 +72,8 @@ fn fuse() -> Finding {
             "modprobe fuse; in a container, start it with --device /dev/fuse"
         }
         io::ErrorKind::PermissionDenied if !device_opens(device) => {
-            "let this user open /dev/fuse: chmod 666 /dev/fuse, as root"
+            "let this user open it (chmod 666 /dev/fuse, as root), or name a copy that it can \
+             open in ORDEAL_FUSE (mknod -m 666 PATH c 10 229, as root)"
         }
         _ => "a kernel since 4.18, with FUSE in user namespaces",
     };
@@ -88,52 +85,16 @@ fn device_opens(device: &Path) -> bool {
     OpenOptions::new().read(true).write(true).open(device).is_ok()
 }
 
-/// Set from outside, in the memory of the child of [`memory`].
-static TOLD: AtomicU8 = AtomicU8::new(0);
-
-/// Writes into a child's memory through `/proc`, and sees that the child sees it.
-fn memory() -> Finding {
-    // SAFETY: the body of a sandbox starts with one thread, and the switch's has ended with its
-    // sandbox; the child only reads an atomic, looks at a clock and ends.
-    match unsafe { fork() } {
-        Ok(ForkResult::Child) => {
-            let start = Instant::now();
-            while TOLD.load(Ordering::Relaxed) == 0 && start.elapsed() < PATIENCE {
-                std::thread::yield_now();
-            }
-            // SAFETY: ends this process and nothing else.
-            unsafe { nix::libc::_exit(i32::from(TOLD.load(Ordering::Relaxed)) - 1) }
-        }
-        Ok(ForkResult::Parent { child }) => match write_to(child) {
-            Ok(()) => Finding::There,
-            Err(error) => Finding::Missing {
-                reason: format!("writing to a child's memory failed: {error}"),
-                way_out:
-                    "sysctl -w kernel.yama.ptrace_scope=1 (as root; from 3 only by a restart), \
-                          and /proc without hidepid"
-                        .into(),
-            },
+/// Takes over the clocks of a process that is started for this alone.
+fn clocks() -> Finding {
+    match ordeal_nemesis::clock::probe() {
+        Ok(()) => Finding::There,
+        Err(error) => Finding::Missing {
+            reason: error.to_string(),
+            way_out: "sysctl -w kernel.yama.ptrace_scope=1 (as root; from 3 only by a restart), \
+                      and /proc without hidepid"
+                .into(),
         },
-        Err(errno) => Finding::Missing {
-            reason: format!("starting a child failed: {errno}"),
-            way_out: "raise the limit of processes (ulimit -u)".into(),
-        },
-    }
-}
-
-fn write_to(child: Pid) -> io::Result<()> {
-    // A fork's memory is laid out as ours is.
-    let place = TOLD.as_ptr() as u64;
-    let memory = OpenOptions::new().write(true).open(format!("/proc/{child}/mem"));
-    let written = memory.and_then(|memory| memory.write_all_at(&[1], place));
-    if written.is_err() {
-        let _ = kill(child, Signal::SIGKILL);
-    }
-    let status = waitpid(child, None)?;
-    written?;
-    match status {
-        WaitStatus::Exited(_, 0) => Ok(()),
-        _ => Err(io::Error::other("it did not see what was written")),
     }
 }
 

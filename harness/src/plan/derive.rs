@@ -48,7 +48,7 @@ impl Default for PlanOptions {
             rate_per_s: 500,
             time_limit_ms: 20_000,
             op_timeout_ms: 1_000,
-            nemesis: Kind::ALL.to_vec(),
+            nemesis: Kind::survivable(),
         }
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use ordeal_nemesis::{Fault, NodeId, Nodes};
 
 fn plan() -> Plan {
     Plan::derive(&PlanOptions { seed: 7, ..PlanOptions::default() })
@@ -74,15 +75,22 @@ fn a_mistake_in_a_plan_is_told_with_its_place() {
 #[test]
 fn a_schedule_that_names_a_stranger_or_the_future_is_refused() {
     let text = plan().to_json();
-    let mut wrong = plan();
+    let long = PlanOptions { time_limit_ms: 300_000, ..PlanOptions::default() };
+    let mut wrong = Plan::derive(&long).expect("the defaults make sense");
     wrong.nodes.truncate(1);
     wrong.nemesis.clear();
+    wrong.schedule.0[0].fault = Fault::Pause { nodes: Nodes::These(vec![NodeId::numbered(5)]) };
     let error = wrong.validate().expect_err("the schedule names other nodes");
     assert!(error.to_string().contains("the nodes are n1"), "{error}\n{text}");
     let mut late = plan();
     late.time_limit_ms = 1;
     let error = late.validate().expect_err("all faults come after the end");
     assert!(error.to_string().starts_with("schedule[0].at_ms: "), "{error}");
+    let mut idle = plan();
+    let nodes = Nodes::Leader;
+    idle.schedule.0[0].fault = Fault::ClockJump { nodes, wall_ms: 0, monotonic_ms: 0 };
+    let error = idle.validate().expect_err("no clock is changed");
+    assert!(error.to_string().starts_with("schedule[0].fault: it changes neither"), "{error}");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 use super::client::{Client, Shared};
 use super::environment::{Death, Environment, EnvironmentError};
 use super::flag::Flag;
+use super::needs::lacking;
 use super::progress::Stage;
 use super::record::Recorder;
 use crate::plan::Plan;
@@ -91,15 +92,9 @@ struct Run<'a, E, T> {
 impl<E: Environment, T: Time> Run<'_, E, T> {
     /// Before anything starts: whether the environment offers what the faults need.
     fn refuse_what_is_missing(&self) -> Result<(), EnvironmentError> {
-        let offers = self.environment.machinery().offers();
-        let asked = self.plan.schedule.kinds().into_iter().chain(self.plan.nemesis.iter().copied());
-        match asked.into_iter().find(|kind| !offers.contains(&kind.needs())) {
+        match lacking(self.plan, &self.environment.machinery().offers()) {
+            Some(lacking) => Err(EnvironmentError(lacking)),
             None => Ok(()),
-            Some(kind) => {
-                let place = self.plan.environment.name();
-                let message = format!("the fault {kind} cannot be done in the environment {place}");
-                Err(EnvironmentError(format!("{message}; leave it out of --nemesis")))
-            }
         }
     }
 

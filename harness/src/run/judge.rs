@@ -4,9 +4,10 @@ use super::course::Course;
 use crate::plan::{Db, Plan};
 use ordeal_checker::{Checker, Cost, Judgement, Limits, Verdict, Witness};
 use ordeal_history::History;
+use ordeal_nemesis::NodeId;
 use ordeal_reports::{Circumstances, Judged, Results, Tested, coverage};
 use ordeal_workloads::{Options, Visitor, Workload, visit};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 /// How long a checker may take before it must say that it does not know.
@@ -52,7 +53,7 @@ pub fn judge(plan: &Plan, history: &History, course: &Course, about: About) -> J
     }
     let scheduled = plan.scheduled();
     judged.push(Judged { judgement: coverage(history, &scheduled), ms: 0 });
-    judged.push(Judged { judgement: nodes(history, course), ms: 0 });
+    judged.push(Judged { judgement: nodes(plan, history, course), ms: 0 });
     let counterexample = judged.iter().find_map(|one| match &one.judgement.verdict {
         Verdict::Invalid(found) if !found.operations.is_empty() => Some(found.operations.clone()),
         _ => None,
@@ -74,16 +75,21 @@ pub fn judge(plan: &Plan, history: &History, course: &Course, about: About) -> J
 ///
 /// A node that died is no violation of what clients were promised, but neither may it pass: a
 /// panic under faults that the cluster should bear is invalid, whatever the clients saw.
-fn nodes(history: &History, course: &Course) -> Judgement {
+fn nodes(plan: &Plan, history: &History, course: &Course) -> Judgement {
+    let failed = failed_by_their_disks(plan);
+    let held_against = |node: &NodeId| !failed.contains(node);
     let sentences: Vec<String> = course
         .deaths
         .iter()
+        .filter(|death| held_against(&death.node))
         .map(|death| {
             let last = death.last_words.lines().last().unwrap_or_default();
             format!("{} died on its own ({}); its last words: {last}", death.node, death.how)
         })
         .collect();
-    let silent: Vec<String> = course.silent.iter().map(ToString::to_string).collect();
+    let dead: BTreeSet<_> = course.deaths.iter().map(|death| &death.node).collect();
+    let silent = course.silent.iter().filter(|node| held_against(node));
+    let silent: Vec<String> = silent.map(ToString::to_string).collect();
     let (verdict, reason) = if !sentences.is_empty() {
         let found =
             ordeal_checker::Counterexample { story: sentences.clone(), ..Default::default() };
@@ -101,7 +107,7 @@ fn nodes(history: &History, course: &Course) -> Judgement {
         } else {
             "No node died on its own, and all answered after the last fault.".to_owned()
         };
-        (Verdict::Valid(Witness::default()), reason)
+        (Verdict::Valid(Witness::default()), reason + &excused(&dead, &course.silent, &failed))
     };
     Judgement {
         checker: "nodes".to_owned(),
@@ -111,6 +117,25 @@ fn nodes(history: &History, course: &Course) -> Judgement {
         operations: history.operations.len() as u64,
         cost: Cost::default(),
     }
+}
+
+/// The nodes whose disks fail, lie or go bad by this plan: a store may stop for good at that, and
+/// etcd does.
+fn failed_by_their_disks(plan: &Plan) -> BTreeSet<NodeId> {
+    let faults = plan.schedule.0.iter().map(|scheduled| &scheduled.fault);
+    let beyond = faults.filter(|fault| !fault.kind().must_be_survived());
+    beyond.flat_map(|fault| fault.strikes(None)).collect()
+}
+
+/// What is said of nodes that died or stay silent and may.
+fn excused(dead: &BTreeSet<&NodeId>, silent: &[NodeId], failed: &BTreeSet<NodeId>) -> String {
+    let down: BTreeSet<&NodeId> = dead.iter().copied().chain(silent).collect();
+    let down: Vec<&str> =
+        down.into_iter().filter(|node| failed.contains(node)).map(|node| node.0.as_str()).collect();
+    if down.is_empty() {
+        return String::new();
+    }
+    format!(" Not counted: {}, failed by their disks as the plan has it.", down.join(", "))
 }
 
 fn tested(plan: &Plan, said: Option<String>) -> Tested {
@@ -160,8 +185,9 @@ fn host() -> BTreeMap<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::PlanOptions;
     use crate::run::environment::Death;
-    use ordeal_nemesis::NodeId;
+    use ordeal_nemesis::Kind;
 
     #[test]
     fn a_death_is_invalid_silence_and_trouble_are_unknown_and_neither_is_valid() {
@@ -182,8 +208,10 @@ mod tests {
             ),
             (Course { interrupted: true, ..Course::default() }, "valid", "before the interrupt"),
         ];
+        let calm = PlanOptions { nemesis: Vec::new(), ..PlanOptions::default() };
+        let plan = Plan::derive(&calm).expect("a plan without faults");
         for (course, expected, reason) in rows {
-            let judgement = nodes(&History::default(), &course);
+            let judgement = nodes(&plan, &History::default(), &course);
             let verdict = match judgement.verdict {
                 Verdict::Valid(_) => "valid",
                 Verdict::Invalid(_) => "invalid",
@@ -192,5 +220,18 @@ mod tests {
             assert_eq!(verdict, expected, "{course:?}");
             assert!(judgement.reason.contains(reason), "{}", judgement.reason);
         }
+    }
+
+    #[test]
+    fn a_node_whose_disk_failed_by_plan_may_die_and_stay_silent() {
+        let lying = PlanOptions { nemesis: vec![Kind::LyingDisk], ..PlanOptions::default() };
+        let plan = Plan::derive(&lying).expect("a plan of lying disks");
+        let node = NodeId::numbered(2);
+        let death = Death { node, how: "SIGABRT".to_owned(), last_words: String::new() };
+        let silent = vec![NodeId::numbered(3)];
+        let course = Course { deaths: vec![death], silent, ..Course::default() };
+        let judgement = nodes(&plan, &History::default(), &course);
+        assert!(matches!(judgement.verdict, Verdict::Valid(_)), "{}", judgement.reason);
+        assert!(judgement.reason.contains("Not counted: n2, n3"), "{}", judgement.reason);
     }
 }

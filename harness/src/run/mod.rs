@@ -11,6 +11,7 @@ pub mod environment;
 pub mod flag;
 pub mod folder;
 pub mod judge;
+mod needs;
 mod pace;
 pub mod progress;
 pub mod real_time;
@@ -32,6 +33,7 @@ use folder::{Folder, check_out};
 use futures::future::{Either, select};
 use judge::About;
 use ordeal_history::{ReadOptions, read_jsonl};
+use ordeal_nemesis::Capability;
 use ordeal_reports::{Results, Ruling, html, junit, terminal};
 use ordeal_workloads::{Visitor, Workload, visit};
 use progress::Progress;
@@ -165,6 +167,9 @@ fn drive(plan: &Plan, folder: &Folder) -> Result<Ran, Failure> {
     }
     let target = Target::new(plan, addresses, &folder.nodes()).map_err(Failure::ours)?;
     let sandboxed = Sandboxed::new(sandbox, target);
+    if plan.schedule.kinds().iter().any(|kind| kind.needs() == Capability::Disk) {
+        sandboxed.mount_disks().map_err(Failure::environment)?;
+    }
     let sink = folder::sink(folder.begin_history().map_err(Failure::ours)?);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -4,6 +4,8 @@ use super::environment::{Death, Environment, EnvironmentError};
 use super::target::Target;
 use crate::sandbox::{Sandbox, SandboxError};
 use futures::future::join_all;
+use ordeal_nemesis::clock::{ClockReading, ClockSkew};
+use ordeal_nemesis::disk::{Corruption, Damage, Files, Loss, Rule, RuleId, Survivors};
 use ordeal_nemesis::{Capability, InjectError, Link, Machinery, NodeId};
 use ordeal_workloads::StoreError;
 use ordeal_workloads::etcd::{EtcdOptions, EtcdStore, Status, status};
@@ -46,6 +48,21 @@ impl Sandboxed {
             mourned: RefCell::default(),
             version: RefCell::default(),
         }
+    }
+
+    /// Puts each node's data on a disk that can be broken.
+    ///
+    /// # Errors
+    ///
+    /// When the machine gives no such disks, with the way out.
+    pub fn mount_disks(&self) -> Result<(), EnvironmentError> {
+        for node in self.sandbox.nodes() {
+            let data = self.target.data(&node);
+            make_folder(&data)?;
+            let mounted = self.sandbox.mount_disk(&node, &data);
+            mounted.map_err(|error| EnvironmentError(error.to_string()))?;
+        }
+        Ok(())
     }
 
     /// The version that a member named, if one was asked.
@@ -95,10 +112,7 @@ impl Environment for Sandboxed {
             if place > 0 {
                 tokio::time::sleep(START_APART).await;
             }
-            let folder = self.target.folder(node);
-            std::fs::create_dir_all(&folder).map_err(|error| {
-                EnvironmentError(format!("cannot make the folder {}: {error}", folder.display()))
-            })?;
+            make_folder(&self.target.folder(node))?;
             self.launch(node).map_err(|error| EnvironmentError(error.to_string()))?;
         }
         Ok(())
@@ -129,8 +143,13 @@ impl Environment for Sandboxed {
     }
 
     async fn stop(&self) -> Result<(), EnvironmentError> {
-        let ended = self.sandbox.terminate(&self.sandbox.nodes(), STOP_MAX);
-        ended.map(drop).map_err(|error| EnvironmentError(error.to_string()))
+        let failed = |error: SandboxError| EnvironmentError(error.to_string());
+        self.sandbox.terminate(&self.sandbox.nodes(), STOP_MAX).map_err(failed)?;
+        self.sandbox
+            .nodes()
+            .iter()
+            .try_for_each(|node| self.sandbox.unmount_disk(node))
+            .map_err(failed)
     }
 }
 
@@ -176,6 +195,57 @@ impl Machinery for Sandboxed {
     async fn heal(&self, links: &[Link]) -> Result<u64, InjectError> {
         self.sandbox.heal(links).map_err(refused)
     }
+
+    async fn set_clock(
+        &self,
+        node: &NodeId,
+        skew: ClockSkew,
+    ) -> Result<Option<ClockReading>, InjectError> {
+        let wait = self.sandbox.change_clock(node, skew).map_err(refused)?;
+        tokio::time::sleep(wait).await;
+        self.sandbox.read_clock(node).map_err(refused)
+    }
+
+    async fn read_clock(&self, node: &NodeId) -> Result<Option<ClockReading>, InjectError> {
+        self.sandbox.read_clock(node).map_err(refused)
+    }
+
+    async fn break_disk(&self, node: &NodeId, rule: &Rule) -> Result<RuleId, InjectError> {
+        self.sandbox.break_disk(node, rule).map_err(refused)
+    }
+
+    async fn mend_disk(&self, node: &NodeId, rule: RuleId) -> Result<u64, InjectError> {
+        self.sandbox.mend_disk(node, rule).map_err(refused)
+    }
+
+    async fn lose_power(
+        &self,
+        node: &NodeId,
+        survivors: Survivors,
+        seed: u64,
+    ) -> Result<Loss, InjectError> {
+        self.sandbox.lose_power(node, survivors, seed).map_err(refused)
+    }
+
+    async fn remember_files(&self, node: &NodeId, files: &Files) -> Result<(), InjectError> {
+        self.sandbox.remember_files(node, files).map(drop).map_err(refused)
+    }
+
+    async fn corrupt(
+        &self,
+        node: &NodeId,
+        corruption: Corruption,
+        files: &Files,
+        seed: u64,
+    ) -> Result<Damage, InjectError> {
+        self.sandbox.corrupt(node, corruption, files, seed).map_err(refused)
+    }
+}
+
+fn make_folder(path: &Path) -> Result<(), EnvironmentError> {
+    std::fs::create_dir_all(path).map_err(|error| {
+        EnvironmentError(format!("cannot make the folder {}: {error}", path.display()))
+    })
 }
 
 fn refused(error: SandboxError) -> InjectError {

@@ -32,7 +32,7 @@ impl Drop for Shown {
 async fn bar<T: Time>(progress: &Progress, time: &T, limit: Duration) {
     let length = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
     let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr());
-    if let Ok(style) = ProgressStyle::with_template("{prefix:>11} [{bar:30}] {wide_msg}") {
+    if let Ok(style) = ProgressStyle::with_template("{prefix:>11} [{bar:16}] {wide_msg}") {
         bar.set_style(style.progress_chars("=> "));
     }
     let shown = Shown(bar);

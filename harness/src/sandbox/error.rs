@@ -1,6 +1,7 @@
 //! What the sandbox needs of the machine, and what to do where it is missing.
 
 use ordeal_nemesis::NodeId;
+use ordeal_nemesis::disk::DiskError;
 use ordeal_nemesis::link::SwitchError;
 use std::fmt;
 use std::io;
@@ -96,6 +97,25 @@ pub enum SandboxError {
         /// What it is instead.
         state: &'static str,
     },
+    /// The node's clocks cannot be changed.
+    #[error("cannot change the clocks of {node}: {reason}")]
+    Clock {
+        /// Which node.
+        node: NodeId,
+        /// What stands in the way.
+        reason: String,
+    },
+    /// A node's disk could not be had or broken.
+    #[error("the disk of {node}: {source}")]
+    Disk {
+        /// Which node.
+        node: NodeId,
+        /// What was wrong.
+        source: DiskError,
+    },
+    /// The node's files are on the host's own disk.
+    #[error("{0} has no disk of its own")]
+    NoDisk(NodeId),
     /// The network refused.
     #[error(transparent)]
     Network(#[from] SwitchError),
@@ -160,7 +180,7 @@ impl Facts {
 }
 
 /// What else there is when the sandbox cannot be had.
-const ELSEWHERE: &str = "or use --env docker, or ordeal sim";
+const ELSEWHERE: &str = "or run it on a machine that allows them";
 /// What lets the sandbox work in a container, for root there.
 const CONTAINER: &str = "this looks like a container: start it with \
      --security-opt seccomp=unconfined --security-opt systempaths=unconfined \
@@ -233,7 +253,7 @@ mod tests {
             // Root has no use for what is not there.
             let root_helps = !facts.root && errno != ENOENT;
             assert_eq!(way.contains("run as root"), root_helps, "{way}");
-            assert!(way.contains("--env docker"), "{way}");
+            assert!(way.contains(ELSEWHERE), "{way}");
         }
     }
 }

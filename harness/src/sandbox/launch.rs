@@ -16,8 +16,8 @@ use super::sys::{self, Image};
 use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::{Pid, pipe2, sethostname, setsid};
-use ordeal_nemesis::NodeId;
-use std::ffi::{CString, OsStr, OsString};
+use ordeal_nemesis::{NodeId, clock};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -28,8 +28,10 @@ use std::process::{Command, Stdio};
 
 /// The hidden first argument.
 const ASKED: &str = "__sandbox-init";
+/// Stands in the arguments of a process whose clocks are taken over.
+const TRACED: &CStr = c"traced";
 /// What the set-up does, in order, with the path that it is about; numbered from 1.
-const STAGES: [&str; 7] = [
+const STAGES: [&str; 8] = [
     "reading its instructions",
     "opening its log",
     "entering its network",
@@ -37,6 +39,7 @@ const STAGES: [&str; 7] = [
     "mounting its /proc",
     "changing to its directory",
     "executing",
+    "handing its clocks over",
 ];
 
 /// What to start on a node.
@@ -55,15 +58,18 @@ pub struct Launch {
 }
 
 /// Starts the process, and returns when the program is being executed.
+///
+/// One that is `traced` stands still then: the calling thread must take its clocks over.
 pub(super) fn spawn(
     node: &NodeId,
     network: &OwnedFd,
     launch: &Launch,
+    traced: bool,
 ) -> Result<(Pid, OwnedFd), SandboxError> {
     let refused = |what: String, source| SandboxError::Start { node: node.clone(), what, source };
     let (listening, reporting) = pipe2(OFlag::O_CLOEXEC)
         .map_err(|errno| refused("making a pipe".into(), sys::as_io(errno)))?;
-    let image = image(node, network, &reporting, launch)
+    let image = image(node, network, &reporting, launch, traced)
         .map_err(|error| refused("its command line".into(), error))?;
     // The network is entered later: made here, a namespace would be a new one.
     let namespaces = NAMESPACES.difference(CloneFlags::CLONE_NEWNET);
@@ -101,6 +107,7 @@ fn image(
     network: &OwnedFd,
     reporting: &OwnedFd,
     launch: &Launch,
+    traced: bool,
 ) -> io::Result<Image> {
     let number = |fd: &OwnedFd| CString::new(fd.as_raw_fd().to_string());
     let text = |text: &OsStr| CString::new(text.as_bytes());
@@ -109,6 +116,7 @@ fn image(
         CString::new(ASKED)?,
         number(reporting)?,
         number(network)?,
+        CString::from(if traced { TRACED } else { c"" }),
         CString::new(node.0.as_str())?,
         text(launch.log.as_os_str())?,
         text(launch.cwd.as_os_str())?,
@@ -151,11 +159,16 @@ fn become_node(mut args: impl Iterator<Item = OsString>) -> i32 {
     };
     let mut reporter = Reporter::new(reporting);
     let network = descriptor();
+    let traced = args.next().is_some_and(|arg| arg.as_bytes() == TRACED.to_bytes());
     let (stage, error) = match (network, args.next(), args.next(), args.next(), args.next()) {
         (Some(network), Some(name), Some(log), Some(cwd), Some(program)) => {
             let mut command = Command::new(program);
             command.args(args);
-            match set_up(network, &name, log, cwd, &mut command) {
+            let set_up = set_up(network, &name, log, cwd, &mut command);
+            let handed_over = set_up.and_then(|()| {
+                if traced { clock::trace_me().map_err(|error| (8, error)) } else { Ok(()) }
+            });
+            match handed_over {
                 Ok(()) => {
                     reporter.ready();
                     (7, command.exec())

@@ -15,9 +15,11 @@
 //!
 //! # What is not here
 //!
-//! Whom to start, with which flags, and who leads: the runner knows that. Disks and clocks. No way
-//! out: inside the sandbox there is no network but its own.
+//! Whom to start, with which flags, and who leads: the runner knows that. No way out: inside the
+//! sandbox there is no network but its own.
 
+mod clock;
+mod disk;
 #[allow(unsafe_code)]
 mod enter;
 mod error;
@@ -37,6 +39,9 @@ pub use error::{Facility, SandboxError};
 pub use launch::{Launch, run_init_if_asked};
 pub use process::ExitReason;
 
+use clock::Clock;
+use disk::DiskSlot;
+pub(crate) use disk::fuse_path;
 use nix::sys::signal::Signal;
 use ordeal_nemesis::link::{Counters, Port, Shape, Switch};
 use ordeal_nemesis::{Capability, Link, NodeId, Side};
@@ -66,12 +71,16 @@ pub struct Sandbox {
     nodes: BTreeMap<NodeId, Node>,
     order: Vec<NodeId>,
     switch: Switch,
+    /// Whether clocks can be taken over here, or what stands in the way.
+    clocks: Result<(), String>,
 }
 
 struct Node {
     address: Ipv4Addr,
     network: OwnedFd,
     slot: Mutex<Slot>,
+    clock: Clock,
+    disk: DiskSlot,
 }
 
 /// The address of the node with this place in the order, from 0.
@@ -105,11 +114,14 @@ impl Sandbox {
             let made = network::new_namespace(&tun, address)?;
             ports.push(Port { side: Side::Node(node.clone()), address, device: made.device });
             let slot = Mutex::default();
-            nodes.insert(node.clone(), Node { address, network: made.namespace, slot });
+            let (clock, disk) = (Clock::default(), DiskSlot::default());
+            let made = Node { address, network: made.namespace, slot, clock, disk };
+            nodes.insert(node.clone(), made);
         }
         let switch = Switch::start(ports, spec.seed)
             .map_err(|source| SandboxError::io("starting the network's switch", source))?;
-        Ok(Sandbox { nodes, order: spec.nodes, switch })
+        let clocks = ordeal_nemesis::clock::probe().map_err(|error| error.to_string());
+        Ok(Sandbox { nodes, order: spec.nodes, switch, clocks })
     }
 
     /// The nodes, in the order of the specification.
@@ -119,7 +131,10 @@ impl Sandbox {
 
     /// What this environment can do to them.
     pub fn offers(&self) -> Vec<Capability> {
-        vec![Capability::Kill, Capability::Pause, Capability::Link]
+        let always = [Capability::Kill, Capability::Pause, Capability::Link];
+        let clock = self.clocks.is_ok().then_some(Capability::Clock);
+        let disk = disk::is_offered().then_some(Capability::Disk);
+        always.into_iter().chain(clock).chain(disk).collect()
     }
 
     /// The node's address, for other nodes and for clients.
@@ -152,7 +167,12 @@ impl Sandbox {
         if slot.process.is_some() {
             return Err(SandboxError::Running(node.clone()));
         }
-        slot.process = Some(Process::new(launch::spawn(node, &it.network, launch)?));
+        let traced = self.clocks.is_ok();
+        let process = Process::new(launch::spawn(node, &it.network, launch, traced)?);
+        if traced {
+            it.clock.take_over(process.pid().as_raw());
+        }
+        slot.process = Some(process);
         slot.exited = None;
         Ok(())
     }
@@ -186,8 +206,10 @@ impl Sandbox {
     ///
     /// [`SandboxError::NotRunning`]; [`SandboxError::Stuck`] when the kernel does not let it go.
     pub fn kill(&self, node: &NodeId) -> Result<(), SandboxError> {
-        let mut slot = self.node(node)?.lock();
+        let it = self.node(node)?;
+        let mut slot = it.lock();
         slot.look();
+        it.disk.kill_off(&slot);
         slot.finish(node, Duration::ZERO).map(drop)
     }
 
@@ -307,6 +329,9 @@ impl Drop for Sandbox {
             if let Some(process) = &slot.process {
                 process.signal(Signal::SIGKILL);
             }
+            drop(slot);
+            // A process that waits for its disk ends once it is answered.
+            node.disk.take();
         }
         for node in self.nodes.values() {
             let slot = node.lock();

@@ -76,6 +76,13 @@ impl Process {
         }
     }
 
+    /// Whether it has ended, waiting for that at most so long. Its status is left to be collected.
+    pub fn has_ended(&self, timeout: Duration) -> bool {
+        let timeout_ms = u16::try_from(timeout.as_millis()).unwrap_or(u16::MAX);
+        let mut fds = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
+        poll(&mut fds, PollTimeout::from(timeout_ms)).is_ok_and(|ready| ready > 0)
+    }
+
     fn collect(&self) -> Option<ExitReason> {
         let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG;
         match waitid(Id::PIDFd(self.pidfd.as_fd()), flags) {

@@ -25,6 +25,27 @@ fn a_real_etcd_passes_under_kill_pause_and_partition() {
 }
 
 #[test]
+fn clock_faults_land_and_the_history_tells_what_the_nodes_read() {
+    if !sandbox_or_skip() {
+        return;
+    }
+    let kinds = ["clock-jump", "clock-drift", "clock-strobe"];
+    let nemesis = kinds.join(",");
+    let run = Run::of(&["--nemesis", &nemesis, "--time-limit", "10s", "--nodes", "3"]);
+    run.expect_status(0);
+    run.expect_activity(1000, &kinds);
+    let text = std::fs::read_to_string(run.file("history.jsonl")).expect("history.jsonl");
+    let lines = text.lines().map(|l| serde_json::from_str(l).expect("a line of JSON"));
+    for ended in lines.filter(|e: &serde_json::Value| e["value"]["phase"] == "end") {
+        let clocks = ended["value"]["seen"]["clocks"].as_object().expect("clocks");
+        for (node, read) in clocks {
+            let wall_ahead_us = read["wall_ahead_us"].as_i64().expect("a reading");
+            assert!(wall_ahead_us.abs() > 1_000, "{node}: {ended}");
+        }
+    }
+}
+
+#[test]
 fn stale_reads_of_the_embedded_cluster_are_caught() {
     if sandbox_or_skip() {
         expect_stale(&["--read", "serializable", "--nemesis", "partition", "--seed", "7"]);

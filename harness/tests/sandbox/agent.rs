@@ -1,6 +1,7 @@
 //! What the nodes of these tests run: it does as a datagram tells it, and answers it.
 
 use nix::sys::signal::{SigSet, Signal};
+use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::Command;
@@ -33,6 +34,10 @@ pub fn serve() -> ! {
             }
             ("dial", address) => dial(address.parse().expect("an address")),
             ("self", _) => format!("{:?}", itself()),
+            ("clocks", _) => format!("{} {}", clock_ns(0), clock_ns(1)),
+            ("keep", what) => said(write(what, true)),
+            ("write", what) => said(write(what, false)),
+            ("read", path) => said(std::fs::read_to_string(path)),
             other => panic!("what is {other:?}?"),
         };
         let _ = socket.send_to(reply.as_bytes(), from);
@@ -60,6 +65,27 @@ pub fn itself() -> (String, u32, usize) {
     let numbers = std::fs::read_dir("/proc").expect("a /proc").flatten();
     let seen = numbers.filter(|entry| entry.file_name().to_string_lossy().parse::<u32>().is_ok());
     (name, std::process::id(), seen.count())
+}
+
+/// What this process reads on a clock: 0 the wall clock, 1 the monotonic one.
+pub fn clock_ns(clock: i32) -> i64 {
+    let time = nix::time::clock_gettime(nix::time::ClockId::from_raw(clock)).expect("a clock");
+    time.tv_sec() * 1_000_000_000 + time.tv_nsec()
+}
+
+/// `PATH TEXT`: makes a file of this text, and fsyncs it or not.
+fn write(what: &str, fsync: bool) -> std::io::Result<String> {
+    let (path, text) = what.split_once(' ').expect("a path and a text");
+    let mut file = File::create(path)?;
+    file.write_all(text.as_bytes())?;
+    if fsync {
+        file.sync_all()?;
+    }
+    Ok("written".to_owned())
+}
+
+fn said(result: std::io::Result<String>) -> String {
+    result.unwrap_or_else(|error| format!("{:?}", error.kind()))
 }
 
 /// Sends back what comes, until the other side has finished.

@@ -5,6 +5,7 @@
 //! probe that enters the sandbox; and in there it is what the nodes run.
 
 mod agent;
+mod disks;
 mod outside;
 mod probe;
 mod tests;

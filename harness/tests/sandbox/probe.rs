@@ -1,12 +1,14 @@
 //! What is seen from inside of the sandbox. A probe that panics fails its test.
 
 use crate::agent::{self, PORT};
+use crate::disks;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{SigSet, Signal};
 use ordeal::sandbox::{ExitReason, Launch, Sandbox, SandboxError, SandboxSpec};
+use ordeal_nemesis::clock::{ClockChange, ClockSkew, Offset};
 use ordeal_nemesis::link::Counters;
-use ordeal_nemesis::{Link, NodeId, Side};
+use ordeal_nemesis::{Capability, Link, NodeId, Side};
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -53,6 +55,8 @@ fn run(name: &str, folder: &Path) -> u8 {
         "throughput" => throughput,
         "surroundings" => surroundings,
         "orphans" => orphans,
+        "clocks" => clocks,
+        "disks" => disks::probe,
         other => panic!("there is no probe {other}"),
     };
     match Bench::new(folder) {
@@ -69,7 +73,7 @@ fn run(name: &str, folder: &Path) -> u8 {
 pub struct Bench {
     pub sandbox: Sandbox,
     made_in: Duration,
-    folder: PathBuf,
+    pub folder: PathBuf,
     socket: UdpSocket,
 }
 
@@ -127,7 +131,7 @@ impl Bench {
     }
 
     /// Tells an agent what to do, and gives its answer.
-    fn ask(&self, number: usize, what: &str) -> String {
+    pub fn ask(&self, number: usize, what: &str) -> String {
         self.answer(number, what, Duration::from_secs(10)).expect("an answer")
     }
 
@@ -136,7 +140,7 @@ impl Bench {
         self.answer(number, "count", Duration::from_millis(200)).is_none()
     }
 
-    fn answer(&self, number: usize, what: &str, within: Duration) -> Option<String> {
+    pub fn answer(&self, number: usize, what: &str, within: Duration) -> Option<String> {
         // Answers to earlier questions that came late.
         self.socket.set_nonblocking(true).unwrap();
         while self.socket.recv(&mut [0; 256]).is_ok() {}
@@ -323,6 +327,45 @@ fn surroundings(bench: &Bench) {
     bench.sandbox.start(&node(1), &bench.launch(1, &["__say", "two"])).unwrap();
     until("it ends", || bench.sandbox.exited(&node(1)).unwrap().is_some());
     assert_eq!(std::fs::read_to_string(bench.log(1)).unwrap(), "one\ntwo\n");
+}
+
+/// A node reads the clock that it was given, and no other node does; a restart sets nothing right.
+fn clocks(bench: &Bench) {
+    const S: i64 = 1_000_000_000;
+    let ahead_s = |number: usize| {
+        let before = [0, 1].map(agent::clock_ns);
+        let answer = bench.ask(number, "clocks");
+        let theirs = answer.split(' ').map(|ns| ns.parse::<i64>().unwrap());
+        // Rounded: an answer takes less than half a second.
+        theirs.zip(before).map(|(theirs, ours)| (theirs - ours + S / 2).div_euclid(S)).collect()
+    };
+    let expect = |number, expected: [i64; 2], when| {
+        let ahead_s: Vec<i64> = ahead_s(number);
+        assert_eq!(ahead_s, expected, "{when}");
+    };
+    assert!(bench.sandbox.offers().contains(&Capability::Clock));
+    let to = |ns| Some(ClockChange { offset: Offset::To(ns), rate_ppm: 0 });
+    let set = |wall, monotonic| {
+        let wait = bench.sandbox.change_clock(&node(1), ClockSkew { wall, monotonic }).unwrap();
+        assert_eq!(wait, Duration::ZERO, "a leap holds at once");
+        bench.sandbox.read_clock(&node(1)).unwrap()
+    };
+    (1..=2).for_each(|number| bench.start(number));
+    expect(1, [0, 0], "at its start");
+    let reading = set(to(-20 * S), to(3600 * S)).unwrap();
+    assert_eq!((reading.wall.ahead_ns, reading.monotonic.ahead_ns), (-20 * S, 3600 * S));
+    expect(1, [-20, 3600], "after a leap");
+    expect(2, [0, 0], "it is another node");
+    bench.sandbox.pause(&node(1)).unwrap();
+    set(to(7 * S), None);
+    bench.sandbox.resume(&node(1)).unwrap();
+    expect(1, [7, 3600], "changed while it stood still");
+    bench.sandbox.kill(&node(1)).unwrap();
+    assert_eq!(bench.sandbox.read_clock(&node(1)).unwrap(), None);
+    bench.start(1);
+    expect(1, [7, 3600], "after a restart");
+    set(to(0), None);
+    expect(1, [0, 3600], "set right");
 }
 
 fn timed(what: &str, does: impl FnOnce()) {

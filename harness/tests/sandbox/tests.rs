@@ -29,6 +29,8 @@ tests![
     what_cannot_be_started_is_refused_with_the_reason,
     a_node_sees_its_own_machine_and_inherits_nothing,
     orphans_are_reaped_and_children_are_left_to_their_parent,
+    a_nodes_clocks_are_its_own_and_outlive_its_process,
+    a_nodes_disk_loses_its_power_and_can_be_broken,
     kill_9_of_any_of_the_three_leaves_nothing,
     an_interrupt_of_the_whole_group_reaches_the_body_once,
     a_second_interrupt_ends_at_once,
@@ -93,6 +95,14 @@ fn send(pid: i32, signal: Signal) {
 }
 
 /// Outer, init, supervisor, and three nodes, of which one is stopped.
+fn a_nodes_clocks_are_its_own_and_outlive_its_process() {
+    passes("clocks");
+}
+
+fn a_nodes_disk_loses_its_power_and_can_be_broken() {
+    passes("disks");
+}
+
 fn kill_9_of_any_of_the_three_leaves_nothing() {
     for (victim, name, status) in [(0, "outer", 128 + 9), (1, "init", 70), (2, "supervisor", 70)] {
         let mut probe = Probe::start("idle");
@@ -228,7 +238,7 @@ fn where_user_namespaces_are_forbidden_the_message_says_so() {
     command.arg("__forbidden").arg(folder.path());
     let finished = Probe::spawn(command, folder).finish();
     finished.expect_status(69);
-    for part in ["needs user namespaces", "Operation not permitted", "--env docker"] {
+    for part in ["needs user namespaces", "Operation not permitted", "a machine that allows them"] {
         assert!(finished.errors.contains(part), "{part}: {}", finished.errors);
     }
 }
@@ -243,7 +253,7 @@ fn where_there_is_no_tun_device_the_message_says_so() {
         command.args(["__probe", "nothing"]).arg(folder.path()).env("ORDEAL_TUN", tun);
         let finished = Probe::spawn(command, folder).finish();
         finished.expect_status(69);
-        for part in [part, "needs TUN devices", "--env docker"] {
+        for part in [part, "needs TUN devices", "a machine that allows them"] {
             assert!(finished.errors.contains(part), "{part}: {}", finished.errors);
         }
     }

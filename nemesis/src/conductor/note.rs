@@ -4,8 +4,16 @@
 //! `{"id":3,"phase":"end","landed":true,"seen":{"dropped":412}}` when it is over, and
 //! `{"id":3,"phase":"failed","what":"…","error":"…"}` when none of it could be injected. An `error`
 //! beside a start or an end is about a part of it.
+//!
+//! What is seen of a clock fault is what each node read on its clocks when they were furthest off:
+//! `{"clocks":{"n2":{"wall_ahead_us":-20000000,"wall_rate_ppm":0,…}}}`.
+//! Of a disk fault it is what it did on each node:
+//! `{"disks":{"n2":{"bytes_lost":8192,"requests_failed":1,…}}}`.
 
+use super::clocks::ClocksSeen;
+use super::disks::DisksSeen;
 use super::state::Active;
+use crate::clock::ClockReading;
 use crate::{Fault, NodeId};
 use ordeal_history::Value;
 use std::collections::BTreeMap;
@@ -26,9 +34,16 @@ pub(super) fn ended(id: u32, active: &Active) -> Value {
     let seen = match &active.fault {
         Fault::Kill { .. } => ("killed", names(&active.struck)),
         Fault::Pause { .. } => ("stopped", names(&active.struck)),
-        Fault::Partition { .. } => {
-            ("dropped", Value::Int(active.dropped.try_into().unwrap_or(i64::MAX)))
+        Fault::Partition { .. } => ("dropped", count(active.dropped)),
+        Fault::ClockJump { .. } | Fault::ClockDrift { .. } | Fault::ClockStrobe { .. } => {
+            ("clocks", clocks(&active.clocks))
         }
+        Fault::PowerLoss { .. }
+        | Fault::FsyncDelay { .. }
+        | Fault::DiskFull { .. }
+        | Fault::DiskError { .. }
+        | Fault::LyingDisk { .. }
+        | Fault::Corrupt { .. } => ("disks", disks(&active.disks)),
     };
     let mut members = vec![
         ("id", Value::Int(id.into())),
@@ -52,6 +67,51 @@ pub(super) fn failed(id: u32, active: &Active) -> Value {
 
 fn error(active: &Active) -> Option<(&'static str, Value)> {
     (!active.errors.is_empty()).then(|| ("error", text(&active.errors.join("; "))))
+}
+
+/// For each node the reading that was furthest off, and how often it was set.
+fn clocks(seen: &ClocksSeen) -> Value {
+    let nodes = seen.nodes.iter().map(|(node, seen)| {
+        let ClockReading { wall, monotonic } = seen.furthest;
+        let members = object(vec![
+            ("wall_ahead_us", Value::Int(wall.ahead_ns / 1_000)),
+            ("wall_rate_ppm", Value::Int(wall.rate_ppm)),
+            ("monotonic_ahead_us", Value::Int(monotonic.ahead_ns / 1_000)),
+            ("monotonic_rate_ppm", Value::Int(monotonic.rate_ppm)),
+            ("times_set", count(seen.times_set)),
+        ]);
+        (node.0.as_str(), members)
+    });
+    object(nodes.collect())
+}
+
+/// For each node how many requests were hit, what a power loss took, and what went bad.
+fn disks(seen: &DisksSeen) -> Value {
+    let nodes = seen.nodes.iter().map(|(node, seen)| {
+        let mut members = Vec::new();
+        members.extend(seen.hits.map(|hits| ("requests_hit", count(hits))));
+        if let Some(loss) = &seen.loss {
+            members.extend([
+                ("bytes_lost", count(loss.bytes_lost)),
+                ("bytes_kept", count(loss.bytes_kept)),
+                ("changes_lost", count(loss.changes_lost)),
+                ("requests_failed", count(loss.requests_failed)),
+            ]);
+        }
+        if let Some(damage) = &seen.damage {
+            members.extend([
+                ("path", text(&damage.path)),
+                ("offset", count(damage.offset)),
+                ("bytes", count(damage.bytes)),
+            ]);
+        }
+        (node.0.as_str(), object(members))
+    });
+    object(nodes.collect())
+}
+
+fn count(count: u64) -> Value {
+    Value::Int(count.try_into().unwrap_or(i64::MAX))
 }
 
 fn text(text: &str) -> Value {

@@ -1,5 +1,7 @@
 //! Which faults hold which nodes and links, so that overlapping ones do not undo each other.
 
+use super::clocks::{Clocks, ClocksSeen};
+use super::disks::DisksSeen;
 use crate::{Fault, Link, Machinery, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,6 +18,10 @@ pub(super) struct Active {
     links: Vec<Link>,
     /// Packets that vanished on them.
     pub(super) dropped: u64,
+    /// What clocks it changed, and how they were read.
+    pub(super) clocks: ClocksSeen,
+    /// What it did to disks.
+    pub(super) disks: DisksSeen,
     /// What the machinery refused.
     pub(super) errors: Vec<String>,
 }
@@ -29,6 +35,8 @@ impl Active {
             struck: Vec::new(),
             links: Vec::new(),
             dropped: 0,
+            clocks: ClocksSeen::default(),
+            disks: DisksSeen::default(),
             errors: Vec::new(),
         }
     }
@@ -43,6 +51,15 @@ impl Active {
         match self.fault {
             Fault::Kill { .. } | Fault::Pause { .. } => !self.struck.is_empty(),
             Fault::Partition { .. } => self.dropped > 0,
+            Fault::ClockJump { .. } | Fault::ClockDrift { .. } | Fault::ClockStrobe { .. } => {
+                self.clocks.landed()
+            }
+            Fault::PowerLoss { .. }
+            | Fault::FsyncDelay { .. }
+            | Fault::DiskFull { .. }
+            | Fault::DiskError { .. }
+            | Fault::LyingDisk { .. }
+            | Fault::Corrupt { .. } => self.disks.landed(),
         }
     }
 }
@@ -50,9 +67,10 @@ impl Active {
 /// Who holds what.
 #[derive(Default)]
 pub(super) struct State {
-    killed: BTreeMap<NodeId, BTreeSet<u32>>,
+    pub(super) killed: BTreeMap<NodeId, BTreeSet<u32>>,
     paused: BTreeMap<NodeId, BTreeSet<u32>>,
     cut: BTreeMap<Link, u32>,
+    pub(super) clocks: Clocks,
 }
 
 impl State {
@@ -182,7 +200,7 @@ impl State {
 }
 
 /// Lets go of what `id` holds, and returns the nodes that nobody holds any more.
-fn release(held: &mut BTreeMap<NodeId, BTreeSet<u32>>, id: u32) -> Vec<NodeId> {
+pub(super) fn release(held: &mut BTreeMap<NodeId, BTreeSet<u32>>, id: u32) -> Vec<NodeId> {
     let mut free = Vec::new();
     held.retain(|node, holders| {
         if holders.remove(&id) && holders.is_empty() {

@@ -2,10 +2,18 @@
 //!
 //! The weights lean towards what breaks stores: the leader, and minorities that go on serving.
 
+use crate::disk::{Access, Corruption, Files, Survivors};
 use crate::{Cut, Fault, Kind, NodeId, Nodes};
 use rand::Rng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
+use std::ops::RangeInclusive;
+
+/// How much a monotonic clock may gain or lose, in parts per million, where a schedule is drawn.
+/// Quartz is off by 100, a virtual machine at times by thousands. What counts a lease's time can do
+/// no better than its clock, so that much more would be found to be wrong with any store. The wall
+/// clock may do anything: nothing that must hold may depend on it.
+const MONOTONIC_PPM_MAX: i64 = 20_000;
 
 /// A fault of this kind on some of these nodes; the first of its kind strikes the leader.
 pub(super) fn fault(kind: Kind, nodes: &[NodeId], first: bool, rng: &mut ChaCha8Rng) -> Fault {
@@ -15,7 +23,74 @@ pub(super) fn fault(kind: Kind, nodes: &[NodeId], first: bool, rng: &mut ChaCha8
         Kind::Pause => Fault::Pause { nodes: victims(rng) },
         Kind::Partition if first => Fault::Partition { cut: Cut::Isolate(Nodes::Leader) },
         Kind::Partition => Fault::Partition { cut: cut(nodes, rng) },
+        Kind::ClockJump => Fault::ClockJump {
+            nodes: victims(rng),
+            wall_ms: either_way(8..=22, rng),
+            monotonic_ms: 0,
+        },
+        Kind::ClockDrift => Fault::ClockDrift {
+            nodes: victims(rng),
+            wall_ppm: rng.random_range(-500_000..=1_000_000),
+            monotonic_ppm: rng.random_range(-MONOTONIC_PPM_MAX..=MONOTONIC_PPM_MAX),
+        },
+        Kind::ClockStrobe => Fault::ClockStrobe {
+            nodes: victims(rng),
+            wall_ms: either_way(6..=14, rng),
+            monotonic_ms: 0,
+            period_ms: rng.random_range(20..=400),
+        },
+        Kind::PowerLoss => {
+            Fault::PowerLoss { nodes: victims(rng), survivors: survivors(rng), seed: rng.random() }
+        }
+        Kind::FsyncDelay => Fault::FsyncDelay {
+            nodes: victims(rng),
+            files: Files::any(),
+            delay_ms: rng.random_range(20..=400),
+        },
+        Kind::DiskFull => Fault::DiskFull {
+            nodes: minority(nodes, rng),
+            // Little: etcd has most of its space reserved.
+            bytes_free: [0, 0, 4096, 65_536][rng.random_range(0..4)],
+        },
+        Kind::DiskError => Fault::DiskError {
+            nodes: minority(nodes, rng),
+            files: Files::any(),
+            // Not of reads: what a running store reads, the kernel has cached.
+            access: if rng.random() { Access::Fsync } else { Access::Write },
+        },
+        // On all nodes: what a majority still has is not lost.
+        Kind::LyingDisk => {
+            Fault::LyingDisk { nodes: Nodes::These(nodes.to_vec()), files: Files::any() }
+        }
+        Kind::Corrupt => Fault::Corrupt {
+            nodes: minority(nodes, rng),
+            files: if rng.random() { Files::wal() } else { Files::snap() },
+            corruption: corruption(rng),
+            seed: rng.random(),
+        },
     }
+}
+
+fn survivors(rng: &mut ChaCha8Rng) -> Survivors {
+    [Survivors::Nothing, Survivors::Prefix, Survivors::Scattered][rng.random_range(0..3)]
+}
+
+fn corruption(rng: &mut ChaCha8Rng) -> Corruption {
+    let bytes_max = 1 << rng.random_range(3..=14);
+    match rng.random_range(0..4) {
+        0 => Corruption::FlipBit,
+        1 => Corruption::TruncateTail { bytes_max },
+        2 => Corruption::ZeroTail { bytes_max },
+        _ => Corruption::OldCopy,
+    }
+}
+
+/// Some milliseconds ahead or back, between two powers of two, all magnitudes alike: a quarter of a
+/// second breaks other things than an hour.
+fn either_way(powers: RangeInclusive<u32>, rng: &mut ChaCha8Rng) -> i64 {
+    let least_ms = 1_i64 << rng.random_range(powers);
+    let ms = rng.random_range(least_ms..2 * least_ms);
+    if rng.random_bool(0.5) { ms } else { -ms }
 }
 
 /// Whom a fault of processes strikes: mostly the leader or a minority, at times more, which stops
@@ -30,6 +105,12 @@ fn victims(nodes: &[NodeId], rng: &mut ChaCha8Rng) -> Nodes {
         _ => nodes.len(),
     };
     Nodes::These(some(nodes, count, rng))
+}
+
+/// A few, and never so many that the others could not go on.
+fn minority(nodes: &[NodeId], rng: &mut ChaCha8Rng) -> Nodes {
+    let most = (nodes.len().saturating_sub(1) / 2).max(1);
+    Nodes::These(some(nodes, rng.random_range(1..=most), rng))
 }
 
 fn cut(nodes: &[NodeId], rng: &mut ChaCha8Rng) -> Cut {

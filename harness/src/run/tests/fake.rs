@@ -1,6 +1,8 @@
 //! A cluster in memory, on virtual time: one map, and nodes that can be killed, stopped, cut off.
 
 use crate::run::environment::{Death, Environment, EnvironmentError};
+use ordeal_nemesis::clock::{ClockReading, ClockSkew, Offset};
+use ordeal_nemesis::disk::{Loss, Rule, RuleId, Survivors};
 use ordeal_nemesis::{Capability, InjectError, Link, Machinery, NodeId, Side, Time, VirtualTime};
 use ordeal_workloads::{
     Answer, CompareTarget, KeyValue, Request, Store, StoreError, TxnOp, TxnResult,
@@ -20,6 +22,7 @@ pub struct State {
     pub down: BTreeSet<NodeId>,
     pub paused: BTreeSet<NodeId>,
     pub cut: BTreeSet<Link>,
+    pub clocks: BTreeMap<NodeId, ClockReading>,
     pub deaths: Vec<Death>,
     /// Nodes that never answer.
     pub mute: BTreeSet<NodeId>,
@@ -44,7 +47,8 @@ pub struct FakeStore {
 impl Fake {
     pub fn new(time: &VirtualTime, count: usize) -> Fake {
         let nodes = (1..=count).map(NodeId::numbered).collect();
-        let offers = vec![Capability::Kill, Capability::Pause, Capability::Link];
+        let faults = [Capability::Kill, Capability::Pause, Capability::Clock, Capability::Disk];
+        let offers = faults.into_iter().chain([Capability::Link]).collect();
         Fake { time: time.clone(), nodes, state: Rc::default(), offers: RefCell::new(offers) }
     }
 
@@ -220,5 +224,46 @@ impl Machinery for Fake {
             state.cut.remove(link);
         });
         Ok(links.len() as u64)
+    }
+
+    async fn set_clock(
+        &self,
+        node: &NodeId,
+        skew: ClockSkew,
+    ) -> Result<Option<ClockReading>, InjectError> {
+        let mut state = self.state.borrow_mut();
+        let reading = state.clocks.entry(node.clone()).or_default();
+        for (clock, change) in
+            [(&mut reading.wall, skew.wall), (&mut reading.monotonic, skew.monotonic)]
+        {
+            let Some(change) = change else { continue };
+            clock.rate_ppm = change.rate_ppm;
+            match change.offset {
+                Offset::Keep => {}
+                Offset::By(ns) => clock.ahead_ns += ns,
+                Offset::To(ns) => clock.ahead_ns = ns,
+            }
+        }
+        Ok(Some(*reading))
+    }
+
+    async fn break_disk(&self, node: &NodeId, _: &Rule) -> Result<RuleId, InjectError> {
+        self.tell("slow", node);
+        Ok(RuleId(1))
+    }
+
+    async fn mend_disk(&self, node: &NodeId, _: RuleId) -> Result<u64, InjectError> {
+        self.tell("mend", node);
+        Ok(1)
+    }
+
+    async fn lose_power(&self, node: &NodeId, _: Survivors, _: u64) -> Result<Loss, InjectError> {
+        // It holds everything in memory that never fails: no more than a kill.
+        let _ = self.kill(node).await;
+        Ok(Loss::default())
+    }
+
+    async fn read_clock(&self, node: &NodeId) -> Result<Option<ClockReading>, InjectError> {
+        Ok(self.state.borrow().clocks.get(node).copied())
     }
 }
