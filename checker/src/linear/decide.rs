@@ -10,7 +10,7 @@ use super::story;
 use super::verify::verify;
 use crate::models::RegisterOp;
 use crate::{Cost, Counterexample};
-use ordeal_history::{History, Outcome, Value};
+use ordeal_history::{History, Operation, Outcome, Value};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Which algorithm decides linearizability.
@@ -84,7 +84,7 @@ impl<M: Model> Case<'_, M> {
         cost: &mut Cost,
     ) -> (Counterexample, String) {
         let entries = &self.object.entries;
-        let broken = self.broken_at(end);
+        let broken = self.broken_at(end, conflict.as_ref());
         let last = broken.unwrap_or(u64::MAX - 1) + 1;
         let until = || (0..entries.len() as u32).filter(|&i| entries[i as usize].call <= last);
         // The operation that shows the value after a failed cas speaks for all the writes that are
@@ -227,8 +227,8 @@ impl<M: Model> Case<'_, M> {
     ///
     /// Every part of an invalid history up to some event is invalid from that event on, so the
     /// place is found by doubling steps from the guess and then by halving: O(log n) decisions,
-    /// two when the guess is right.
-    fn broken_at(&self, end: u64) -> Option<u64> {
+    /// two when the guess is right, or one when it is sure.
+    fn broken_at(&self, end: u64, conflict: Option<&Conflict>) -> Option<u64> {
         let guess = end.checked_sub(1)?;
         // The completion of a failed operation counts too, so the last event is the history's.
         let last = self.history.events.checked_sub(1)?.max(guess);
@@ -236,7 +236,8 @@ impl<M: Model> Case<'_, M> {
         let mut step = 1;
         let mut probe = guess;
         loop {
-            if self.is_invalid_until(probe)? {
+            let sure = probe == guess && self.is_complete_at(guess, conflict);
+            if sure || self.is_invalid_until(probe)? {
                 invalid = probe;
                 let next = probe.saturating_sub(step);
                 if valid.is_some() || probe == 0 {
@@ -262,6 +263,20 @@ impl<M: Model> Case<'_, M> {
             }
         }
         Some(invalid)
+    }
+
+    /// Whether the contradiction stood at `event` without any help from what came later: all that
+    /// it names had ended, and nothing was open that failed afterwards.
+    fn is_complete_at(&self, event: u64, conflict: Option<&Conflict>) -> bool {
+        let Some(conflict) = conflict else { return false };
+        let ended = |index: u32| self.object.entries[index as usize].ret <= event + 1;
+        let failed_later = |operation: &Operation| {
+            operation.outcome == Outcome::Fail
+                && operation.complete.is_some_and(|complete| complete > event)
+        };
+        let mut begun =
+            self.history.operations.iter().take_while(|operation| operation.invoke <= event);
+        conflict.operations().into_iter().all(ended) && !begun.any(failed_later)
     }
 
     /// Whether what was known at `event` was invalid already; `None` when that cannot be told.

@@ -4,6 +4,7 @@
 mod agreement;
 mod common;
 mod etcd;
+mod laws;
 mod register;
 mod text;
 mod trial;

@@ -85,7 +85,7 @@ fn broken_there<M: Model>(model: &M, history: &History, event: u64, label: &str)
 }
 
 /// A register history in which each completion says something plausible.
-fn register(rng: &mut ChaCha8Rng, unique: bool, actual: bool) -> History {
+pub fn register(rng: &mut ChaCha8Rng, unique: bool, actual: bool) -> History {
     let shape = Shape {
         processes: rng.random_range(1..5),
         operations: rng.random_range(1..9),

@@ -1,0 +1,77 @@
+//! How long the judgement of a register takes; `docs/checker.md` has the figures and what they are
+//! compared with.
+
+#[path = "../examples/generate/load.rs"]
+mod load;
+
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use load::Load;
+use ordeal_checker::linear::{Algorithm, Linearizable};
+use ordeal_checker::models::Register;
+use ordeal_checker::{Checker, Limits};
+use ordeal_history::{History, ReadOptions, Writer, read_jsonl};
+use std::hint::black_box;
+
+fn history(load: Load) -> History {
+    History::from_events(load::events(load)).expect("a generated history is well-formed")
+}
+
+fn judge(criterion: &mut Criterion, group: &str, algorithm: Algorithm, loads: &[(&str, Load)]) {
+    let mut group = criterion.benchmark_group(group);
+    group.sample_size(10);
+    let checker = Linearizable::new(Register::default()).with_algorithm(algorithm);
+    for (name, load) in loads {
+        let history = history(*load);
+        group.bench_with_input(BenchmarkId::from_parameter(name), &history, |bencher, history| {
+            bencher.iter(|| checker.check(black_box(history), &Limits::default()));
+        });
+    }
+    group.finish();
+}
+
+fn unique(criterion: &mut Criterion) {
+    let load = Load { operations: 1_000_000, ..Load::default() };
+    let loads = [
+        ("1M ops, 25 clients", load),
+        ("1M ops, 25 clients, one stale read", Load { stale: true, ..load }),
+        ("1M ops, 1000 clients", Load { clients: 1_000, ..load }),
+        ("1M ops, 25 clients, 100 keys", Load { keys: 100, ..load }),
+    ];
+    judge(criterion, "blocks", Algorithm::Auto, &loads);
+}
+
+fn few(criterion: &mut Criterion) {
+    let load = Load { values: 5, ..Load::default() };
+    let loads = [
+        ("10k ops, 10 clients", Load { clients: 10, ..load }),
+        ("10k ops, 25 clients", load),
+        ("10k ops, 25 clients, none indeterminate", Load { info_percent: 0.0, ..load }),
+    ];
+    judge(criterion, "few values", Algorithm::Auto, &loads);
+}
+
+fn search(criterion: &mut Criterion) {
+    let load = Load { values: 0, ..Load::default() };
+    let loads = [
+        ("10k ops, 10 clients", Load { clients: 10, ..load }),
+        ("10k ops, 15 clients", Load { clients: 15, ..load }),
+    ];
+    judge(criterion, "search on unique values", Algorithm::Search, &loads);
+}
+
+fn read(criterion: &mut Criterion) {
+    let mut writer = Writer::new(Vec::new());
+    for event in load::events(Load { operations: 100_000, ..Load::default() }) {
+        writer.write(&event).expect("memory takes it");
+    }
+    let text = writer.into_inner();
+    let mut group = criterion.benchmark_group("read");
+    group.sample_size(10).throughput(criterion::Throughput::Bytes(text.len() as u64));
+    group.bench_function("100k ops", |bencher| {
+        bencher.iter(|| read_jsonl(black_box(text.as_slice()), ReadOptions::default()));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, unique, few, search, read);
+criterion_main!(benches);
