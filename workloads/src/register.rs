@@ -90,7 +90,9 @@ impl Generator for RegisterGenerator {
         let (f, value) = match expected {
             _ if self.reads(slot, kind) => ("read", Value::Null),
             Some(expected) if write >= WRITES_PERCENT => {
-                let pair = [Value::Int(expected), Value::Int(self.unique())];
+                let new = self.unique();
+                self.keys.chained(key, expected, new);
+                let pair = [Value::Int(expected), Value::Int(new)];
                 ("cas", Value::Array(pair.into()))
             }
             _ => ("write", Value::Int(self.unique())),

@@ -1,11 +1,14 @@
 //! Which keys are in play, what was last seen in them, and which are read at the end.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 /// How many operations a key is in play for.
 const OPERATIONS_PER_KEY: u32 = 200;
 /// How many values of a key are remembered, for compare-and-sets that have a chance.
 const RECENT_MAX: usize = 4;
+/// How many compare-and-sets may follow each other from one write. A counterexample has to tell how
+/// each value came to be, so chains without end would make it long.
+const CHAIN_MAX: u32 = 2;
 
 /// The keys of a run, by number.
 pub(super) struct Keys {
@@ -22,11 +25,18 @@ struct Key {
     left: u32,
     /// The latest at the front.
     recent: VecDeque<i64>,
+    /// Values that compare-and-sets were to make, with the length of their chain so far.
+    chains: BTreeMap<i64, u32>,
 }
 
 impl Key {
     fn new(number: u64) -> Key {
-        Key { number, left: OPERATIONS_PER_KEY, recent: VecDeque::new() }
+        Key { number, left: OPERATIONS_PER_KEY, recent: VecDeque::new(), chains: BTreeMap::new() }
+    }
+
+    /// How many compare-and-sets led to the value since a write.
+    fn chain(&self, value: i64) -> u32 {
+        self.chains.get(&value).copied().unwrap_or(0)
     }
 }
 
@@ -63,11 +73,20 @@ impl Keys {
         self.in_play[place].number
     }
 
-    /// A value lately seen in the key; the draw `back` mostly means the latest.
+    /// A value lately seen in the key, if a compare-and-set may go on from it; the draw `back`
+    /// mostly means the latest.
     pub(super) fn recent(&self, key: u64, back: usize) -> Option<i64> {
         let key = self.in_play.iter().find(|other| other.number == key)?;
         let back = back.saturating_sub(RECENT_MAX);
-        key.recent.get(back).or(key.recent.front()).copied()
+        let value = key.recent.get(back).or(key.recent.front())?;
+        (key.chain(*value) < CHAIN_MAX).then_some(*value)
+    }
+
+    /// A compare-and-set of the key is to make `new` of `old`.
+    pub(super) fn chained(&mut self, key: u64, old: i64, new: i64) {
+        if let Some(key) = self.in_play.iter_mut().find(|other| other.number == key) {
+            key.chains.insert(new, key.chain(old) + 1);
+        }
     }
 
     /// The key `k<number>` was seen to hold this value.

@@ -112,11 +112,12 @@ fn a_value_that_no_number_is_stays_visible() {
 }
 
 #[test]
-fn values_are_unique_and_most_compare_and_sets_succeed() {
+fn values_are_unique_most_compare_and_sets_succeed_and_their_chains_are_short() {
     let mut generator = Register::generator(&OPTIONS, 2);
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let mut store = Map::default();
     let mut written = BTreeSet::new();
+    let mut chains: BTreeMap<i64, u32> = BTreeMap::new();
     let mut counts: BTreeMap<(&str, bool), u32> = BTreeMap::new();
     let mut operations_of: BTreeMap<String, u32> = BTreeMap::new();
     for step in 0..20_000 {
@@ -132,6 +133,13 @@ fn values_are_unique_and_most_compare_and_sets_succeed() {
             _ => None,
         };
         assert!(new.is_none_or(|value| written.insert(value)), "{new:?} was written twice");
+        if let Value::Array(pair) = &operation.value
+            && let [Value::Int(old), Value::Int(new)] = pair[..]
+        {
+            let chain = chains.get(&old).copied().unwrap_or(0) + 1;
+            assert!(chain <= 2, "{chain} compare-and-sets follow each other");
+            chains.insert(new, chain);
+        }
         assert_eq!(operation.f == "read", step % 2 == 1, "the second slot reads: {operation:?}");
         *operations_of.entry(format!("{:?}", operation.key)).or_default() += 1;
         let completion = send(&mut store, &operation);
