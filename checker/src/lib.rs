@@ -4,7 +4,6 @@
 //! but for its own limits, no randomness without a seed; it knows nothing of etcd's wire, of
 //! networks or of time zones.
 
-mod checkers;
 mod compose;
 pub mod etcd;
 pub mod isolation;
@@ -14,6 +13,6 @@ pub mod others;
 pub mod registry;
 mod verdict;
 
-pub use checkers::{checker, checkers};
 pub use compose::{Composed, Overall, check_all, compose};
+pub use registry::{checker, checkers};
 pub use verdict::{Checker, Cost, Counterexample, Judgement, Limits, Verdict, Witness};

@@ -3,6 +3,7 @@
 use crate::status;
 use clap::{Args, ValueEnum};
 use ordeal_checker::checkers;
+use ordeal_checker::linear::Algorithm;
 use ordeal_checker::registry::MODELS;
 use ordeal_cluster::bugs;
 use ordeal_nemesis::Kind;
@@ -66,10 +67,7 @@ fn entries(what: What) -> Vec<Entry> {
         What::Models => {
             MODELS.iter().map(|model| entry(model.name, model.summary, Vec::new())).collect()
         }
-        What::Checkers => checkers()
-            .iter()
-            .map(|checker| entry(checker.name(), checker.summary(), Vec::new()))
-            .collect(),
+        What::Checkers => every_checker(),
         What::Bugs => bugs::REGISTRY
             .iter()
             .map(|bug| {
@@ -85,6 +83,19 @@ fn entries(what: What) -> Vec<Entry> {
             ENVIRONMENTS.iter().map(|(name, summary)| entry(name, summary, Vec::new())).collect()
         }
     }
+}
+
+/// Those of the models, and those that need none; each once.
+fn every_checker() -> Vec<Entry> {
+    let of_models = MODELS.iter().map(|model| model.checker(Algorithm::Auto));
+    let mut entries: Vec<Entry> = Vec::new();
+    for checker in of_models.chain(checkers()) {
+        if entries.iter().all(|known| known.name != checker.name()) {
+            let (name, summary) = (checker.name().to_owned(), checker.summary().to_owned());
+            entries.push(Entry { name, summary, more: Vec::new() });
+        }
+    }
+    entries
 }
 
 /// Lists; gives the exit status.

@@ -209,26 +209,16 @@ impl Fault {
 
     /// The nodes that it names, wherever it names them.
     pub fn nodes_named(&self) -> Vec<&NodeId> {
-        match self {
-            Fault::Kill { nodes }
-            | Fault::Pause { nodes }
-            | Fault::ClockJump { nodes, .. }
-            | Fault::ClockDrift { nodes, .. }
-            | Fault::ClockStrobe { nodes, .. }
-            | Fault::PowerLoss { nodes, .. }
-            | Fault::FsyncDelay { nodes, .. }
-            | Fault::DiskFull { nodes, .. }
-            | Fault::DiskError { nodes, .. }
-            | Fault::LyingDisk { nodes, .. }
-            | Fault::Corrupt { nodes, .. } => nodes.named(),
-            Fault::Partition { cut } => match cut {
-                Cut::Isolate(nodes) | Cut::OneWay(nodes) => nodes.named(),
-                Cut::Groups(groups) => groups.iter().flatten().collect(),
-                Cut::MajoritiesRing(ring) => ring.iter().collect(),
-                Cut::Bridge { over, left, right } => {
-                    std::iter::once(over).chain(left).chain(right).collect()
-                }
-            },
+        match (self.target(), self) {
+            (Some(nodes), _) => nodes.named(),
+            (None, Fault::Partition { cut: Cut::Groups(groups) }) => {
+                groups.iter().flatten().collect()
+            }
+            (None, Fault::Partition { cut: Cut::MajoritiesRing(ring) }) => ring.iter().collect(),
+            (None, Fault::Partition { cut: Cut::Bridge { over, left, right } }) => {
+                std::iter::once(over).chain(left).chain(right).collect()
+            }
+            (None, _) => Vec::new(),
         }
     }
 
