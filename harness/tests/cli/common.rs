@@ -121,12 +121,14 @@ impl Run {
         }
     }
 
-    /// The faults that were injected, in order, as the history tells them.
-    pub fn injected(&self) -> Vec<(u64, String)> {
+    /// The faults that were injected or could not be, in order, as the history tells them.
+    pub fn tried(&self) -> Vec<(u64, String)> {
         let text = std::fs::read_to_string(self.file("history.jsonl")).expect("history.jsonl");
         let lines = text.lines().map(|l| serde_json::from_str(l).expect("a line of JSON"));
         let mut started: Vec<(u64, String)> = lines
-            .filter(|e: &serde_json::Value| e["value"]["phase"] == "start")
+            .filter(|e: &serde_json::Value| {
+                e["value"]["phase"] == "start" || e["value"]["phase"] == "failed"
+            })
             .map(|e| (e["value"]["id"].as_u64().expect("id"), e["f"].as_str().expect("f").into()))
             .collect();
         started.sort();
