@@ -95,8 +95,8 @@ fn a_plan_plays_the_same_faults_again() {
     let second = Run::of(&["--plan", plan.to_str().expect("a path in UTF-8")]);
     second.expect_status(0);
     assert_eq!(schedule(&first.folder()), schedule(&second.folder()));
-    // A fault aimed at the leader finds none while earlier faults hold a majority down, and is noted
-    // as failed then: what is the same is what was tried.
+    // A fault aimed at the leader finds none while earlier faults hold a majority down, and is
+    // noted as failed then: what is the same is what was tried.
     assert_eq!(first.tried(), second.tried());
     assert_eq!(first.tried().len(), schedule(&first.folder()).as_array().map_or(0, Vec::len));
 }
