@@ -331,3 +331,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_transaction_that_fails_half_way_changes_nothing() {
+    let mut state = State::default();
+    let put = |ignore_value| PutRequest { key: "k".into(), ignore_value, ..Default::default() };
+    state.apply(&Op::Put(put(false)), Bugs::default(), true).expect("a put");
+    let delete = DeleteRangeRequest { key: "k".into(), ..Default::default() };
+    let ops = [Request::RequestDeleteRange(delete), Request::RequestPut(put(true))];
+    let success = ops.map(|op| RequestOp { request: Some(op) }).to_vec();
+    let txn = TxnRequest { success, ..Default::default() };
+    let failed = state.apply(&Op::Txn(txn), Bugs::default(), true);
+    assert_eq!(failed, Err(ApiError::KeyNotFound));
+    let get = RangeRequest { key: "k".into(), ..Default::default() };
+    let Ok(Applied::Range(got)) = state.range(&get) else { panic!("a range") };
+    assert_eq!((got.count, got.header.map(|header| header.revision)), (1, Some(2)));
+}

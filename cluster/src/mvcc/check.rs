@@ -1,11 +1,9 @@
 //! What can be said of a request before anything is read: etcd's checks, with etcd's errors.
 
 use std::collections::BTreeSet;
-use std::ops::Bound;
 
 use bytes::Bytes;
 
-use super::interval;
 use crate::error::ApiError;
 use crate::proto::etcdserverpb::range_request::{SortOrder, SortTarget};
 use crate::proto::etcdserverpb::request_op::Request;
@@ -109,18 +107,16 @@ fn check_ops(request: &TxnRequest, max: usize) -> Result<(), ApiError> {
 #[derive(Default)]
 struct Writes<'a> {
     puts: BTreeSet<&'a [u8]>,
-    deletes: Vec<(&'a [u8], Bound<&'a [u8]>)>,
+    deletes: Vec<(&'a [u8], &'a [u8])>,
 }
 
 impl<'a> Writes<'a> {
     fn deletes(&self, key: &[u8]) -> bool {
-        self.deletes.iter().any(|(start, end)| {
-            *start <= key
-                && match end {
-                    Bound::Included(end) => key <= *end,
-                    Bound::Excluded(end) => key < *end,
-                    Bound::Unbounded => true,
-                }
+        // As etcd does it: here a zero byte is no sign for everything behind the key, but an end
+        // before every key.
+        self.deletes.iter().any(|(start, end)| match end {
+            [] => *start == key,
+            end => *start <= key && key < *end,
         })
     }
 
@@ -138,7 +134,7 @@ fn writes(ops: &[RequestOp]) -> Result<Writes<'_>, ApiError> {
     let mut all = Writes::default();
     for op in ops {
         if let Some(Request::RequestDeleteRange(delete)) = &op.request {
-            all.deletes.push(interval(&delete.key, &delete.range_end));
+            all.deletes.push((&delete.key, &delete.range_end));
         }
     }
     for op in ops {

@@ -74,7 +74,7 @@ const VERSION_OVERHEAD: u64 = 64;
 
 impl Default for Mvcc {
     fn default() -> Self {
-        Self { keys: ChunkedMap::default(), revision: 1, compacted: 0, bytes: 0 }
+        Self { keys: ChunkedMap::default(), revision: 1, compacted: -1, bytes: 0 }
     }
 }
 
@@ -95,7 +95,8 @@ impl Mvcc {
         self.revision
     }
 
-    /// The revision below which history is gone; 0 before the first compaction.
+    /// The revision below which history is gone; -1 before the first compaction, as in etcd, where
+    /// clients can tell it from a compaction at 0.
     pub fn compacted(&self) -> i64 {
         self.compacted
     }

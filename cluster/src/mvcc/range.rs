@@ -22,7 +22,8 @@ impl Mvcc {
         }
         let limit = usize::try_from(request.limit).ok().filter(|limit| *limit > 0);
         // An order or a filter needs all keys before the limit can cut; without, one key more
-        // than the limit tells whether there is more.
+        // than the limit tells whether there is more. A target of sorting without an order sorts
+        // only those: so does etcd.
         let fetched = match limit {
             Some(limit) if !is_sorted_or_filtered(request) => limit.saturating_add(1),
             _ => usize::MAX,
@@ -60,11 +61,21 @@ impl Mvcc {
             asked => Ok(asked),
         }
     }
+
+    /// Whether a transaction may read at a revision. Unlike a read by itself it may not ask for one
+    /// below zero, as in etcd.
+    pub(super) fn kept(&self, asked: i64) -> Result<(), ApiError> {
+        match asked {
+            0 => Ok(()),
+            asked if asked > self.revision => Err(ApiError::FutureRevision),
+            asked if asked < self.compacted => Err(ApiError::Compacted),
+            _ => Ok(()),
+        }
+    }
 }
 
 fn is_sorted_or_filtered(request: &RangeRequest) -> bool {
     request.sort_order() != SortOrder::None
-        || request.sort_target() != SortTarget::Key
         || request.min_mod_revision != 0
         || request.max_mod_revision != 0
         || request.min_create_revision != 0

@@ -115,9 +115,18 @@ impl<'a> WriteTxn<'a> {
         // Every compare, those of nested transactions too, sees the store before any change.
         let path = Path::take(self, request);
         if checked {
-            self.check_branch(request, &path)?;
+            // In etcd's order, which shows in the error: all that is written, then all that is read.
+            self.check_branch(request, &path, Self::check_write)?;
+            self.check_branch(request, &path, Self::check_read)?;
         }
+        // A put that keeps a value which the same transaction deletes fails half-way. (In etcd it ends
+        // the process.)
+        let before = (checked && deletes(request)).then(|| self.store.clone());
         let result = self.run(request, &path);
+        if let (Err(_), Some(before)) = (&result, before) {
+            *self.store = before;
+            self.changes = 0;
+        }
         if checked { result } else { Ok(result.unwrap_or_default()) }
     }
 
@@ -146,29 +155,44 @@ impl<'a> WriteTxn<'a> {
         live.all(|(_, version)| compare_one(compare, Some(version)))
     }
 
-    fn check_branch(&self, request: &TxnRequest, path: &Path) -> Result<(), ApiError> {
+    /// Runs a check over the operations of the branches that are taken, nested ones included.
+    fn check_branch(
+        &self,
+        request: &TxnRequest,
+        path: &Path,
+        check: fn(&Self, &Request) -> Result<(), ApiError>,
+    ) -> Result<(), ApiError> {
         let mut nested = path.nested.iter();
         for op in path.branch(request) {
             match &op.request {
-                Some(Request::RequestRange(range)) => {
-                    self.store.readable(range.revision, self.store.revision)?;
-                }
-                Some(Request::RequestPut(put)) => {
-                    if put.lease != 0 {
-                        return Err(ApiError::LeaseNotFound);
-                    }
-                    let keeps_old = put.ignore_value || put.ignore_lease;
-                    if keeps_old && self.current(&put.key).is_none() {
-                        return Err(ApiError::KeyNotFound);
-                    }
-                }
                 Some(Request::RequestTxn(txn)) => {
                     if let Some(path) = nested.next() {
-                        self.check_branch(txn, path)?;
+                        self.check_branch(txn, path, check)?;
                     }
                 }
-                _ => {}
+                Some(op) => check(self, op)?,
+                None => {}
             }
+        }
+        Ok(())
+    }
+
+    fn check_read(&self, op: &Request) -> Result<(), ApiError> {
+        match op {
+            Request::RequestRange(range) => self.store.kept(range.revision),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_write(&self, op: &Request) -> Result<(), ApiError> {
+        let Request::RequestPut(put) = op else { return Ok(()) };
+        let keeps_old = put.ignore_value || put.ignore_lease;
+        if keeps_old && self.current(&put.key).is_none() {
+            return Err(ApiError::KeyNotFound);
+        }
+        // Here the key comes before the lease; in a put by itself it is the other way.
+        if put.lease != 0 {
+            return Err(ApiError::LeaseNotFound);
         }
         Ok(())
     }
@@ -196,7 +220,8 @@ impl<'a> WriteTxn<'a> {
                 Some(Request::RequestTxn(txn)) => {
                     let Some(path) = nested.next() else { continue };
                     let mut response = self.run(txn, path)?;
-                    response.header = self.header();
+                    // etcd fills in that of the outermost alone.
+                    response.header = Some(ResponseHeader::default());
                     Response::ResponseTxn(response)
                 }
                 None => return Err(ApiError::KeyNotFound),
@@ -210,6 +235,14 @@ impl<'a> WriteTxn<'a> {
     fn header(&self) -> Option<ResponseHeader> {
         Some(ResponseHeader { revision: self.revision(), ..Default::default() })
     }
+}
+
+fn deletes(request: &TxnRequest) -> bool {
+    request.success.iter().chain(&request.failure).any(|op| match &op.request {
+        Some(Request::RequestDeleteRange(_)) => true,
+        Some(Request::RequestTxn(txn)) => deletes(txn),
+        _ => false,
+    })
 }
 
 /// Which branch a transaction takes, and those nested in that branch, in order.

@@ -109,7 +109,7 @@ pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 
 /// Ports below the ephemeral range, so that no outgoing connection takes one while a node is down;
 /// no two calls of this process get the same, and processes start at different places.
-fn free_ports(count: usize) -> Vec<u16> {
+pub fn free_ports(count: usize) -> Vec<u16> {
     static TAKEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     let mut taken = TAKEN.lock().expect("no test panics while it holds the lock");
     let start = (std::process::id() % 1_000) as u16 * 12;
