@@ -115,12 +115,12 @@ impl<'a> WriteTxn<'a> {
         // Every compare, those of nested transactions too, sees the store before any change.
         let path = Path::take(self, request);
         if checked {
-            // In etcd's order, which shows in the error: all that is written, then all that is read.
+            // In etcd's order, which shows in the error: the writes first, then the reads.
             self.check_branch(request, &path, Self::check_write)?;
             self.check_branch(request, &path, Self::check_read)?;
         }
-        // A put that keeps a value which the same transaction deletes fails half-way. (In etcd it ends
-        // the process.)
+        // A put that keeps a value which the same transaction deletes fails half-way. (In etcd it
+        // ends the process.)
         let before = (checked && deletes(request)).then(|| self.store.clone());
         let result = self.run(request, &path);
         if let (Err(_), Some(before)) = (&result, before) {

@@ -8,9 +8,6 @@
 //! `$ORDEAL_ETCD` names the real binary (else `etcd` of the path), `$ORDEAL_SEQUENCES` how many
 //! sequences are played, `$ORDEAL_SEED` the first one.
 
-#[path = "../server/cluster.rs"]
-#[allow(dead_code)]
-mod cluster;
 mod generate;
 mod pair;
 mod requests;

@@ -11,8 +11,8 @@ use ordeal_cluster::proto::etcdserverpb::{
 use tempfile::TempDir;
 use tonic::transport::{Channel, Endpoint};
 
+use super::requests::{Ask, call};
 use crate::cluster::{Cluster, free_ports};
-use crate::requests::{Ask, call};
 
 /// How long a store may take to start on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);

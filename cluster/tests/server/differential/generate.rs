@@ -10,7 +10,7 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::requests::{Ask, at};
+use super::requests::{Ask, at};
 
 /// The longest sequence.
 const REQUESTS_MAX: usize = 60;
