@@ -9,9 +9,11 @@
 
 mod availability;
 mod bank;
+mod changes;
 mod counter;
 mod errors;
 mod fenced_mutex;
+mod findings;
 mod log_patterns;
 mod long_fork;
 mod objects;
@@ -23,6 +25,7 @@ mod set_full;
 mod stats;
 mod total_queue;
 mod unique_ids;
+mod watch;
 
 pub use availability::{Availability, Counts, Outage, availability};
 pub use bank::Bank;
@@ -37,3 +40,4 @@ pub use set_full::{Element, Fate, SetFull};
 pub use stats::Stats;
 pub use total_queue::TotalQueue;
 pub use unique_ids::UniqueIds;
+pub use watch::Watch;

@@ -69,7 +69,7 @@ pub(super) fn judge(
     }
 }
 
-fn counterexample(
+pub(super) fn counterexample(
     history: &History,
     key: Option<&Value>,
     mut operations: Vec<u32>,
@@ -116,4 +116,20 @@ pub(super) fn some<'v>(values: impl IntoIterator<Item = &'v Value>) -> String {
 /// `"event 7"`, where an operation began.
 pub(super) fn event(operation: &Operation) -> String {
     format!("event {}", operation.invoke)
+}
+
+/// The member of that name, if `value` is an object and has one that is not `null`.
+pub(super) fn field<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
+    let Value::Object(members) = value else { return None };
+    members.get(name).filter(|member| !member.is_null())
+}
+
+/// The whole number in the member of that name.
+pub(super) fn number(value: &Value, name: &str) -> Option<i64> {
+    field(value, name).and_then(Value::as_i64)
+}
+
+/// Whether the member of that name is `true`.
+pub(super) fn flag(value: &Value, name: &str) -> bool {
+    field(value, name) == Some(&Value::Bool(true))
 }

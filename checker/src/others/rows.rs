@@ -4,11 +4,15 @@ use crate::{Checker, Limits, Verdict};
 use ordeal_history::{Event, EventType, History, Process, Value};
 
 /// `0 > add 1` invokes, `0 ok add 1` (or `fail`, `info`) completes, `0 add 1` does both, and so
-/// does `0 read null -> [1,2]`, or `0 add 1 -> fail`. A `@k` after the process is the key. Each
-/// event is one second after the one before.
+/// does `0 read null -> [1,2]`, or `0 add 1 -> fail`. A `@k` after the process is the key, `#7` at
+/// the end the revision of the answer. Each event is one second after the one before.
 pub(super) fn history(lines: &[&str]) -> History {
     let mut events: Vec<Event> = Vec::new();
     for line in lines {
+        let (line, revision) = match line.rsplit_once(" #") {
+            Some((line, revision)) => (line, Some(revision.parse().expect("a revision"))),
+            None => (*line, None),
+        };
         let (head, rest) = line.split_once(' ').expect(line);
         let (process, key) = match head.split_once('@') {
             Some((process, key)) => (process, Some(Value::from(key))),
@@ -23,6 +27,7 @@ pub(super) fn history(lines: &[&str]) -> History {
                 event.error = Some(format!("{f} failed"));
             }
             event.value = Value::parse(value).expect(line);
+            event.revision = revision.filter(|_| kind != EventType::Invoke);
             events.push(event);
         };
         let (first, rest_of) = rest.split_once(' ').expect(line);
