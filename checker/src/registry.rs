@@ -4,7 +4,7 @@ use crate::etcd::EtcdRevisions;
 use crate::isolation::{ListAppend, RwRegister};
 use crate::linear::{Algorithm, Linearizable, Model};
 use crate::others::{
-    Bank, Counter, FencedMutex, LongFork, Set, SetFull, Stats, TotalQueue, UniqueIds, Watch,
+    Bank, Counter, FencedMutex, Lease, LongFork, Set, SetFull, Stats, TotalQueue, UniqueIds, Watch,
 };
 use crate::{Checker, models};
 use ordeal_history::{History, Outcome, Value};
@@ -153,6 +153,7 @@ pub fn checkers() -> Vec<Box<dyn Checker>> {
         Box::new(Counter),
         Box::new(FencedMutex::default()),
         Box::new(Watch::default()),
+        Box::new(Lease::default()),
         Box::new(Stats),
     ]
 }
