@@ -4,7 +4,8 @@ use crate::etcd::EtcdRevisions;
 use crate::isolation::{ListAppend, RwRegister};
 use crate::linear::{Algorithm, Linearizable, Model};
 use crate::others::{
-    Bank, Counter, FencedMutex, Lease, LongFork, Set, SetFull, Stats, TotalQueue, UniqueIds, Watch,
+    Bank, Counter, Election, FencedMutex, Lease, LongFork, Set, SetFull, Stats, TotalQueue,
+    UniqueIds, Watch,
 };
 use crate::{Checker, models};
 use ordeal_history::{History, Outcome, Value};
@@ -152,6 +153,7 @@ pub fn checkers() -> Vec<Box<dyn Checker>> {
         Box::new(UniqueIds),
         Box::new(Counter),
         Box::new(FencedMutex::default()),
+        Box::new(Election),
         Box::new(Watch::default()),
         Box::new(Lease::default()),
         Box::new(Stats),

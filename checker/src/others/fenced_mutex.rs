@@ -10,8 +10,9 @@ use rustc_hash::FxHashMap;
 /// No token is given twice, and one that was given before an acquire began is smaller than that
 /// acquire's (Kleppmann, "How to do distributed locking", 2016). With `exclusive`, no two clients
 /// hold the lock at one moment either: certainly held is it from the end of an acquire to the
-/// beginning of the same process' next release. An answer without a token is held to exclusion
-/// alone. O(n log n).
+/// beginning of the same process' next release, or of its operation of unknown outcome, with which
+/// the process retires: its client is gone, and nobody acts on that lock any more. An answer
+/// without a token is held to exclusion alone. O(n log n).
 #[derive(Clone, Copy, Debug)]
 pub struct FencedMutex {
     /// Whether two may never hold it at once; a lock that rests on a lease cannot promise it.
@@ -35,16 +36,17 @@ impl Checker for FencedMutex {
 
     fn check(&self, history: &History, _: &Limits) -> Judgement {
         judge(self.name(), history, "one holder at a time, and tokens rise", |object| {
-            tokens(object)?;
+            tokens(object, "acquire")?;
             if self.exclusive { exclusion(object) } else { Ok(()) }
         })
     }
 }
 
-fn tokens(object: &Object<'_>) -> Result<(), Fault> {
+/// The tokens that the operations called `f` got: each once, and rising.
+pub(super) fn tokens(object: &Object<'_>, f: &str) -> Result<(), Fault> {
     let mut acquires: Vec<(u32, &Operation, i64)> = Vec::new();
     let mut given: FxHashMap<i64, (u32, &Operation)> = FxHashMap::default();
-    for (at, acquire) in object.oks("acquire") {
+    for (at, acquire) in object.oks(f) {
         let Some(token) = acquire.output.as_i64() else {
             if acquire.output.is_null() || acquire.output == acquire.input {
                 continue;
@@ -54,7 +56,7 @@ fn tokens(object: &Object<'_>) -> Result<(), Fault> {
         };
         if let Some((first, before)) = given.insert(token, (at, acquire)) {
             let (one, two) = (event(before), event(acquire));
-            let story = format!("Token {token} was given to the acquire of {one} and of {two}.");
+            let story = format!("Token {token} was given to the {f} of {one} and of {two}.");
             return Err(Fault::Wrong(vec![first, at], vec![story]));
         }
         acquires.push((at, acquire, token));
@@ -73,7 +75,7 @@ fn tokens(object: &Object<'_>) -> Result<(), Fault> {
         if let Some((first, before, earlier)) = greatest.filter(|(_, _, t)| *t > token) {
             let (one, two) = (event(before), event(acquire));
             let story = format!(
-                "The acquire of {two} got token {token}, though that of {one} had got {earlier} \
+                "The {f} of {two} got token {token}, though that of {one} had got {earlier} \
                  before it began."
             );
             return Err(Fault::Wrong(vec![first, at], vec![story]));
@@ -101,7 +103,7 @@ fn exclusion(object: &Object<'_>) -> Result<(), Fault> {
                 holds.push(Hold { from, until: u64::MAX, operations, acquire: operation });
             }
             // A release that fails says that the lock was not held, at the latest from then on.
-            ("release", ..) => {
+            ("release", ..) | (_, Outcome::Info, _) => {
                 if let Some(place) = held.remove(&operation.process) {
                     holds[place].until = operation.invoke;
                     holds[place].operations[1] = at;
@@ -145,6 +147,24 @@ mod tests {
                 (&["0 acquire null", "0 release null", "1 acquire null"], "valid"),
                 (&["0 acquire null -> 1", "1 acquire null -> 2"], "and had not begun to release"),
                 (&["0 acquire null -> 1", "1 acquire null -> fail"], "valid"),
+                // A release of unknown outcome: from its beginning on the lock may be free.
+                (
+                    &["0 acquire null -> 1", "0 release null -> info", "1 acquire null -> 2"],
+                    "valid",
+                ),
+                (&["0 acquire null -> 1", "0 > release null", "1 acquire null -> 2"], "valid"),
+                (
+                    &[
+                        "0 acquire null -> 1",
+                        "0 release null -> info",
+                        "1 acquire null -> 2",
+                        "2 acquire null -> 3",
+                    ],
+                    "when process 2 got it too",
+                ),
+                // The client is gone with its process, and so is the lease of the lock.
+                (&["0 acquire null -> 1", "0 add 5 -> info", "1 acquire null -> 2"], "valid"),
+                (&["0 acquire null -> 1", "0 add 5", "1 acquire null -> 2"], "got it too"),
                 (&["0 acquire null -> info", "1 acquire null -> 2"], "valid"),
                 (
                     &[

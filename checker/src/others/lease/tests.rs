@@ -39,7 +39,15 @@ fn a_lease_lasts_its_ttl_since_the_beginning_of_the_last_refresh() {
         (&["0 > lease-revoke 7", GONE, "0 fail lease-revoke 7"], "was gone by event 3"),
         (&["0 > lease-revoke 7", GONE], "valid"),
         (&["1 lease-keepalive 8 -> 0"], "unknown: nobody saw a lease"),
-        (&[PUT_A, "0@a get null -> null #3"], "was gone by event 4"),
+        (
+            &[
+                "1@a > get null",
+                r#"0@a > put {"value":1,"lease":7}"#,
+                "1@a ok get null #3",
+                r#"0@a ok put null #2"#,
+            ],
+            "was gone by event 2",
+        ),
         (&[PUT_A, "0@a delete null -> 1 #3", "0@a get null -> null #3"], "valid"),
         (&[PUT_A, "1@a delete null -> info", "0@a get null -> null #3"], "valid"),
         (&[PUT_A, "0@a put 2 #3", "0@a get null -> {\"value\":2,\"mod\":3} #3"], "valid"),
