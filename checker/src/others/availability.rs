@@ -1,8 +1,59 @@
 //! How often, and when, the store answered.
 
+use super::findings::Findings;
+use crate::{Checker, Judgement, Limits};
 use ordeal_history::{History, Outcome};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// Tells how available the store was, and judges it only by bounds that are asked for.
+///
+/// Without bounds it is `Valid`, and its reason is the report: a store may be unavailable under
+/// faults, so what is too much only the test's owner knows. O(n log n).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Available {
+    /// The least part of all operations that must succeed, from 0 to 1.
+    pub ok_rate_min: Option<f64>,
+    /// The longest time without a success, though something was tried; nanoseconds.
+    pub outage_ns_max: Option<u64>,
+}
+
+impl Checker for Available {
+    fn name(&self) -> &str {
+        "availability"
+    }
+
+    fn summary(&self) -> &str {
+        "tells how many operations succeeded and how long none did; wrong only by bounds asked for"
+    }
+
+    fn check(&self, history: &History, _: &Limits) -> Judgement {
+        let found = availability(history, 1);
+        let longest = found.outages.iter().max_by_key(|outage| outage.until_ns - outage.from_ns);
+        let (from_ns, until_ns) = longest.map_or((0, 0), |one| (one.from_ns, one.until_ns));
+        let rate = found.all.ok_rate();
+        let report = format!(
+            "{:.1} % of {} operations succeeded, and for {:.3} s at the longest none did",
+            rate * 100.0,
+            found.all.total(),
+            (until_ns - from_ns) as f64 / 1e9
+        );
+        let mut findings = Findings::new(history);
+        let mut note = |kind, culprit: Option<usize>| {
+            let culprit: Vec<u32> = culprit.map(|at| at as u32).into_iter().collect();
+            findings.note(kind, &culprit, format!("{report}."));
+        };
+        if found.all.total() > 0 && self.ok_rate_min.is_some_and(|least| rate < least) {
+            let bad = history.operations.iter().position(|o| o.outcome != Outcome::Ok);
+            note("unavailable", bad);
+        }
+        if self.outage_ns_max.is_some_and(|most| until_ns - from_ns > most) {
+            let in_it = history.operations.iter().position(|o| o.invoke_time >= from_ns);
+            note("outage", in_it);
+        }
+        findings.judge(self.name(), "count", None, &report)
+    }
+}
 
 /// Outcomes, counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -91,8 +142,21 @@ pub fn availability(history: &History, outage_ns_min: u64) -> Availability {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rows::history;
+    use super::super::rows::{check, history};
     use super::*;
+
+    #[test]
+    fn only_a_bound_that_is_asked_for_can_be_broken() {
+        let half: &[&str] = &["0 read null -> 1", "0 read null -> fail", "0 read null -> 1"];
+        let quiet: &[&str] = &["0 read null -> fail", "0 read null -> fail"];
+        check(&Available::default(), &[(&[], "valid"), (half, "valid"), (quiet, "valid")]);
+        let rate = |least| Available { ok_rate_min: Some(least), ..Available::default() };
+        check(&rate(0.6), &[(&[], "valid"), (half, "valid"), (quiet, "0.0 % of 2 operations")]);
+        check(&rate(0.7), &[(half, "66.7 % of 3 operations succeeded")]);
+        let outage = |most| Available { outage_ns_max: Some(most), ..Available::default() };
+        check(&outage(4_000_000_000), &[(&[], "valid"), (half, "valid"), (quiet, "valid")]);
+        check(&outage(3_999_999_999), &[(half, "for 4.000 s at the longest none did")]);
+    }
 
     #[test]
     fn outcomes_are_counted_and_outages_found() {

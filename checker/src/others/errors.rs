@@ -1,8 +1,50 @@
 //! The errors that clients saw, by their text.
 
+use super::findings::Findings;
+use crate::{Checker, Judgement, Limits};
 use ordeal_history::{History, Outcome};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// Tells which errors nobody could classify; with `strict` each of them is wrong.
+///
+/// An error of an indeterminate operation is one of which nobody knows whether the operation
+/// happened. Those are to be expected under faults, so without `strict` the reason is the report,
+/// and the verdict `Valid`. O(n log n).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unhandled {
+    /// Whether such an error is wrong.
+    pub strict: bool,
+}
+
+impl Checker for Unhandled {
+    fn name(&self) -> &str {
+        "unhandled-errors"
+    }
+
+    fn summary(&self) -> &str {
+        "tells the errors of operations of unknown outcome; wrong only where they are forbidden"
+    }
+
+    fn check(&self, history: &History, _: &Limits) -> Judgement {
+        let found = unhandled_errors(history, false);
+        let line = |e: &UnhandledError| format!("{} {}: {}", e.count, e.f, e.error);
+        let report = match found.as_slice() {
+            [] => "no operation of unknown outcome bears an error".to_owned(),
+            found => found.iter().take(5).map(line).collect::<Vec<_>>().join("; "),
+        };
+        let mut findings = Findings::new(history);
+        if self.strict
+            && let Some(first) = found.iter().map(|e| e.first_event).min()
+        {
+            let bears = |o: &ordeal_history::Operation| o.complete == Some(first);
+            let at = history.operations.iter().position(bears).map(|at| at as u32);
+            let at: Vec<u32> = at.into_iter().collect();
+            findings.note("unhandled-error", &at, format!("Errors that nobody handles: {report}."));
+        }
+        findings.judge(self.name(), "count", None, &report)
+    }
+}
 
 /// One error, and how often it was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,8 +89,22 @@ pub fn unhandled_errors(history: &History, all: bool) -> Vec<UnhandledError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rows::history;
+    use super::super::rows::{check, history};
     use super::*;
+
+    #[test]
+    fn an_error_is_wrong_only_where_it_is_forbidden() {
+        let lost: &[&str] = &["0 read null -> fail", "0 write 1 -> info"];
+        check(&Unhandled::default(), &[(&[], "valid"), (lost, "valid")]);
+        check(
+            &Unhandled { strict: true },
+            &[
+                (&[], "valid"),
+                (&["0 read null -> fail"], "valid"),
+                (lost, "Errors that nobody handles: 1 write: write failed"),
+            ],
+        );
+    }
 
     #[test]
     fn errors_are_grouped_by_text_function_and_outcome() {

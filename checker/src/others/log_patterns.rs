@@ -2,7 +2,37 @@
 //!
 //! A pure function over lines that are given in; who reads the files is not its business.
 
-use crate::{Cost, Counterexample, Judgement, Verdict, Witness};
+use crate::{Checker, Cost, Counterexample, Judgement, Limits, Verdict, Witness};
+use ordeal_history::History;
+
+/// The judgement on logs as a checker among others; the history says nothing of logs.
+///
+/// `Unknown` as long as nobody gave what [`log_matches`] found: logs that were not read are not
+/// clean.
+#[derive(Clone, Debug, Default)]
+pub struct CleanLogs {
+    /// The matches in all logs; `None` when none was read.
+    pub matches: Option<Vec<LogMatch>>,
+}
+
+impl Checker for CleanLogs {
+    fn name(&self) -> &str {
+        "log-patterns"
+    }
+
+    fn summary(&self) -> &str {
+        "no log of a node has a line that must not be there, such as a panic"
+    }
+
+    fn check(&self, _: &History, _: &Limits) -> Judgement {
+        let judged = log_patterns(self.matches.as_deref().unwrap_or_default());
+        if self.matches.is_some() {
+            return judged;
+        }
+        let reason = "no log was read".to_owned();
+        Judgement { verdict: Verdict::Unknown(reason.clone()), reason, ..judged }
+    }
+}
 
 /// A line that a pattern was found in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,5 +135,10 @@ mod tests {
         assert!(matches!(judgement.verdict, Verdict::Invalid(_)));
         assert!(judgement.reason.contains("n1:2: fatal: the log is corrupt"));
         assert!(matches!(log_patterns(&[]).verdict, Verdict::Valid(_)));
+        let clean =
+            |matches| CleanLogs { matches }.check(&History::default(), &Limits::default()).verdict;
+        assert!(matches!(clean(None), Verdict::Unknown(_)));
+        assert!(matches!(clean(Some(Vec::new())), Verdict::Valid(_)));
+        assert!(matches!(clean(Some(matches)), Verdict::Invalid(_)));
     }
 }

@@ -4,8 +4,8 @@
 //! ended well (a final read, a drained queue), these look for the proof of it in the history, and
 //! answer `Unknown` where it is missing. A history with keys is judged key by key.
 //!
-//! What is no judgement stands here as data: [`availability()`], [`performance()`],
-//! [`unhandled_errors()`], [`log_matches()`].
+//! What is first of all a report stands here as data ([`availability()`], [`performance()`],
+//! [`unhandled_errors()`], [`log_matches()`]) and as a checker that judges it by bounds.
 
 mod availability;
 mod bank;
@@ -29,16 +29,16 @@ mod total_queue;
 mod unique_ids;
 mod watch;
 
-pub use availability::{Availability, Counts, Outage, availability};
+pub use availability::{Availability, Available, Counts, Outage, availability};
 pub use bank::Bank;
 pub use counter::Counter;
 pub use election::Election;
-pub use errors::{UnhandledError, unhandled_errors};
+pub use errors::{Unhandled, UnhandledError, unhandled_errors};
 pub use fenced_mutex::FencedMutex;
 pub use lease::Lease;
-pub use log_patterns::{LogMatch, log_matches, log_patterns};
+pub use log_patterns::{CleanLogs, LogMatch, log_matches, log_patterns};
 pub use long_fork::LongFork;
-pub use performance::{Latencies, Performance, performance};
+pub use performance::{Latencies, Performance, Responsive, performance};
 pub use set::Set;
 pub use set_full::{Element, Fate, SetFull};
 pub use stats::Stats;

@@ -1,9 +1,56 @@
 //! Latencies and rates over time, as data for plots.
 
 use super::availability::Counts;
-use ordeal_history::{History, Outcome};
+use super::findings::Findings;
+use crate::{Checker, Judgement, Limits};
+use ordeal_history::{History, Operation, Outcome};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// Tells how fast the store answered, and judges it only by a bound that is asked for.
+///
+/// Without a bound it is `Valid`, and its reason is the report; [`performance()`] has it all, over
+/// time. O(n log n).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Responsive {
+    /// Within this many nanoseconds 99 of 100 successful operations of each function must end.
+    pub p99_ns_max: Option<u64>,
+}
+
+impl Checker for Responsive {
+    fn name(&self) -> &str {
+        "performance"
+    }
+
+    fn summary(&self) -> &str {
+        "tells latencies and rates by function; wrong only by a bound that is asked for"
+    }
+
+    fn check(&self, history: &History, _: &Limits) -> Judgement {
+        let latency = |o: &Operation| o.complete_time.map(|end| end - o.invoke_time.min(end));
+        let ns = history.operations.iter().filter_map(|o| o.complete_time).max().unwrap_or(0);
+        let found = performance(history, u64::MAX);
+        let ok = found.latencies.iter().filter(|group| group.outcome == Outcome::Ok);
+        let mut findings = Findings::new(history);
+        let mut report = Vec::new();
+        for Latencies { f, count, p50_ns, p99_ns, .. } in ok {
+            let rate = *count as f64 / (ns.max(1) as f64 / 1e9);
+            let (half, most) = (*p50_ns as f64 / 1e6, *p99_ns as f64 / 1e6);
+            let line = format!("{f} {rate:.1}/s, p50 {half:.1} ms, p99 {most:.1} ms");
+            if self.p99_ns_max.is_some_and(|bound| *p99_ns > bound) {
+                let of = |o: &Operation| o.f == *f && o.outcome == Outcome::Ok;
+                let all = (0..).zip(&history.operations).filter(|(_, o)| of(o));
+                let slowest: Vec<u32> =
+                    all.max_by_key(|(_, o)| latency(o)).map(|(at, _)| at).into_iter().collect();
+                findings.note("slow", &slowest, format!("Too slow: {line}."));
+            }
+            report.push(line);
+        }
+        let report =
+            if report.is_empty() { "nothing succeeded".to_owned() } else { report.join("; ") };
+        findings.judge(self.name(), "count", None, &report)
+    }
+}
 
 /// Latencies of the operations of one function and outcome that completed in one span of time.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,8 +125,18 @@ const RANKS: [Outcome; 3] = [Outcome::Ok, Outcome::Fail, Outcome::Info];
 
 #[cfg(test)]
 mod tests {
-    use super::super::rows::history;
+    use super::super::rows::{check, history};
     use super::*;
+
+    #[test]
+    fn only_a_bound_that_is_asked_for_can_be_broken() {
+        let slow: &[&str] = &["0 > read null", "1 write 1", "0 ok read 1"];
+        let never: &[&str] = &["0 read null -> fail", "0 > read null"];
+        check(&Responsive::default(), &[(&[], "valid"), (slow, "valid"), (never, "valid")]);
+        let bound = |most| Responsive { p99_ns_max: Some(most) };
+        check(&bound(3_000_000_000), &[(&[], "valid"), (slow, "valid"), (never, "valid")]);
+        check(&bound(2_999_999_999), &[(slow, "Too slow: read 0.3/s, p50 3000.0 ms")]);
+    }
 
     #[test]
     fn quantiles_and_rates_are_by_span_function_and_outcome() {
