@@ -67,12 +67,45 @@ fn check(object: &Object<'_>) -> Result<(), Fault> {
                         "The read of {} saw {value}; it must lie between {lower} and {upper}.",
                         event(read)
                     );
-                    return Err(Fault::Wrong(vec![at], vec![story]));
+                    let operations = needed(object, at, read, value, value < lower)?;
+                    return Err(Fault::Wrong(operations, vec![story]));
                 }
             }
         }
     }
     Ok(())
+}
+
+/// The read, and the adds by which its value is out of bounds: all that may have moved the counter
+/// towards it, and as many of those that certainly moved it away as it takes. O(n log n).
+fn needed(
+    object: &Object<'_>,
+    at: u32,
+    read: &Operation,
+    value: i128,
+    low: bool,
+) -> Result<Vec<u32>, Fault> {
+    let sign = if low { 1 } else { -1 };
+    let (mut operations, mut away, mut bound) = (vec![at], Vec::new(), 0);
+    for (position, add) in object.calls("add").filter(|(_, add)| add.outcome != Outcome::Fail) {
+        let amount = number(add, &add.input)? * sign;
+        let certain = add.outcome == Outcome::Ok && add.complete < Some(read.invoke);
+        if amount < 0 && Some(add.invoke) < read.complete {
+            bound += amount;
+            operations.push(position);
+        } else if amount > 0 && certain {
+            away.push((amount, position));
+        }
+    }
+    away.sort_by_key(|(amount, _)| std::cmp::Reverse(*amount));
+    for (amount, position) in away {
+        if value * sign < bound {
+            break;
+        }
+        bound += amount;
+        operations.push(position);
+    }
+    Ok(operations)
 }
 
 /// The least and the most that the counter can be, or that adds can make of it.

@@ -68,8 +68,8 @@ impl Checker for SetFull {
 #[derive(Clone, Copy, Default)]
 struct Seen<'h> {
     add: Option<(u32, &'h Operation)>,
-    /// The event from which on it is known.
-    known: Option<u64>,
+    /// The event from which on it is known, and the operation that ended then.
+    known: Option<(u64, u32)>,
     last_present: Option<(u32, &'h Operation)>,
     last_absent: Option<(u32, &'h Operation)>,
 }
@@ -105,7 +105,8 @@ impl SetFull {
             // One that failed and was tried again is its last try.
             if seen.add.is_none_or(|(_, known)| known.outcome == Outcome::Fail) {
                 seen.add = Some((position, add));
-                seen.known = add.complete.filter(|_| add.outcome == Outcome::Ok);
+                let end = add.complete.filter(|_| add.outcome == Outcome::Ok);
+                seen.known = end.map(|end| (end, position));
             }
         }
         self.present(&reads, &mut fates.all)?;
@@ -137,7 +138,7 @@ impl SetFull {
                 };
                 match known {
                     Some(seen) if seen.add.is_some_and(|(_, add)| possible(add)) => {
-                        let end = read.complete.unwrap_or(u64::MAX);
+                        let end = (read.complete.unwrap_or(u64::MAX), at);
                         seen.known = Some(seen.known.map_or(end, |known| known.min(end)));
                         seen.last_present = Some((at, read));
                     }
@@ -211,7 +212,7 @@ impl Seen<'_> {
     fn element(&self, value: &Value) -> Element {
         let invoke = |read: Option<(u32, &Operation)>| read.map(|(_, read)| read.invoke);
         let (present, absent) = (invoke(self.last_present), invoke(self.last_absent));
-        let missed = absent.filter(|absent| self.known.is_some_and(|known| known < *absent));
+        let missed = absent.filter(|absent| self.known.is_some_and(|(known, _)| known < *absent));
         let fate = match (present, missed) {
             (present, Some(missed)) if present.is_none_or(|present| present < missed) => Fate::Lost,
             (Some(_), _) => Fate::Stable,
@@ -227,11 +228,12 @@ impl Seen<'_> {
     }
 
     fn operations(&self) -> Vec<u32> {
-        [self.add, self.last_absent].into_iter().flatten().map(|(at, _)| at).collect()
+        let reads = [self.add, self.last_absent].into_iter().flatten().map(|(at, _)| at);
+        reads.chain(self.known.map(|(_, at)| at)).collect()
     }
 
     fn story(&self, value: &Value, end: &str) -> String {
-        let known = self.known.unwrap_or_default();
+        let (known, _) = self.known.unwrap_or_default();
         let absent = self.last_absent.map_or(String::new(), |(_, read)| event(read));
         format!(
             "{value} was known from event {known} on; the read of {absent} misses it, and {end}."

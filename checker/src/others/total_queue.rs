@@ -41,6 +41,15 @@ struct Element {
     taken: Vec<u32>,
 }
 
+/// Operations of unknown outcome that may have taken elements out.
+#[derive(Default)]
+struct Takers {
+    /// Each may have taken one.
+    dequeues: Vec<u32>,
+    /// A drain may have taken all.
+    any_number: bool,
+}
+
 /// The elements, and the order in which they were first seen.
 #[derive(Default)]
 struct Elements<'h> {
@@ -60,7 +69,7 @@ impl<'h> Elements<'h> {
 impl TotalQueue {
     fn object(&self, object: &Object<'_>) -> Result<(), Fault> {
         let mut elements = Elements::default();
-        let (mut empty_after, mut open_dequeues) = (None, 0_usize);
+        let (mut empty, mut takers) = (None, Takers::default());
         for (at, operation) in &object.operations {
             match (&*operation.f, operation.outcome) {
                 ("enqueue", Outcome::Fail) => {}
@@ -75,27 +84,27 @@ impl TotalQueue {
                     elements.of(&operation.output).taken.push(*at);
                 }
                 ("dequeue", Outcome::Ok | Outcome::Fail) => {
-                    empty_after = empty_after.max(Some(operation.invoke));
+                    empty = empty.max(Some((operation.invoke, *at)));
                 }
                 ("drain", Outcome::Ok) => {
-                    empty_after = empty_after.max(Some(operation.invoke));
+                    empty = empty.max(Some((operation.invoke, *at)));
                     for value in operation.output.as_array().unwrap_or_default() {
                         elements.of(value).taken.push(*at);
                     }
                 }
-                ("drain", Outcome::Info) => open_dequeues = usize::MAX,
-                ("dequeue", Outcome::Info) => open_dequeues = open_dequeues.saturating_add(1),
+                ("drain", Outcome::Info) => takers.any_number = true,
+                ("dequeue", Outcome::Info) => takers.dequeues.push(*at),
                 _ => {}
             }
         }
-        self.verdict(&elements, empty_after, open_dequeues)
+        self.verdict(&elements, empty, &takers)
     }
 
     fn verdict(
         &self,
         elements: &Elements<'_>,
-        empty_after: Option<u64>,
-        open_dequeues: usize,
+        empty: Option<(u64, u32)>,
+        takers: &Takers,
     ) -> Result<(), Fault> {
         let all = || elements.order.iter().filter_map(|v| Some((*v, elements.all.get(v)?)));
         if let Some((value, element)) = all().find(|(_, element)| element.attempts == 0) {
@@ -112,18 +121,22 @@ impl TotalQueue {
         let mut open = Vec::new();
         for (value, element) in all().filter(|(_, e)| e.certain.len() > e.taken.len()) {
             let (at, end) = element.certain[0];
-            match empty_after {
-                Some(empty) if empty > end => lost.push((value, at)),
+            match empty {
+                Some((empty, _)) if empty > end => lost.push((value, at)),
                 _ => open.push(value),
             }
         }
-        if lost.len() > open_dequeues {
+        let open_dequeues = takers.dequeues.len();
+        if lost.len() > open_dequeues && !takers.any_number {
             let values = some(lost.iter().map(|(value, _)| *value));
             let mut story = vec![format!("{} elements are lost: {values}.", lost.len())];
             if open_dequeues > 0 {
                 story.push(format!("Open dequeues can have taken {open_dequeues} at most."));
             }
-            return Err(Fault::Wrong(lost.iter().map(|(_, at)| *at).collect(), story));
+            // One more than can have been taken, those who can have, and who saw nothing left.
+            let lost = lost.iter().take(open_dequeues + 1).map(|(_, at)| *at);
+            let takers = takers.dequeues.iter().copied().chain(empty.map(|(_, at)| at));
+            return Err(Fault::Wrong(lost.chain(takers).collect(), story));
         }
         if let Some((value, _)) = lost.first() {
             return Err(Fault::Unknown(format!("an open dequeue may have taken {value}")));

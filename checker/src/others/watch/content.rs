@@ -10,12 +10,12 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
 
 /// A change that certainly happened, at a known revision.
-#[derive(Clone, Copy)]
 struct Fact<'h> {
     value: Option<&'h Value>,
-    /// The operation that shows it: the write, or else the first response that told of it.
-    shown_by: u32,
-    /// Whether that is the write.
+    /// The operations that show it: the write; of one of unknown outcome also the first response
+    /// that told of it, and its watch.
+    shown_by: Vec<u32>,
+    /// Whether the write was acknowledged.
     acknowledged: bool,
     create: Option<i64>,
     version: Option<i64>,
@@ -43,7 +43,7 @@ impl<'h, 'c> Facts<'h, 'c> {
         {
             let fact = Fact {
                 value: change.value,
-                shown_by: change.position,
+                shown_by: vec![change.position],
                 acknowledged: true,
                 create: None,
                 version: change.version,
@@ -67,7 +67,7 @@ impl<'h, 'c> Facts<'h, 'c> {
                             others.into_iter().chain([watch, response.position]).collect();
                         findings.note(kind, &operations, story);
                     }
-                    None => facts.learn(response, item),
+                    None => facts.learn(watch, response, item),
                 }
             }
         }
@@ -75,13 +75,14 @@ impl<'h, 'c> Facts<'h, 'c> {
     }
 
     /// Notes what an event tells besides the value.
-    fn learn(&mut self, response: &Response<'h>, item: &WatchEvent<'h>) {
-        let fact = self.keys.entry(item.key).or_default().entry(item.revision).or_insert(Fact {
-            value: item.value,
-            shown_by: response.position,
-            acknowledged: false,
-            create: None,
-            version: None,
+    fn learn(&mut self, watch: u32, response: &Response<'h>, item: &WatchEvent<'h>) {
+        let revisions = self.keys.entry(item.key).or_default();
+        let fact = revisions.entry(item.revision).or_insert_with(|| {
+            let write = self.changes.maybe(item.key).iter().find(|c| c.value == item.value);
+            let write = write.map(|change| change.position);
+            let shown_by = [Some(watch), Some(response.position), write];
+            let shown_by = shown_by.into_iter().flatten().collect();
+            Fact { value: item.value, shown_by, acknowledged: false, create: None, version: None }
         });
         fact.create = fact.create.or(item.create);
         fact.version = fact.version.or(item.version);
@@ -98,7 +99,7 @@ impl<'h, 'c> Facts<'h, 'c> {
         if let Some(fact) = self.keys.get(item.key).and_then(|facts| facts.get(&item.revision)) {
             let differs = fact.value != item.value;
             let story = format!("{told}, and another response told it otherwise.");
-            return differs.then(|| ("watches-disagree", vec![fact.shown_by], story));
+            return differs.then(|| ("watches-disagree", fact.shown_by.clone(), story));
         }
         let same: Vec<&Change<'_>> = self
             .changes
@@ -140,26 +141,28 @@ impl<'h, 'c> Facts<'h, 'c> {
         self.keys.get(key)?.range(..revision).next_back().map(|(at, fact)| (*at, fact))
     }
 
-    fn wrong_version(&self, item: &WatchEvent<'h>) -> Option<(Option<u32>, String)> {
+    fn wrong_version(&self, item: &WatchEvent<'h>) -> Option<(Vec<u32>, String)> {
         let (Some(create), Some(version)) = (item.create, item.version) else { return None };
         let said = format!("created at {create}, version {version}");
         if item.value.is_none() {
             let wrong = create != 0 || version != 0;
-            return wrong.then(|| (None, format!("{said}, though a deleted key has neither")));
+            return wrong
+                .then(|| (Vec::new(), format!("{said}, though a deleted key has neither")));
         }
         if create > item.revision || version < 1 || (version == 1) != (create == item.revision) {
-            return Some((None, format!("{said}, which do not fit together")));
+            return Some((Vec::new(), format!("{said}, which do not fit together")));
         }
         let maybes = self.changes.maybe(item.key);
         let unknown = i64::try_from(maybes.len()).unwrap_or(i64::MAX);
         let deletes = maybes.iter().any(|change| change.value.is_none());
         let Some((at, fact)) = self.before(item.key, item.revision) else {
             let wrong = version > 1 + unknown;
-            return wrong.then(|| (None, format!("{said}, though nothing was written before")));
+            return wrong
+                .then(|| (Vec::new(), format!("{said}, though nothing was written before")));
         };
-        let shown = Some(fact.shown_by);
+        let shown = || fact.shown_by.clone();
         let anew = create > at;
-        let story = || (shown, format!("{said}, which does not follow from revision {at}"));
+        let story = || (shown(), format!("{said}, which does not follow from revision {at}"));
         match (fact.value, fact.version) {
             _ if anew && fact.value.is_some() && !deletes => Some(story()),
             (None, _) if !anew || version > 1 + unknown => Some(story()),
@@ -177,7 +180,7 @@ impl<'h, 'c> Facts<'h, 'c> {
         response: &Response<'h>,
         item: &WatchEvent<'h>,
         asked: bool,
-    ) -> Option<(Option<u32>, String)> {
+    ) -> Option<(Vec<u32>, String)> {
         let before = self.before(item.key, item.revision);
         let maybes = self.changes.maybe(item.key);
         let Some(prev) = item.prev else {
@@ -190,25 +193,26 @@ impl<'h, 'c> Facts<'h, 'c> {
             let put = before.filter(|(_, fact)| fact.value.is_some());
             let put = put.filter(|_| had_one || maybes.iter().all(|c| c.value.is_some()));
             let why = "without the previous value that was asked for";
-            return (had_one || put.is_some())
-                .then(|| (put.map(|(_, fact)| fact.shown_by), why.to_owned()));
+            return (had_one || put.is_some()).then(|| {
+                (put.map_or(Vec::new(), |(_, fact)| fact.shown_by.clone()), why.to_owned())
+            });
         };
         if !asked {
-            return Some((None, "with a previous value that was not asked for".to_owned()));
+            return Some((Vec::new(), "with a previous value that was not asked for".to_owned()));
         }
         let at = number(prev, "mod")?;
         let value = super::super::objects::field(prev, "value");
         let why = format!("with the previous value {prev}, which was not there then");
         match before {
-            _ if at >= item.revision => Some((None, why)),
-            Some((last, fact)) if last > at => Some((Some(fact.shown_by), why)),
+            _ if at >= item.revision => Some((Vec::new(), why)),
+            Some((last, fact)) if last > at => Some((fact.shown_by.clone(), why)),
             Some((last, fact)) if last == at => {
                 let same = fact.value.is_some_and(|known| known == value.unwrap_or(&Value::Null));
-                (!same).then_some((Some(fact.shown_by), why))
+                (!same).then(|| (fact.shown_by.clone(), why))
             }
             _ => {
                 let possible = maybes.iter().any(|c| c.value == value && c.floor < at);
-                (!possible).then_some((None, why))
+                (!possible).then_some((Vec::new(), why))
             }
         }
     }
@@ -238,7 +242,7 @@ impl<'h, 'c> Facts<'h, 'c> {
                     "The change of {key} at revision {revision} was {by}; the watch begins at \
                      {start} and has come to {upto}, and never told of it."
                 );
-                let operations = [stream.position, fact.shown_by, response];
+                let operations = [&[stream.position, response], fact.shown_by.as_slice()].concat();
                 findings.note("missing-event", &operations, story);
             }
         }

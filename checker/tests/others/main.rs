@@ -1,0 +1,9 @@
+//! The other checkers against naive oracles, each the definition word for word, on random small
+//! histories.
+
+mod counts;
+mod lease;
+mod locks;
+mod random;
+mod sets;
+mod watch;

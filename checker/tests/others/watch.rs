@@ -1,0 +1,171 @@
+//! Watches against every log that the store can have had.
+
+use super::random::{agree, operation};
+use ordeal_checker::others::Watch;
+use ordeal_history::{History, Operation, Outcome, Value};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+
+/// A change at a revision: the key, and the value, or nothing where it was deleted.
+type Entry = (i64, &'static str, Option<i64>);
+
+const KEYS: [&str; 2] = ["a", "b"];
+
+/// Writes of unique values to two keys, some of unknown outcome, and two watches of them that are
+/// told of the changes, most of the time.
+fn draw(rng: &mut ChaCha8Rng) -> History {
+    let mut operations: Vec<Operation> = Vec::new();
+    let mut log: Vec<Entry> = Vec::new();
+    let mut event = 0;
+    for watch in 0..2 {
+        let mut asked = operation(10 + watch, "watch", Outcome::Ok, event, event + 1);
+        let start = if rng.random() { 2 } else { rng.random_range(2..5) };
+        let (key, end) = if rng.random() { ("a", "b") } else { ("a", "c") };
+        let text = format!(r#"{{"id":{watch},"key":"{key}","range_end":"{end}","start":{start}}}"#);
+        asked.input = Value::parse(&text).unwrap();
+        operations.push(asked);
+        event += 2;
+    }
+    let mut told = [0_usize; 2];
+    for value in 0..rng.random_range(1..5) {
+        let key = KEYS[rng.random_range(0..2)];
+        let unsure = rng.random_range(0..3) == 0;
+        let outcome = if unsure { Outcome::Info } else { Outcome::Ok };
+        let mut write = operation(value, "write", outcome, event, event + 1);
+        (write.key, write.input) = (Some(Value::from(key)), Value::from(value));
+        if !unsure || rng.random() {
+            log.push((log.len() as i64 + 2, key, Some(value)));
+            write.revision = (!unsure).then_some(log.len() as i64 + 1);
+        }
+        operations.push(write);
+        event += 2;
+        for watch in 0..2 {
+            if rng.random() {
+                let watched = operations[watch].clone();
+                let response = respond(rng, &watched, &log, &mut told[watch], event);
+                operations.push(response);
+                event += 2;
+            }
+        }
+    }
+    History { operations, notes: Vec::new(), events: event }
+}
+
+/// The next response of a watch: what is due, and sometimes a mistake.
+fn respond(
+    rng: &mut ChaCha8Rng,
+    watch: &Operation,
+    log: &[Entry],
+    told: &mut usize,
+    event: u64,
+) -> Operation {
+    let mut due: Vec<Entry> = log[*told..].iter().copied().filter(|e| asked(watch, e)).collect();
+    *told = log.len();
+    match rng.random_range(0..16) {
+        0 => drop(due.pop()),
+        1 => due.reverse(),
+        2 => due.truncate(1),
+        3 => *told = told.saturating_sub(1),
+        4 => due.iter_mut().for_each(|entry| entry.2 = Some(rng.random_range(0..5))),
+        5 => due.iter_mut().for_each(|entry| entry.0 += 1),
+        _ => {}
+    }
+    let mut response = operation(watch.process, "watch-next", Outcome::Ok, event, event + 1);
+    response.input = Value::from(watch.process - 10);
+    response.revision = Some(log.len() as i64 + 1);
+    let events = due.iter().map(|(revision, key, value)| {
+        let value = value.unwrap_or_default();
+        format!(r#"{{"type":"put","key":"{key}","value":{value},"mod":{revision}}}"#)
+    });
+    let events = events.collect::<Vec<_>>().join(",");
+    response.output = Value::parse(&format!(r#"{{"events":[{events}]}}"#)).unwrap();
+    response
+}
+
+fn member<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
+    let Value::Object(members) = value else { panic!("{value} is no object") };
+    members.get(name)
+}
+
+fn number(value: &Value, name: &str) -> i64 {
+    member(value, name).and_then(Value::as_i64).unwrap()
+}
+
+/// Whether the watch asks for a change.
+fn asked(watch: &Operation, (revision, key, _): &Entry) -> bool {
+    let end = member(&watch.input, "range_end").and_then(Value::as_str).unwrap();
+    *revision >= number(&watch.input, "start") && *key < end
+}
+
+/// Whether some choice of revisions for the writes of unknown outcome explains all that is told.
+fn explained(history: &History, unsure: &[&Operation], log: &mut Vec<Entry>) -> bool {
+    let Some((write, rest)) = unsure.split_first() else {
+        log.sort_unstable();
+        let streams = history.operations.iter().filter(|o| &*o.f == "watch");
+        return streams.clone().count() > 0 && streams.clone().all(|w| told_right(history, w, log));
+    };
+    if explained(history, rest, &mut log.clone()) {
+        return true;
+    }
+    let acked = |o: &&Operation| o.complete.is_some_and(|end| end < write.invoke);
+    let writes = history.operations.iter().filter(|o| &*o.f == "write");
+    let floor = writes.filter(acked).filter_map(|o| o.revision).max().unwrap_or(1);
+    (floor + 1..9).any(|revision| {
+        if log.iter().any(|(taken, ..)| *taken == revision) {
+            return false;
+        }
+        let mut log = log.clone();
+        log.push(entry(write, revision));
+        explained(history, rest, &mut log)
+    })
+}
+
+fn entry(write: &Operation, revision: i64) -> Entry {
+    let key = KEYS.into_iter().find(|key| write.key == Some(Value::from(*key))).unwrap();
+    (revision, key, write.input.as_i64())
+}
+
+/// Whether the responses of `watch` tell `log`, in order, from its start on to where they end.
+fn told_right(history: &History, watch: &Operation, log: &[Entry]) -> bool {
+    let mut next = 0;
+    let due: Vec<&Entry> = log.iter().filter(|entry| asked(watch, entry)).collect();
+    for response in
+        history.operations.iter().filter(|o| &*o.f == "watch-next" && o.process == watch.process)
+    {
+        let events = member(&response.output, "events").and_then(Value::as_array).unwrap();
+        for event in events {
+            let Some((revision, key, value)) = due.get(next).copied() else { return false };
+            let same = number(event, "mod") == *revision
+                && member(event, "key") == Some(&Value::from(*key))
+                && member(event, "value") == value.map(Value::from).as_ref();
+            let begun = history.operations.iter().any(|o| {
+                &*o.f == "write" && o.input.as_i64() == *value && Some(o.invoke) < response.complete
+            });
+            if !same || !begun {
+                return false;
+            }
+            next += 1;
+        }
+        let reached = response.revision.filter(|_| events.is_empty());
+        if due.get(next).is_some_and(|(revision, ..)| Some(*revision) <= reached) {
+            return false;
+        }
+    }
+    true
+}
+
+#[test]
+fn watches_tell_the_log() {
+    agree(&Watch::default(), 6000, &["valid", "invalid", "unknown"], draw, |history| {
+        let writes = || history.operations.iter().filter(|o| &*o.f == "write");
+        let known = writes().filter_map(|o| Some(entry(o, o.revision?)));
+        let unsure: Vec<&Operation> = writes().filter(|o| o.revision.is_none()).collect();
+        if history.operations.iter().all(|o| &*o.f != "watch-next") {
+            "unknown"
+        } else if explained(history, &unsure, &mut known.collect()) {
+            "valid"
+        } else {
+            "invalid"
+        }
+    });
+}
