@@ -42,7 +42,7 @@
 //!
 //! | what the clients do | checker |
 //! |---|---|
-//! | read, write, compare and set one value a key | [`linear::Linearizable`] of [`models::Register`] |
+//! | read, write, cas on one value a key | [`linear::Linearizable`] of [`models::Register`] |
 //! | use a queue, a set, a lock, a counter | the other [`models`] |
 //! | do the same on etcd, with revisions in the answers | [`etcd::EtcdRevisions`] |
 //! | run transactions over many keys | [`isolation::ListAppend`], [`isolation::RwRegister`] |

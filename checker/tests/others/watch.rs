@@ -31,10 +31,13 @@ fn draw(rng: &mut ChaCha8Rng) -> History {
         let key = KEYS[rng.random_range(0..2)];
         let unsure = rng.random_range(0..3) == 0;
         let outcome = if unsure { Outcome::Info } else { Outcome::Ok };
-        let mut write = operation(value, "write", outcome, event, event + 1);
+        // Of what is deleted nobody can tell which request did it, so those are all certain.
+        let delete = !unsure && rng.random_range(0..4) == 0;
+        let f = if delete { "delete" } else { "write" };
+        let mut write = operation(value, f, outcome, event, event + 1);
         (write.key, write.input) = (Some(Value::from(key)), Value::from(value));
         if !unsure || rng.random() {
-            log.push((log.len() as i64 + 2, key, Some(value)));
+            log.push((log.len() as i64 + 2, key, (!delete).then_some(value)));
             write.revision = (!unsure).then_some(log.len() as i64 + 1);
         }
         operations.push(write);
@@ -67,6 +70,7 @@ fn respond(
         2 => due.truncate(1),
         3 => *told = told.saturating_sub(1),
         4 => due.iter_mut().for_each(|entry| entry.2 = Some(rng.random_range(0..5))),
+        6 => due.iter_mut().for_each(|entry| entry.2 = None),
         5 => due.iter_mut().for_each(|entry| entry.0 += 1),
         _ => {}
     }
@@ -74,8 +78,9 @@ fn respond(
     response.input = Value::from(watch.process - 10);
     response.revision = Some(log.len() as i64 + 1);
     let events = due.iter().map(|(revision, key, value)| {
-        let value = value.unwrap_or_default();
-        format!(r#"{{"type":"put","key":"{key}","value":{value},"mod":{revision}}}"#)
+        let kind = if value.is_some() { "put" } else { "delete" };
+        let value = value.map_or("null".to_owned(), |value| value.to_string());
+        format!(r#"{{"type":"{kind}","key":"{key}","value":{value},"mod":{revision}}}"#)
     });
     let events = events.collect::<Vec<_>>().join(",");
     response.output = Value::parse(&format!(r#"{{"events":[{events}]}}"#)).unwrap();
@@ -108,7 +113,7 @@ fn explained(history: &History, unsure: &[&Operation], log: &mut Vec<Entry>) -> 
         return true;
     }
     let acked = |o: &&Operation| o.complete.is_some_and(|end| end < write.invoke);
-    let writes = history.operations.iter().filter(|o| &*o.f == "write");
+    let writes = history.operations.iter().filter(|o| matches!(&*o.f, "write" | "delete"));
     let floor = writes.filter(acked).filter_map(|o| o.revision).max().unwrap_or(1);
     (floor + 1..9).any(|revision| {
         if log.iter().any(|(taken, ..)| *taken == revision) {
@@ -122,7 +127,7 @@ fn explained(history: &History, unsure: &[&Operation], log: &mut Vec<Entry>) -> 
 
 fn entry(write: &Operation, revision: i64) -> Entry {
     let key = KEYS.into_iter().find(|key| write.key == Some(Value::from(*key))).unwrap();
-    (revision, key, write.input.as_i64())
+    (revision, key, write.input.as_i64().filter(|_| &*write.f == "write"))
 }
 
 /// Whether the responses of `watch` tell `log`, in order, from its start on to where they end.
@@ -137,10 +142,13 @@ fn told_right(history: &History, watch: &Operation, log: &[Entry]) -> bool {
             let Some((revision, key, value)) = due.get(next).copied() else { return false };
             let same = number(event, "mod") == *revision
                 && member(event, "key") == Some(&Value::from(*key))
-                && member(event, "value") == value.map(Value::from).as_ref();
-            let begun = history.operations.iter().any(|o| {
-                &*o.f == "write" && o.input.as_i64() == *value && Some(o.invoke) < response.complete
-            });
+                && member(event, "value") == Some(&value.map_or(Value::Null, Value::from));
+            let made = |o: &&Operation| match value {
+                Some(value) => &*o.f == "write" && o.input.as_i64() == Some(*value),
+                None => &*o.f == "delete" && o.revision == Some(*revision),
+            };
+            let mut writes = history.operations.iter().filter(made);
+            let begun = writes.any(|write| Some(write.invoke) < response.complete);
             if !same || !begun {
                 return false;
             }
@@ -157,7 +165,8 @@ fn told_right(history: &History, watch: &Operation, log: &[Entry]) -> bool {
 #[test]
 fn watches_tell_the_log() {
     agree(&Watch::default(), 6000, &["valid", "invalid", "unknown"], draw, |history| {
-        let writes = || history.operations.iter().filter(|o| &*o.f == "write");
+        let changes = |o: &&Operation| matches!(&*o.f, "write" | "delete");
+        let writes = || history.operations.iter().filter(changes);
         let known = writes().filter_map(|o| Some(entry(o, o.revision?)));
         let unsure: Vec<&Operation> = writes().filter(|o| o.revision.is_none()).collect();
         if history.operations.iter().all(|o| &*o.f != "watch-next") {

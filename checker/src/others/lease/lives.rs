@@ -9,7 +9,7 @@ pub(super) struct Life<'h> {
     pub(super) grant: (u32, &'h Operation),
     /// Seconds.
     pub(super) ttl: i64,
-    /// The grant, and all keepalives that did not say that it is gone: those of unknown outcome too.
+    /// The grant, and all keepalives that did not say that it is gone, or that say nothing.
     pub(super) refreshes: Vec<(u32, &'h Operation)>,
     /// Revocations that did not fail.
     pub(super) revokes: Vec<(u32, &'h Operation)>,

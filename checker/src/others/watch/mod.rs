@@ -22,7 +22,7 @@ use crate::{Checker, Judgement, Limits};
 use content::Facts;
 use ordeal_history::History;
 
-/// Judges `watch`, `watch-next` and `watch-cancel` beside the writes that [`Changes`] knows.
+/// Judges `watch`, `watch-next` and `watch-cancel` beside the writes of the history.
 ///
 /// The anomalies: `out-of-order`, `duplicate-event`, `split-revision` (one revision in two
 /// responses that are no fragments), `missing-event`, `before-start`, `event-behind-progress`,

@@ -71,10 +71,10 @@ impl<'h> Reached<'h> {
     fn response(&mut self, response: &Response<'_>) {
         let last = response.events.iter().map(|item| item.revision).max();
         let whole = last.map(|last| if response.fragment { last - 1 } else { last });
-        if let Some(upto) = whole.or(response.progress()) {
-            if self.delivered.upto.last().is_none_or(|(before, _)| *before < upto) {
-                self.delivered.upto.push((upto, response.position));
-            }
+        let upto = whole.or(response.progress());
+        let before = self.delivered.upto.last().map(|(before, _)| *before);
+        if let Some(upto) = upto.filter(|upto| before.is_none_or(|before| before < *upto)) {
+            self.delivered.upto.push((upto, response.position));
         }
         let progress = response.progress().map(|revision| (revision, response.position));
         self.progress = self.progress.max(progress);
