@@ -1,7 +1,7 @@
 //! Named anomalies, gathered: of each kind the one that showed first.
 
-use super::objects::counterexample;
-use crate::{Cost, Judgement, Verdict, Witness};
+use super::objects::{counterexample, judgement};
+use crate::{Judgement, Verdict, Witness};
 use ordeal_history::{History, Operation};
 use std::collections::BTreeMap;
 
@@ -63,14 +63,7 @@ impl<'h> Findings<'h> {
             (None, Some(why)) => (Verdict::Unknown(why.clone()), why),
             (None, None) => (Verdict::Valid(Witness::default()), reason.to_owned()),
         };
-        Judgement {
-            checker: name.to_owned(),
-            verdict,
-            algorithm: algorithm.to_owned(),
-            reason,
-            operations: self.history.operations.len() as u64,
-            cost: Cost::default(),
-        }
+        judgement(name, algorithm, self.history, verdict, reason)
     }
 }
 

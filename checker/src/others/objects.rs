@@ -59,10 +59,21 @@ pub(super) fn judge(
         (None, Some(why)) => (Verdict::Unknown(why.clone()), why),
         (None, None) => (Verdict::Valid(Witness::default()), reason.to_owned()),
     };
+    judgement(name, "count", history, verdict, reason)
+}
+
+/// A judgement on all of `history`, by an algorithm that does not search.
+pub(super) fn judgement(
+    name: &str,
+    algorithm: &str,
+    history: &History,
+    verdict: Verdict,
+    reason: String,
+) -> Judgement {
     Judgement {
         checker: name.to_owned(),
         verdict,
-        algorithm: "count".to_owned(),
+        algorithm: algorithm.to_owned(),
         reason,
         operations: history.operations.len() as u64,
         cost: Cost::default(),
