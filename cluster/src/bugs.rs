@@ -17,15 +17,31 @@ pub enum Bug {
     /// See the registry.
     ApplyDiffers,
     /// See the registry.
+    LeaseReadWallClock,
+    /// See the registry.
     LocalRead,
+    /// See the registry.
+    LockWithoutKey,
+    /// See the registry.
+    OldLeaderRevokes,
+    /// See the registry.
+    ProgressEarly,
     /// See the registry.
     ReadDuringReplay,
     /// See the registry.
     ReadIndexNoQuorum,
     /// See the registry.
+    RetryDuplicates,
+    /// See the registry.
     RevisionSkips,
     /// See the registry.
+    SnapshotOmitsLeases,
+    /// See the registry.
     VoteNotPersisted,
+    /// See the registry.
+    WatchGap,
+    /// See the registry.
+    WatchReplays,
 }
 
 /// What there is to know of a bug.
@@ -65,6 +81,15 @@ pub const REGISTRY: &[BugInfo] = &[
         fault: "none",
     },
     BugInfo {
+        bug: Bug::LeaseReadWallClock,
+        name: "lease-read-wall-clock",
+        summary: "for an election timeout after a majority has confirmed it, the leader answers \
+                  reads by itself, and measures that time by the clock on the wall",
+        source: "leader leases on wall clocks, as in TiKV and CockroachDB; Raft thesis §6.4.1",
+        workload: "register",
+        fault: "clock set back, with pause or partition of the leader",
+    },
+    BugInfo {
         bug: Bug::LocalRead,
         name: "local-read",
         summary: "the leader answers linearizable reads from its own state, without asking a \
@@ -72,6 +97,32 @@ pub const REGISTRY: &[BugInfo] = &[
         source: "etcd before 0.5, found by Jepsen in 2014; Consul's and MongoDB's default reads",
         workload: "register",
         fault: "partition that isolates the leader",
+    },
+    BugInfo {
+        bug: Bug::LockWithoutKey,
+        name: "lock-without-key",
+        summary: "Lock is granted without a look whether the waiter's own key is still there",
+        source: "etcd #11456",
+        workload: "lock with a short time to live",
+        fault: "none",
+    },
+    BugInfo {
+        bug: Bug::OldLeaderRevokes,
+        name: "old-leader-revokes",
+        summary: "a leader that has lost its place hands the leases that it believes expired to \
+                  its successor, which revokes them though they were kept alive",
+        source: "etcd #15247",
+        workload: "lease",
+        fault: "pause of the leader",
+    },
+    BugInfo {
+        bug: Bug::ProgressEarly,
+        name: "progress-early",
+        summary: "a request for progress is answered at once, with a revision whose events are \
+                  still to come",
+        source: "etcd #15220",
+        workload: "watch with requests for progress",
+        fault: "none",
     },
     BugInfo {
         bug: Bug::ReadDuringReplay,
@@ -92,6 +143,15 @@ pub const REGISTRY: &[BugInfo] = &[
         fault: "pause of the leader",
     },
     BugInfo {
+        bug: Bug::RetryDuplicates,
+        name: "retry-duplicates",
+        summary: "a write that waits when the leader changes is proposed again, though the first \
+                  may have been committed",
+        source: "etcd #14890",
+        workload: "append",
+        fault: "any that makes the leader change",
+    },
+    BugInfo {
         bug: Bug::RevisionSkips,
         name: "revision-skips",
         summary: "deleting a key that is not there takes a revision",
@@ -100,12 +160,38 @@ pub const REGISTRY: &[BugInfo] = &[
         fault: "none",
     },
     BugInfo {
+        bug: Bug::SnapshotOmitsLeases,
+        name: "snapshot-omits-leases",
+        summary: "a member that goes on from a snapshot knows of no lease granted before it",
+        source: "the family of etcd #14571 and #13676",
+        workload: "lease",
+        fault: "kill, with a low --snapshot-count",
+    },
+    BugInfo {
         bug: Bug::VoteNotPersisted,
         name: "vote-not-persisted",
         summary: "a vote is not written to the log, so a restarted member may vote twice in a term",
         source: "Raft (Ongaro and Ousterhout 2014), §5.2",
         workload: "append",
         fault: "kill and partition",
+    },
+    BugInfo {
+        bug: Bug::WatchGap,
+        name: "watch-gap",
+        summary: "compacting at the revision of a deletion forgets the deletion, so a watch from \
+                  that very revision misses it",
+        source: "etcd #18089",
+        workload: "watch",
+        fault: "compaction",
+    },
+    BugInfo {
+        bug: Bug::WatchReplays,
+        name: "watch-replays",
+        summary: "a snapshot of the leader's sets watches back to where they started, and they \
+                  deliver again what they have delivered",
+        source: "etcd #15271",
+        workload: "watch",
+        fault: "pause of a follower, with a low --snapshot-count",
     },
 ];
 

@@ -35,6 +35,12 @@ pub enum ApiError {
     /// A lease that is not there.
     #[error("etcdserver: requested lease not found")]
     LeaseNotFound,
+    /// A lease of the id is there already.
+    #[error("etcdserver: lease already exists")]
+    LeaseExists,
+    /// A lease that would live longer than any may.
+    #[error("etcdserver: too large lease TTL")]
+    LeaseTtlTooLarge,
     /// The request is larger than the server takes.
     #[error("etcdserver: request is too large")]
     RequestTooLarge,
@@ -66,6 +72,8 @@ pub enum Code {
     OutOfRange,
     /// A bound is reached.
     ResourceExhausted,
+    /// The state of things does not allow it.
+    FailedPrecondition,
     /// Try again, or elsewhere.
     Unavailable,
 }
@@ -78,7 +86,8 @@ impl ApiError {
             EmptyKey | KeyNotFound | ValueProvided | LeaseProvided | TooManyOps | DuplicateKey
             | InvalidSortOption | RequestTooLarge => Code::InvalidArgument,
             LeaseNotFound => Code::NotFound,
-            Compacted | FutureRevision => Code::OutOfRange,
+            LeaseExists => Code::FailedPrecondition,
+            Compacted | FutureRevision | LeaseTtlTooLarge => Code::OutOfRange,
             TooManyRequests => Code::ResourceExhausted,
             Timeout | LeaderChanged | NoLeader | Stopped => Code::Unavailable,
         }

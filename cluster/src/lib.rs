@@ -29,6 +29,14 @@ pub mod proto {
     pub mod etcdserverpb {
         tonic::include_proto!("etcdserverpb");
     }
+    /// etcd's service Lock.
+    pub mod v3lockpb {
+        tonic::include_proto!("v3lockpb");
+    }
+    /// etcd's service Election.
+    pub mod v3electionpb {
+        tonic::include_proto!("v3electionpb");
+    }
     /// What the nodes write to their logs and to each other.
     pub mod ordealpb {
         tonic::include_proto!("ordealpb");

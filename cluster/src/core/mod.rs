@@ -20,6 +20,8 @@
 //! Architecture invariant: what waits for durability (votes, acknowledgements of appended entries)
 //! is held back in here, by [`outbox`], and nowhere else.
 
+mod asides;
+mod leases;
 mod node;
 mod outbox;
 mod raft_log;
@@ -38,8 +40,9 @@ use crate::error::ApiError;
 use crate::log::snapshot::Image;
 use crate::log::{Position, Write};
 use crate::proto::etcdserverpb::{
-    CompactionRequest, DeleteRangeRequest, Member, PutRequest, RangeRequest, StatusResponse,
-    TxnRequest,
+    CompactionRequest, DeleteRangeRequest, LeaseGrantRequest, LeaseKeepAliveRequest,
+    LeaseKeepAliveResponse, LeaseLeasesResponse, LeaseRevokeRequest, LeaseTimeToLiveRequest,
+    LeaseTimeToLiveResponse, Member, PutRequest, RangeRequest, StatusResponse, TxnRequest,
 };
 use crate::state::Applied;
 
@@ -136,6 +139,11 @@ pub enum Request {
     Compact(CompactionRequest),
     MemberList { linearizable: bool },
     Status,
+    LeaseGrant(LeaseGrantRequest),
+    LeaseRevoke(LeaseRevokeRequest),
+    LeaseKeepAlive(LeaseKeepAliveRequest),
+    LeaseTimeToLive(LeaseTimeToLiveRequest),
+    LeaseLeases,
 }
 
 /// What a client gets. The headers are whole.
@@ -145,6 +153,9 @@ pub enum Response {
     Applied(Applied),
     MemberList(crate::proto::etcdserverpb::MemberListResponse),
     Status(StatusResponse),
+    LeaseKeepAlive(LeaseKeepAliveResponse),
+    LeaseTimeToLive(LeaseTimeToLiveResponse),
+    LeaseLeases(LeaseLeasesResponse),
 }
 
 /// A notable turn of events.

@@ -6,6 +6,8 @@ use raft::eraftpb::{ConfState, Message, MessageType};
 use raft::{RawNode, ReadOnlyOption, StateRole};
 use thiserror::Error;
 
+use super::asides::{Asides, is_aside};
+use super::leases::LeaseClock;
 use super::outbox::Outbox;
 use super::raft_log::RaftLog;
 use super::reads::{Reads, context_bytes};
@@ -34,6 +36,8 @@ pub struct Node {
     pub(super) outbox: Outbox,
     pub(super) writes: Writes,
     pub(super) reads: Reads,
+    pub(super) asides: Asides,
+    pub(super) leases: LeaseClock,
     /// Snapshots that came in this batch, until Raft has said whether it wants them.
     pub(super) incoming: Vec<(Image, Vec<u8>)>,
     pub(super) leader: u64,
@@ -109,6 +113,8 @@ impl Node {
             outbox: Outbox::default(),
             writes: Writes::default(),
             reads: Reads::default(),
+            asides: Asides::default(),
+            leases: LeaseClock::default(),
             incoming: Vec::new(),
             leader: 0,
             durable: 0,
@@ -133,6 +139,9 @@ impl Node {
                 self.campaign_if_alone();
                 self.writes.expire(now_us, out);
                 self.reads.expire(now_us, out);
+                self.expire_asides(out);
+                self.count_leases();
+                self.tick_leases();
             }
             Event::Message(message) => self.message(message, out),
             Event::Request(id, request) => self.request(id, request, out),
@@ -217,6 +226,9 @@ impl Node {
     }
 
     fn message(&mut self, mut message: Message, out: &mut Vec<Effect>) {
+        if is_aside(&message) {
+            return self.hear_aside(&message, out);
+        }
         if message.get_msg_type() == MessageType::MsgSnapshot {
             let from = message.from;
             let bytes = message.mut_snapshot().take_data();

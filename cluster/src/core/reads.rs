@@ -6,9 +6,11 @@
 
 use std::collections::VecDeque;
 
+use super::asides::Asker;
 use super::{Effect, RequestId};
 use crate::error::ApiError;
 use crate::proto::etcdserverpb::{RangeRequest, TxnRequest};
+use crate::proto::ordealpb::aside::What;
 
 /// What a reader wants to know.
 #[derive(Debug)]
@@ -16,11 +18,14 @@ pub(super) enum Query {
     Range(RangeRequest),
     Txn(TxnRequest),
     MemberList,
+    Leases,
+    Aside(What, Asker),
 }
 
 /// A read that waits.
 #[derive(Debug)]
 pub(super) struct Read {
+    /// 0 when a peer asks: it asks again if it gets no answer.
     pub id: RequestId,
     pub deadline_us: u64,
     pub query: Query,
@@ -101,7 +106,8 @@ impl Reads {
     pub fn leader_is(&mut self, leader: u64, out: &mut Vec<Effect>) {
         if let Some(round) = self.round.take_if(|round| round.leader != leader) {
             let failed = round.reads.into_iter();
-            out.extend(failed.map(|read| Effect::Respond(read.id, Err(ApiError::LeaderChanged))));
+            let ours = failed.filter(|read| read.id != 0);
+            out.extend(ours.map(|read| Effect::Respond(read.id, Err(ApiError::LeaderChanged))));
         }
     }
 
@@ -121,7 +127,7 @@ impl Reads {
     /// Answers the reads whose time is up.
     pub fn expire(&mut self, now_us: u64, out: &mut Vec<Effect>) {
         let mut keep = |read: &Read| {
-            if read.deadline_us <= now_us {
+            if read.deadline_us <= now_us && read.id != 0 {
                 out.push(Effect::Respond(read.id, Err(ApiError::Timeout)));
             }
             read.deadline_us > now_us

@@ -25,10 +25,13 @@ impl Node {
     /// Gives the effects of the events stepped since the last flush.
     pub fn flush(&mut self, out: &mut Vec<Effect>) {
         self.propose();
+        self.send_asides(out);
         self.begin_reads();
         while self.raft.has_ready() {
             self.ready(out);
+            self.count_leases();
             self.propose();
+            self.send_asides(out);
             self.begin_reads();
         }
         self.incoming.clear();
@@ -215,6 +218,7 @@ impl Node {
     }
 
     fn apply_command(&mut self, entry: Entry, out: &mut Vec<Effect>) {
+        let term = entry.term;
         self.applied_bytes += entry.data.len() as u64;
         let command = match Command::decode(bytes::Bytes::from(entry.data)) {
             Ok(command) => command,
@@ -224,10 +228,16 @@ impl Node {
             }
         };
         let Some(op) = &command.op else { return };
+        if Self::is_void(op, term) {
+            return;
+        }
         let ours = command.origin == self.config.id
             && command.incarnation == self.config.incarnation
             && self.writes.settle(command.sequence);
         let result = self.state.apply(op, self.config.bugs, ours);
+        if result.is_ok() {
+            self.account_leases(op);
+        }
         if ours {
             self.respond(command.sequence, result, out);
         }

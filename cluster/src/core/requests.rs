@@ -1,14 +1,18 @@
 //! Requests: checked, then answered from the state, or after a round of reads, or from the log.
 
+use super::leases::TTL_MAX;
 use super::node::Node;
 use super::reads::{Query, Read};
 use super::writes::command;
-use super::{Effect, Request, RequestId, Response};
+use super::{Config, Effect, Request, RequestId, Response, mix};
 use crate::error::ApiError;
 use crate::mvcc;
-use crate::proto::etcdserverpb::{MemberListResponse, ResponseHeader, StatusResponse};
-use crate::proto::ordealpb::PublishMember;
+use crate::proto::etcdserverpb::{
+    LeaseLeasesResponse, LeaseStatus, MemberListResponse, ResponseHeader, StatusResponse,
+};
+use crate::proto::ordealpb::aside::What;
 use crate::proto::ordealpb::command::Op;
+use crate::proto::ordealpb::{GrantLease, PublishMember, RevokeLease};
 use crate::state::Applied;
 
 impl Node {
@@ -18,7 +22,8 @@ impl Node {
             Request::Put(put) => mvcc::check_put(put),
             Request::DeleteRange(delete) => mvcc::check_delete(delete),
             Request::Txn(txn) => mvcc::check_txn(txn),
-            Request::Compact(_) | Request::MemberList { .. } | Request::Status => Ok(()),
+            Request::LeaseGrant(grant) if grant.ttl > TTL_MAX => Err(ApiError::LeaseTtlTooLarge),
+            _ => Ok(()),
         };
         if let Err(error) = checked {
             return out.push(Effect::Respond(id, Err(error)));
@@ -42,7 +47,30 @@ impl Node {
             Request::Put(put) => self.write(id, Op::Put(put), out),
             Request::DeleteRange(delete) => self.write(id, Op::DeleteRange(delete), out),
             Request::Compact(compact) => self.write(id, Op::Compact(compact), out),
+            Request::LeaseGrant(grant) => {
+                let lease = if grant.id == 0 { self.choose_lease(id) } else { grant.id };
+                let ttl = grant.ttl.max(self.ttl_min());
+                self.write(id, Op::GrantLease(GrantLease { id: lease, ttl }), out);
+            }
+            Request::LeaseRevoke(revoke) => {
+                let op = Op::RevokeLease(RevokeLease { id: revoke.id, expired_in_term: 0 });
+                self.write(id, op, out);
+            }
+            Request::LeaseKeepAlive(request) => {
+                self.ask_leader(id, What::KeepAlive(request), out);
+            }
+            Request::LeaseTimeToLive(request) => {
+                self.ask_leader(id, What::TimeToLive(request), out);
+            }
+            Request::LeaseLeases => self.read(id, Query::Leases, false, out),
         }
+    }
+
+    /// An id for a lease, positive, that no other request of any member gets but by chance.
+    fn choose_lease(&self, request: RequestId) -> i64 {
+        let Config { id, incarnation, seed, .. } = self.config;
+        let hash = [id, incarnation, request].iter().fold(mix(seed), |hash, part| mix(hash ^ part));
+        (hash as i64 & i64::MAX).max(1)
     }
 
     fn write(&mut self, id: RequestId, op: Op, out: &mut Vec<Effect>) {
@@ -61,9 +89,17 @@ impl Node {
 
     /// Answers a read from the state as it is.
     pub(super) fn answer(&mut self, read: Read, out: &mut Vec<Effect>) {
-        let result = match &read.query {
-            Query::Range(range) => self.state.range(range),
-            Query::Txn(txn) => self.state.read_txn(txn),
+        let result = match read.query {
+            Query::Range(range) => self.state.range(&range),
+            Query::Txn(txn) => self.state.read_txn(&txn),
+            Query::Aside(what, asker) => return self.answer_aside(read.id, what, asker, out),
+            Query::Leases => {
+                let ids = self.state.kv.leases().iter().map(|(id, _)| LeaseStatus { id });
+                let leases = ids.collect();
+                let header = Some(self.header(self.state.kv.revision()));
+                let response = Response::LeaseLeases(LeaseLeasesResponse { header, leases });
+                return out.push(Effect::Respond(read.id, Ok(response)));
+            }
             Query::MemberList => {
                 let response = MemberListResponse {
                     header: Some(self.header(0)),
@@ -88,6 +124,8 @@ impl Node {
             Ok(Applied::DeleteRange(response)) => &mut response.header,
             Ok(Applied::Txn(response)) => &mut response.header,
             Ok(Applied::Compact(response)) => &mut response.header,
+            Ok(Applied::LeaseGrant(response)) => &mut response.header,
+            Ok(Applied::LeaseRevoke(response)) => &mut response.header,
             Ok(Applied::Published) | Err(_) => &mut None,
         };
         let revision = header.as_ref().map_or(0, |header| header.revision);
@@ -95,7 +133,7 @@ impl Node {
         out.push(Effect::Respond(id, result.map(Response::Applied)));
     }
 
-    fn header(&self, revision: i64) -> ResponseHeader {
+    pub(super) fn header(&self, revision: i64) -> ResponseHeader {
         ResponseHeader {
             cluster_id: self.config.cluster_id,
             member_id: self.config.id,

@@ -77,6 +77,19 @@ impl<V: Clone> ChunkedMap<V> {
         }
     }
 
+    /// Takes a key out, and gives its value.
+    pub fn remove(&mut self, key: &[u8]) -> Option<V> {
+        let nth = self.chunk_of(key);
+        let chunk = self.chunks.get_mut(nth)?;
+        let at = chunk.binary_search_by(|(k, _)| k[..].cmp(key)).ok()?;
+        let (_, value) = Arc::make_mut(chunk).remove(at);
+        if chunk.is_empty() {
+            self.chunks.remove(nth);
+        }
+        self.len -= 1;
+        Some(value)
+    }
+
     /// Keeps the keys for which `keep`, which may change the value, is true. Linear.
     pub fn retain(&mut self, mut keep: impl FnMut(&Bytes, &mut V) -> bool) {
         for chunk in &mut self.chunks {

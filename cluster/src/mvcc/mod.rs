@@ -7,11 +7,13 @@
 
 mod check;
 mod chunked;
+mod leases;
 mod range;
 mod txn;
 
 pub use check::{check_delete, check_put, check_range, check_txn, is_read_only, is_serializable};
 pub use chunked::ChunkedMap;
+pub use leases::{Lease, Leases};
 pub use txn::WriteTxn;
 
 use std::ops::Bound;
@@ -66,6 +68,9 @@ pub struct Mvcc {
     revision: i64,
     compacted: i64,
     bytes: u64,
+    leases: Leases,
+    /// The keys that the last transaction changed, in the order of its changes.
+    changed: Vec<Bytes>,
 }
 
 /// What a version costs besides its key and value, in bytes, roughly: for the size that Status
@@ -74,12 +79,20 @@ const VERSION_OVERHEAD: u64 = 64;
 
 impl Default for Mvcc {
     fn default() -> Self {
-        Self { keys: ChunkedMap::default(), revision: 1, compacted: -1, bytes: 0 }
+        Self {
+            keys: ChunkedMap::default(),
+            revision: 1,
+            compacted: -1,
+            bytes: 0,
+            leases: Leases::default(),
+            changed: Vec::new(),
+        }
     }
 }
 
 impl Mvcc {
-    /// A store as a snapshot tells of it: put its keys with [`Mvcc::restore_key`].
+    /// A store as a snapshot tells of it: grant its leases, then put its keys with
+    /// [`Mvcc::restore_key`].
     pub fn restored(revision: i64, compacted: i64) -> Self {
         Self { revision, compacted, ..Self::default() }
     }
@@ -87,7 +100,22 @@ impl Mvcc {
     /// Puts back one key with all its versions.
     pub fn restore_key(&mut self, key: Bytes, history: History) {
         self.bytes += history.iter().map(|version| cost(&key, version)).sum::<u64>();
+        self.leases.rebind(&key, 0, history.last().map_or(0, |version| version.lease));
         self.keys.insert(key, history);
+    }
+
+    /// The leases, and the keys bound to them.
+    pub fn leases(&self) -> &Leases {
+        &self.leases
+    }
+
+    pub(crate) fn leases_mut(&mut self) -> &mut Leases {
+        &mut self.leases
+    }
+
+    /// Takes the keys that the last transaction changed, in the order of its changes.
+    pub(crate) fn take_changed(&mut self) -> Vec<Bytes> {
+        std::mem::take(&mut self.changed)
     }
 
     /// The newest revision.

@@ -26,6 +26,7 @@ pub struct WriteTxn<'a> {
 impl<'a> WriteTxn<'a> {
     pub(super) fn new(store: &'a mut Mvcc) -> Self {
         let main = store.revision + 1;
+        store.changed.clear();
         Self { store, main, changes: 0 }
     }
 
@@ -58,8 +59,7 @@ impl<'a> WriteTxn<'a> {
     /// # Errors
     /// A lease that is not there, or a flag that needs an old value where there is none.
     pub fn put(&mut self, request: &PutRequest) -> Result<PutResponse, ApiError> {
-        // There are no leases, so every one that a request names is unknown.
-        if request.lease != 0 {
+        if !self.store.leases.may_bind(request.lease) {
             return Err(ApiError::LeaseNotFound);
         }
         let main = self.main;
@@ -71,7 +71,8 @@ impl<'a> WriteTxn<'a> {
             Some(old) if request.ignore_value => old.value.clone(),
             _ => own(&request.value),
         };
-        let lease = old.as_ref().filter(|_| request.ignore_lease).map_or(0, |old| old.lease);
+        let kept = old.as_ref().filter(|_| request.ignore_lease).map(|old| old.lease);
+        let lease = kept.unwrap_or(request.lease);
         let (create, version) = old.as_ref().map_or((main, 1), |old| (old.create, old.version + 1));
         let sub = self.changes;
         self.change(&request.key, Version { main, sub, create, version, value, lease });
@@ -138,10 +139,22 @@ impl<'a> WriteTxn<'a> {
     fn change(&mut self, key: &Bytes, version: Version) {
         self.changes += 1;
         self.store.bytes += cost(key, &version);
-        match self.store.keys.get_mut(key) {
-            Some(history) => history.push(version),
-            None => self.store.keys.insert(own(key), vec![version]),
-        }
+        // Owned once, and shared by all that name the key: not the request's bytes.
+        let key = own(key);
+        let new = version.lease;
+        let old = match self.store.keys.get_mut(&key) {
+            Some(history) => {
+                let old = history.last().map_or(0, |old| old.lease);
+                history.push(version);
+                old
+            }
+            None => {
+                self.store.keys.insert(key.clone(), vec![version]);
+                0
+            }
+        };
+        self.store.leases.rebind(&key, old, new);
+        self.store.changed.push(key);
     }
 
     fn holds(&self, compare: &Compare) -> bool {
@@ -191,7 +204,7 @@ impl<'a> WriteTxn<'a> {
             return Err(ApiError::KeyNotFound);
         }
         // Here the key comes before the lease; in a put by itself it is the other way.
-        if put.lease != 0 {
+        if !self.store.leases.may_bind(put.lease) {
             return Err(ApiError::LeaseNotFound);
         }
         Ok(())

@@ -4,7 +4,9 @@ use prost::Message;
 
 use super::State;
 use crate::mvcc::{Mvcc, Version};
-use crate::proto::ordealpb::{KeyBatch, KeyVersion, KeyVersions, StateFooter, StateHeader};
+use crate::proto::ordealpb::{
+    GrantedLease, KeyBatch, KeyVersion, KeyVersions, StateFooter, StateHeader,
+};
 
 /// Roughly how many bytes a chunk of keys holds: enough that framing costs nothing, and little
 /// enough that nobody needs much memory for one.
@@ -20,6 +22,7 @@ impl State {
             revision: self.kv.revision(),
             compact_revision: self.kv.compacted(),
             members: self.members.values().cloned().collect(),
+            leases: self.granted_leases(),
         };
         give(&header.encode_to_vec())?;
         let mut batch = KeyBatch::default();
@@ -40,6 +43,13 @@ impl State {
             give(&batch.encode_to_vec())?;
         }
         give(&StateFooter { keys }.encode_to_vec())
+    }
+}
+
+impl State {
+    fn granted_leases(&self) -> Vec<GrantedLease> {
+        let leases = self.kv.leases();
+        leases.iter().map(|(id, lease)| GrantedLease { id, ttl: lease.ttl }).collect()
     }
 }
 
@@ -74,7 +84,10 @@ impl StateDecoder {
             (None, _) => Ok(()),
             (Some(header), state @ None) => {
                 let header = StateHeader::decode(&header[..]).map_err(|e| e.to_string())?;
-                let kv = Mvcc::restored(header.revision, header.compact_revision);
+                let mut kv = Mvcc::restored(header.revision, header.compact_revision);
+                for lease in header.leases {
+                    kv.leases_mut().grant(lease.id, lease.ttl);
+                }
                 let members = header.members.into_iter().map(|m| (m.id, m)).collect();
                 *state = Some(State { kv, members });
                 Ok(())

@@ -5,6 +5,7 @@
 //! while the state machine goes on.
 
 mod codec;
+mod lease;
 
 use std::collections::BTreeMap;
 
@@ -14,8 +15,9 @@ use crate::bugs::{Bug, Bugs};
 use crate::error::ApiError;
 use crate::mvcc::Mvcc;
 use crate::proto::etcdserverpb::{
-    CompactionRequest, CompactionResponse, DeleteRangeRequest, DeleteRangeResponse, Member,
-    PutRequest, PutResponse, RangeRequest, RangeResponse, ResponseHeader, TxnRequest, TxnResponse,
+    CompactionRequest, CompactionResponse, DeleteRangeRequest, DeleteRangeResponse,
+    LeaseGrantResponse, LeaseRevokeResponse, Member, PutRequest, PutResponse, RangeRequest,
+    RangeResponse, ResponseHeader, TxnRequest, TxnResponse,
 };
 use crate::proto::ordealpb::PublishMember;
 use crate::proto::ordealpb::command::Op;
@@ -40,6 +42,8 @@ pub enum Applied {
     Txn(TxnResponse),
     Compact(CompactionResponse),
     Published,
+    LeaseGrant(LeaseGrantResponse),
+    LeaseRevoke(LeaseRevokeResponse),
 }
 
 impl State {
@@ -63,6 +67,8 @@ impl State {
             Op::Txn(request) => self.txn(request, ours || !bugs.has(Bug::ApplyDiffers)),
             Op::Compact(request) => self.compact(request),
             Op::Publish(member) => Ok(self.publish(member)),
+            Op::GrantLease(grant) => self.grant_lease(grant),
+            Op::RevokeLease(revoke) => self.revoke_lease(revoke),
         }
     }
 
