@@ -29,6 +29,7 @@ mod reads;
 mod ready;
 mod requests;
 mod timeout;
+mod watch;
 mod writes;
 
 use std::fmt;
@@ -43,11 +44,13 @@ use crate::proto::etcdserverpb::{
     CompactionRequest, DeleteRangeRequest, LeaseGrantRequest, LeaseKeepAliveRequest,
     LeaseKeepAliveResponse, LeaseLeasesResponse, LeaseRevokeRequest, LeaseTimeToLiveRequest,
     LeaseTimeToLiveResponse, Member, PutRequest, RangeRequest, StatusResponse, TxnRequest,
+    WatchResponse,
 };
 use crate::state::Applied;
 
 pub use node::{Node, StartError, Status};
 pub(crate) use timeout::mix;
+pub use watch::{StreamId, WatchInput};
 
 /// A new cluster's log starts behind this index: the membership that the flags give stands for the
 /// first entry.
@@ -76,6 +79,9 @@ pub struct Config {
     /// Entries applied between two snapshots, at least; more while the state is much larger than
     /// what they have changed of it.
     pub snapshot_count: u64,
+    /// A watch that asked for it is told how far it is when it has had nothing to tell for so many
+    /// microseconds.
+    pub watch_progress_us: u64,
     /// The bugs that are on.
     pub bugs: Bugs,
 }
@@ -93,6 +99,8 @@ pub enum Event {
     Message(Message),
     /// A client asks.
     Request(RequestId, Request),
+    /// A client of a stream of watches opens it, asks, takes what came, or goes.
+    Watch(StreamId, WatchInput),
     /// The write of this number, and so all before it, is durable.
     Persisted(u64),
     /// The image of [`Effect::SaveSnapshot`] is a durable file.
@@ -124,6 +132,10 @@ pub enum Effect {
     SaveSnapshot(Image),
     /// Answer a request.
     Respond(RequestId, Result<Response, ApiError>),
+    /// Send to the client of a stream of watches, then report how much it took.
+    Watch(StreamId, WatchResponse),
+    /// There can be no such stream, or no longer.
+    WatchEnded(StreamId, ApiError),
     /// Something that an operator would want to read of.
     Note(Note),
 }

@@ -12,9 +12,10 @@ use super::outbox::Outbox;
 use super::raft_log::RaftLog;
 use super::reads::{Reads, context_bytes};
 use super::timeout::election_timeout;
+use super::watch::Watches;
 use super::writes::Writes;
 use super::{BOOTSTRAP_INDEX, Config, Effect, Event, Note};
-use crate::bugs::Bug;
+use crate::bugs::{Bug, Bugs};
 use crate::log::snapshot::Image;
 use crate::log::{Position, Recovered, Write};
 use crate::proto::etcdserverpb::Member;
@@ -38,6 +39,7 @@ pub struct Node {
     pub(super) reads: Reads,
     pub(super) asides: Asides,
     pub(super) leases: LeaseClock,
+    pub(super) watches: Watches,
     /// Snapshots that came in this batch, until Raft has said whether it wants them.
     pub(super) incoming: Vec<(Image, Vec<u8>)>,
     pub(super) leader: u64,
@@ -95,7 +97,11 @@ impl Node {
         let (state, base, conf_state) = match recovered.snapshot {
             Some(image) => {
                 let position = image.position();
-                (image.state, position, image.metadata.conf_state.unwrap_or_default())
+                (
+                    restored(image.state, config.bugs),
+                    position,
+                    image.metadata.conf_state.unwrap_or_default(),
+                )
             }
             None => bootstrap(&config),
         };
@@ -115,6 +121,7 @@ impl Node {
             reads: Reads::default(),
             asides: Asides::default(),
             leases: LeaseClock::default(),
+            watches: Watches::default(),
             incoming: Vec::new(),
             leader: 0,
             durable: 0,
@@ -142,9 +149,11 @@ impl Node {
                 self.expire_asides(out);
                 self.count_leases();
                 self.tick_leases();
+                self.tick_watches(out);
             }
             Event::Message(message) => self.message(message, out),
             Event::Request(id, request) => self.request(id, request, out),
+            Event::Watch(id, input) => self.watch(id, input, out),
             Event::Persisted(number) => self.persisted(number, out),
             Event::SnapshotSaved(position) => self.snapshot_saved(position, out),
             Event::SnapshotSent { peer, arrived } => {
@@ -288,6 +297,15 @@ impl Node {
         response.entries = request.entries;
         response
     }
+}
+
+/// The state that a snapshot holds.
+pub(super) fn restored(mut state: State, bugs: Bugs) -> State {
+    if bugs.has(Bug::SnapshotOmitsLeases) {
+        // BUG snapshot-omits-leases: the keys keep their leases' ids, and nobody knows of them.
+        *state.kv.leases_mut() = Default::default();
+    }
+    state
 }
 
 fn bootstrap(config: &Config) -> (State, Position, ConfState) {

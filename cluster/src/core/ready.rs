@@ -4,7 +4,7 @@ use prost::Message as _;
 use raft::eraftpb::{Entry, EntryType, Message, MessageType, Snapshot};
 use raft::{ReadState, Ready};
 
-use super::node::Node;
+use super::node::{Node, restored};
 use super::outbox::promises_nothing;
 use super::{Effect, Note};
 use crate::bugs::Bug;
@@ -38,6 +38,7 @@ impl Node {
         for read in self.reads.ready(self.raft.store().applied().index) {
             self.answer(read, out);
         }
+        self.tell_watches(out);
         self.maybe_snapshot(out);
         self.set_election_timeout();
     }
@@ -154,7 +155,8 @@ impl Node {
         let (image, bytes) = self.incoming.swap_remove(nth);
         let position = image.position();
         self.applied_bytes = 0;
-        self.state = image.state;
+        self.state = restored(image.state, self.config.bugs);
+        self.watches.installed(&self.state.kv, self.config.bugs);
         self.snapshot_index = position.index;
         self.raft.mut_store().install(metadata);
         out.push(Effect::Note(Note::InstalledSnapshot { index: position.index }));
@@ -235,6 +237,7 @@ impl Node {
             && command.incarnation == self.config.incarnation
             && self.writes.settle(command.sequence);
         let result = self.state.apply(op, self.config.bugs, ours);
+        self.watches.note(&mut self.state.kv);
         if result.is_ok() {
             self.account_leases(op);
         }

@@ -5,12 +5,14 @@
 //! read at an older revision is a search in one short list. Nothing here knows of Raft, and there
 //! is no clock: the same commands give the same store on every node.
 
+mod changes;
 mod check;
 mod chunked;
 mod leases;
 mod range;
 mod txn;
 
+pub use changes::Change;
 pub use check::{check_delete, check_put, check_range, check_txn, is_read_only, is_serializable};
 pub use chunked::ChunkedMap;
 pub use leases::{Lease, Leases};
@@ -161,7 +163,11 @@ impl Mvcc {
         self.keys.retain(|key, history| {
             let visible = history.partition_point(|version| version.main <= revision);
             let mut gone = visible.saturating_sub(1);
-            if visible > 0 && history[visible - 1].is_tombstone() {
+            // A deletion at that very revision is kept: a watch may begin there (etcd #18089).
+            if visible > 0
+                && history[visible - 1].is_tombstone()
+                && history[visible - 1].main < revision
+            {
                 gone = visible;
             }
             freed += history.drain(..gone).map(|version| cost(key, &version)).sum::<u64>();
@@ -169,6 +175,15 @@ impl Mvcc {
         });
         self.bytes -= freed;
         Ok(())
+    }
+
+    /// Forgets the deletions that the last compaction kept. No store should.
+    pub fn forget_kept_deletions(&mut self) {
+        let compacted = self.compacted;
+        self.keys.retain(|_, history| {
+            history.retain(|version| !version.is_tombstone() || version.main != compacted);
+            !history.is_empty()
+        });
     }
 
     /// The version of a key that a read at `revision` sees.

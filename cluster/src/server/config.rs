@@ -34,6 +34,8 @@ pub struct Config {
     pub election_timeout: Duration,
     /// `--snapshot-count`: entries applied between two snapshots.
     pub snapshot_count: u64,
+    /// `--experimental-watch-progress-notify-interval`.
+    pub watch_progress_interval: Duration,
     /// The bugs that are on.
     pub bugs: Bugs,
 }

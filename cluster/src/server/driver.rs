@@ -12,7 +12,8 @@ use super::Config;
 use super::disk_thread::LogThread;
 use super::peers::Peers;
 use super::say::say;
-use crate::core::{Effect, Event, Node, Request, RequestId, Response};
+use super::watching::{self, Outlet, Requests, Responses};
+use crate::core::{Effect, Event, Node, Request, RequestId, Response, StreamId, WatchInput};
 use crate::disk::Disk;
 use crate::error::ApiError;
 use crate::log::snapshot::{self, Image};
@@ -23,6 +24,9 @@ const BATCH_MAX: usize = 1_024;
 /// What reaches the driver.
 pub(super) enum Input {
     Event(Event),
+    /// A client opens a stream of watches.
+    WatchOpen(StreamId, Outlet),
+    Watch(StreamId, WatchInput),
     Request(Request, oneshot::Sender<Result<Response, ApiError>>),
     /// Something broke that the node cannot go on without.
     Failed(String),
@@ -33,11 +37,12 @@ pub(super) enum Input {
 pub(super) struct Handle {
     inputs: mpsc::Sender<Input>,
     leader: Arc<AtomicU64>,
+    last_stream: Arc<AtomicU64>,
 }
 
 impl Handle {
     pub fn new(inputs: mpsc::Sender<Input>) -> Self {
-        Self { inputs, leader: Arc::default() }
+        Self { inputs, leader: Arc::default(), last_stream: Arc::default() }
     }
 
     /// Asks the node. The request runs its course even if the caller does not wait for the answer.
@@ -46,6 +51,15 @@ impl Handle {
         let sent = self.inputs.send(Input::Request(request, answer)).await;
         sent.map_err(|_| ApiError::Stopped)?;
         answered.await.unwrap_or(Err(ApiError::Stopped))
+    }
+
+    /// Opens a stream of watches.
+    pub async fn watch(&self) -> Result<(Requests, Responses), ApiError> {
+        let id = self.last_stream.fetch_add(1, Ordering::Relaxed) + 1;
+        let (outlet, requests, responses) = watching::stream(id, self.inputs.clone());
+        let sent = self.inputs.send(Input::WatchOpen(id, outlet)).await;
+        sent.map_err(|_| ApiError::Stopped)?;
+        Ok((requests, responses))
     }
 
     /// Whether the node knows a leader.
@@ -64,6 +78,7 @@ pub(super) struct Driver {
     inputs: mpsc::Sender<Input>,
     waiting: FxHashMap<RequestId, oneshot::Sender<Result<Response, ApiError>>>,
     last_request: RequestId,
+    outlets: FxHashMap<StreamId, Outlet>,
     started: Instant,
     /// The log's thread has ended: nothing more would become durable.
     log_is_gone: bool,
@@ -89,6 +104,7 @@ impl Driver {
             inputs,
             waiting: FxHashMap::default(),
             last_request: 0,
+            outlets: FxHashMap::default(),
             started: Instant::now(),
             log_is_gone: false,
         }
@@ -139,6 +155,16 @@ impl Driver {
     fn take(&mut self, now_us: u64, input: Input, out: &mut Vec<Effect>) -> Option<String> {
         match input {
             Input::Event(event) => self.node.step(now_us, event, out),
+            Input::WatchOpen(id, outlet) => {
+                self.outlets.insert(id, outlet);
+                self.node.step(now_us, Event::Watch(id, WatchInput::Open), out);
+            }
+            Input::Watch(id, input) => {
+                if input == WatchInput::Close {
+                    self.outlets.remove(&id);
+                }
+                self.node.step(now_us, Event::Watch(id, input), out);
+            }
             Input::Request(request, answer) => {
                 self.last_request += 1;
                 self.waiting.insert(self.last_request, answer);
@@ -164,6 +190,16 @@ impl Driver {
                 if let Some(answer) = self.waiting.remove(&id) {
                     // The client may be gone; the request has run its course all the same.
                     let _ = answer.send(result);
+                }
+            }
+            Effect::Watch(id, response) => {
+                if let Some(outlet) = self.outlets.get(&id) {
+                    outlet.send(response);
+                }
+            }
+            Effect::WatchEnded(id, error) => {
+                if let Some(outlet) = self.outlets.remove(&id) {
+                    outlet.end(error);
                 }
             }
             Effect::Note(note) => say(format_args!("{note}")),

@@ -17,6 +17,7 @@ mod driver;
 mod grpc;
 mod peers;
 mod say;
+mod watching;
 
 use std::io;
 use std::net::SocketAddr;
@@ -249,6 +250,7 @@ fn core_config(config: &Config, membership: &Membership) -> core::Config {
         // etcd's own: five seconds for the disks, and two elections.
         request_timeout_us: 5_000_000 + 2 * election_us,
         snapshot_count: config.snapshot_count,
+        watch_progress_us: config.watch_progress_interval.as_micros() as u64,
         bugs: config.bugs,
     }
 }

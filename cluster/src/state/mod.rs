@@ -65,7 +65,7 @@ impl State {
             // BUG apply-differs: the node that was asked checks the reads of a transaction, the
             // others do not.
             Op::Txn(request) => self.txn(request, ours || !bugs.has(Bug::ApplyDiffers)),
-            Op::Compact(request) => self.compact(request),
+            Op::Compact(request) => self.compact(request, bugs),
             Op::Publish(member) => Ok(self.publish(member)),
             Op::GrantLease(grant) => self.grant_lease(grant),
             Op::RevokeLease(revoke) => self.revoke_lease(revoke),
@@ -118,8 +118,12 @@ impl State {
         Ok(Applied::Txn(response))
     }
 
-    fn compact(&mut self, request: &CompactionRequest) -> Result<Applied, ApiError> {
+    fn compact(&mut self, request: &CompactionRequest, bugs: Bugs) -> Result<Applied, ApiError> {
         self.kv.compact(request.revision)?;
+        if bugs.has(Bug::WatchGap) {
+            // BUG watch-gap: a watch may begin at this revision, and its deletions are gone.
+            self.kv.forget_kept_deletions();
+        }
         let header = self.header(self.kv.revision());
         Ok(Applied::Compact(CompactionResponse { header }))
     }

@@ -138,6 +138,7 @@ impl World {
             tick_us: TICK_US,
             request_timeout_us: 7_000_000,
             snapshot_count,
+            watch_progress_us: 600_000_000,
             bugs,
         };
         let node = Node::new(config, recovered).expect("the configuration is good");

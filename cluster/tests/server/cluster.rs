@@ -43,6 +43,7 @@ impl Cluster {
                     heartbeat_interval: Duration::from_millis(50),
                     election_timeout: Duration::from_millis(500),
                     snapshot_count: 10_000,
+                    watch_progress_interval: Duration::from_secs(600),
                     bugs: Bugs::default(),
                 };
                 adjust(&mut config);

@@ -2,7 +2,9 @@
 
 mod cluster;
 mod kv;
+mod lease;
 mod maintenance;
+mod watch;
 
 use tokio::net::TcpListener;
 use tonic::Status;
@@ -16,7 +18,9 @@ use crate::core::{Request, Response};
 use crate::error::{ApiError, Code};
 use crate::proto::etcdserverpb::cluster_server::ClusterServer;
 use crate::proto::etcdserverpb::kv_server::KvServer;
+use crate::proto::etcdserverpb::lease_server::LeaseServer;
 use crate::proto::etcdserverpb::maintenance_server::MaintenanceServer;
+use crate::proto::etcdserverpb::watch_server::WatchServer;
 
 /// The largest message that a client may send, in bytes: etcd's limit for a request, with room for
 /// what surrounds it.
@@ -31,7 +35,9 @@ pub(super) fn serve(listener: TcpListener, handle: Handle) {
     let server = Server::builder()
         .add_service(kv)
         .add_service(ClusterServer::new(api.clone()))
-        .add_service(MaintenanceServer::new(api));
+        .add_service(MaintenanceServer::new(api.clone()))
+        .add_service(LeaseServer::new(api.clone()))
+        .add_service(WatchServer::new(api).max_decoding_message_size(MESSAGE_BYTES_MAX));
     tokio::spawn(async move {
         if let Err(error) = server.serve_with_incoming(incoming).await {
             say(format_args!("the client port fails: {error}"));
@@ -46,16 +52,19 @@ struct Api {
 
 impl Api {
     async fn ask(&self, metadata: &MetadataMap, request: Request) -> Result<Response, Status> {
-        // A client may ask to be refused at once where there is no leader.
-        let needs_leader = metadata.get("hasleader").is_some_and(|value| value == "true");
-        if needs_leader && !self.handle.has_leader() {
+        if needs_leader(metadata) && !self.handle.has_leader() {
             return Err(status(ApiError::NoLeader));
         }
         self.handle.ask(request).await.map_err(status)
     }
 }
 
-fn status(error: ApiError) -> Status {
+/// A client may ask to be refused at once where there is no leader.
+fn needs_leader(metadata: &MetadataMap) -> bool {
+    metadata.get("hasleader").is_some_and(|value| value == "true")
+}
+
+pub(super) fn status(error: ApiError) -> Status {
     let code = match error.code() {
         Code::InvalidArgument => tonic::Code::InvalidArgument,
         Code::NotFound => tonic::Code::NotFound,
