@@ -59,6 +59,10 @@ pub struct NodeArgs {
     /// Entries applied between two snapshots
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub snapshot_count: u64,
+    /// A watch that asked for it, and has had nothing to tell for so long, is told how far it is
+    #[arg(long, value_name = "DURATION", default_value = "10m")]
+    #[arg(value_parser = crate::duration::parse)]
+    pub experimental_watch_progress_notify_interval: Duration,
     /// Switch on a bug; may be given more than once (see `ordeal list bugs`)
     #[arg(long = "bug", value_name = "NAME")]
     pub bugs: Vec<String>,
@@ -99,6 +103,7 @@ impl NodeArgs {
             heartbeat_interval: Duration::from_millis(self.heartbeat_interval),
             election_timeout: Duration::from_millis(self.election_timeout),
             snapshot_count: self.snapshot_count,
+            watch_progress_interval: self.experimental_watch_progress_notify_interval,
             bugs,
             name: self.name,
         })

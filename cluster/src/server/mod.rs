@@ -187,7 +187,7 @@ async fn serve(
     }
     let handle = Handle::new(inputs.clone());
     for listener in client_listeners {
-        grpc::serve(listener, handle.clone());
+        grpc::serve(listener, handle.clone(), config.bugs);
     }
     if let Some(ready) = ready {
         // The starter may have given up; then the node is stopped through `stop`.

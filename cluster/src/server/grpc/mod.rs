@@ -1,8 +1,11 @@
 //! The services of etcd's API, as far as they are served, on the client port.
 
 mod cluster;
+mod concurrency;
+mod election;
 mod kv;
 mod lease;
+mod lock;
 mod maintenance;
 mod watch;
 
@@ -14,6 +17,7 @@ use tonic::transport::server::TcpIncoming;
 
 use super::driver::Handle;
 use super::say::say;
+use crate::bugs::Bugs;
 use crate::core::{Request, Response};
 use crate::error::{ApiError, Code};
 use crate::proto::etcdserverpb::cluster_server::ClusterServer;
@@ -21,22 +25,26 @@ use crate::proto::etcdserverpb::kv_server::KvServer;
 use crate::proto::etcdserverpb::lease_server::LeaseServer;
 use crate::proto::etcdserverpb::maintenance_server::MaintenanceServer;
 use crate::proto::etcdserverpb::watch_server::WatchServer;
+use crate::proto::v3electionpb::election_server::ElectionServer;
+use crate::proto::v3lockpb::lock_server::LockServer;
 
 /// The largest message that a client may send, in bytes: etcd's limit for a request, with room for
 /// what surrounds it.
 const MESSAGE_BYTES_MAX: usize = 2 << 20;
 
 /// Serves clients on a listener for as long as the runtime lives.
-pub(super) fn serve(listener: TcpListener, handle: Handle) {
+pub(super) fn serve(listener: TcpListener, handle: Handle, bugs: Bugs) {
     // Without TCP_NODELAY an answer may wait 40 ms for the client's acknowledgement.
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let api = Api { handle };
+    let api = Api { handle, bugs };
     let kv = KvServer::new(api.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let server = Server::builder()
         .add_service(kv)
         .add_service(ClusterServer::new(api.clone()))
         .add_service(MaintenanceServer::new(api.clone()))
         .add_service(LeaseServer::new(api.clone()))
+        .add_service(LockServer::new(api.clone()))
+        .add_service(ElectionServer::new(api.clone()))
         .add_service(WatchServer::new(api).max_decoding_message_size(MESSAGE_BYTES_MAX));
     tokio::spawn(async move {
         if let Err(error) = server.serve_with_incoming(incoming).await {
@@ -48,6 +56,7 @@ pub(super) fn serve(listener: TcpListener, handle: Handle) {
 #[derive(Clone)]
 struct Api {
     handle: Handle,
+    bugs: Bugs,
 }
 
 impl Api {
