@@ -29,6 +29,7 @@ mod reads;
 mod ready;
 mod requests;
 mod timeout;
+mod wall_lease;
 mod watch;
 mod writes;
 
@@ -101,6 +102,8 @@ pub enum Event {
     Request(RequestId, Request),
     /// A client of a stream of watches opens it, asks, takes what came, or goes.
     Watch(StreamId, WatchInput),
+    /// What the clock on the wall shows, in microseconds. Only a bug looks at it.
+    WallClock(u64),
     /// The write of this number, and so all before it, is durable.
     Persisted(u64),
     /// The image of [`Effect::SaveSnapshot`] is a durable file.

@@ -12,6 +12,7 @@ use super::outbox::Outbox;
 use super::raft_log::RaftLog;
 use super::reads::{Reads, context_bytes};
 use super::timeout::election_timeout;
+use super::wall_lease::WallLease;
 use super::watch::Watches;
 use super::writes::Writes;
 use super::{BOOTSTRAP_INDEX, Config, Effect, Event, Note};
@@ -40,6 +41,7 @@ pub struct Node {
     pub(super) asides: Asides,
     pub(super) leases: LeaseClock,
     pub(super) watches: Watches,
+    pub(super) wall_lease: WallLease,
     /// Snapshots that came in this batch, until Raft has said whether it wants them.
     pub(super) incoming: Vec<(Image, Vec<u8>)>,
     pub(super) leader: u64,
@@ -122,6 +124,7 @@ impl Node {
             asides: Asides::default(),
             leases: LeaseClock::default(),
             watches: Watches::default(),
+            wall_lease: WallLease::default(),
             incoming: Vec::new(),
             leader: 0,
             durable: 0,
@@ -154,6 +157,7 @@ impl Node {
             Event::Message(message) => self.message(message, out),
             Event::Request(id, request) => self.request(id, request, out),
             Event::Watch(id, input) => self.watch(id, input, out),
+            Event::WallClock(wall_us) => self.wall_clock(wall_us),
             Event::Persisted(number) => self.persisted(number, out),
             Event::SnapshotSaved(position) => self.snapshot_saved(position, out),
             Event::SnapshotSent { peer, arrived } => {

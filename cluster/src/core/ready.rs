@@ -61,7 +61,7 @@ impl Node {
         if !self.writes.has_queued() || raft.leader_id == 0 || raft.lead_transferee.is_some() {
             return;
         }
-        for mut proposal in self.writes.take_proposals() {
+        for mut proposal in self.writes.take_proposals(self.config.bugs) {
             proposal.from = self.config.id;
             // A proposal that is dropped nonetheless is answered when its time is up.
             let _ = self.raft.step(proposal);
@@ -78,12 +78,17 @@ impl Node {
             // BUG read-during-replay: what the log held at the start is taken for the newest.
             return self.reads.skip_round(self.raft.store().applied().index);
         }
+        if self.reads_on_wall_lease() {
+            // BUG lease-read-wall-clock: as long as the clock on the wall says so.
+            return self.reads.skip_round(self.raft.store().applied().index);
+        }
         // A leader knows what is committed only when an entry of its own term is (thesis §6.4).
         if leader == 0 || (self.is_leader() && !self.raft.raft.commit_to_current_term()) {
             return;
         }
         let retry_us = READ_RETRY_TICKS * self.config.tick_us;
         if let Some(context) = self.reads.begin(self.now_us, leader, retry_us) {
+            self.wall_round_begins(context);
             self.ask_read_index(context);
         }
     }
@@ -122,6 +127,7 @@ impl Node {
             return;
         }
         self.leader = leader;
+        self.wall_lease_ends();
         let term = self.raft.raft.term;
         let note = match leader {
             0 => Note::NoLeader { term },
@@ -132,6 +138,10 @@ impl Node {
         if leader != 0 {
             self.met_leader = true;
             self.reads.leader_is(leader, out);
+            if self.config.bugs.has(Bug::RetryDuplicates) {
+                // BUG retry-duplicates: what the old leader was asked may be committed all the same.
+                self.writes.propose_again();
+            }
         }
     }
 
@@ -204,7 +214,9 @@ impl Node {
             if prefix == &own[..16]
                 && let Ok(context) = context.try_into()
             {
-                self.reads.confirm(u64::from_be_bytes(context), state.index);
+                let context = u64::from_be_bytes(context);
+                self.wall_round_ends(context);
+                self.reads.confirm(context, state.index);
             }
         }
     }

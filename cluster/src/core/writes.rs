@@ -4,13 +4,14 @@
 //! answered when its entry is applied here, or by [`ApiError::Timeout`] after a bound: then it may
 //! have happened, or may still.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use prost::Message as _;
 use raft::eraftpb::{Entry, Message, MessageType};
 use rustc_hash::FxHashSet;
 
 use super::{Effect, RequestId};
+use crate::bugs::{Bug, Bugs};
 use crate::error::ApiError;
 use crate::proto::ordealpb::Command;
 use crate::proto::ordealpb::command::Op;
@@ -33,6 +34,8 @@ pub(super) struct Writes {
     /// Not yet given to Raft: there was no leader to give them to.
     queued: VecDeque<(RequestId, Vec<u8>)>,
     pending: FxHashSet<RequestId>,
+    /// What has been proposed and is not settled; kept for a bug's sake alone.
+    proposed: BTreeMap<RequestId, Vec<u8>>,
     /// All have the same time to live, so they expire in the order in which they came.
     deadlines: VecDeque<(u64, RequestId)>,
 }
@@ -67,7 +70,7 @@ impl Writes {
     }
 
     /// Takes what is queued as proposals of bounded size, without those that have expired.
-    pub fn take_proposals(&mut self) -> Vec<Message> {
+    pub fn take_proposals(&mut self, bugs: Bugs) -> Vec<Message> {
         let mut proposals: Vec<Message> = Vec::new();
         let mut bytes = usize::MAX;
         for (id, data) in self.queued.drain(..) {
@@ -81,6 +84,9 @@ impl Writes {
                 bytes = 0;
             }
             bytes += data.len();
+            if id != UNANSWERED && bugs.has(Bug::RetryDuplicates) {
+                self.proposed.insert(id, data.clone());
+            }
             if let Some(message) = proposals.last_mut() {
                 message.entries.push(Entry { data, ..Entry::default() });
             }
@@ -95,7 +101,13 @@ impl Writes {
 
     /// Whether the request still waits; it does no more after this.
     pub fn settle(&mut self, id: RequestId) -> bool {
+        self.proposed.remove(&id);
         self.pending.remove(&id)
+    }
+
+    /// Queues again what has been proposed. No leader's fall should.
+    pub fn propose_again(&mut self) {
+        self.queued.extend(std::mem::take(&mut self.proposed));
     }
 
     /// Answers the requests whose time is up.

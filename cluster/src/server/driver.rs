@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, oneshot};
@@ -13,6 +13,7 @@ use super::disk_thread::LogThread;
 use super::peers::Peers;
 use super::say::say;
 use super::watching::{self, Outlet, Requests, Responses};
+use crate::bugs::Bug;
 use crate::core::{Effect, Event, Node, Request, RequestId, Response, StreamId, WatchInput};
 use crate::disk::Disk;
 use crate::error::ApiError;
@@ -79,6 +80,7 @@ pub(super) struct Driver {
     waiting: FxHashMap<RequestId, oneshot::Sender<Result<Response, ApiError>>>,
     last_request: RequestId,
     outlets: FxHashMap<StreamId, Outlet>,
+    tells_wall_clock: bool,
     started: Instant,
     /// The log's thread has ended: nothing more would become durable.
     log_is_gone: bool,
@@ -105,6 +107,7 @@ impl Driver {
             waiting: FxHashMap::default(),
             last_request: 0,
             outlets: FxHashMap::default(),
+            tells_wall_clock: config.bugs.has(Bug::LeaseReadWallClock),
             started: Instant::now(),
             log_is_gone: false,
         }
@@ -131,6 +134,9 @@ impl Driver {
                 _ = inputs.recv_many(&mut batch, BATCH_MAX) => {}
             }
             let now_us = self.started.elapsed().as_micros() as u64;
+            if self.tells_wall_clock {
+                self.node.step(now_us, Event::WallClock(wall_us()), &mut effects);
+            }
             let failed = batch.drain(..).find_map(|input| self.take(now_us, input, &mut effects));
             if let Some(what) = failed {
                 break Err(what);
@@ -228,4 +234,10 @@ impl Driver {
         // If the thread panicked there is no more to say than the panic has said.
         let _ = tokio::task::spawn_blocking(move || thread.join()).await;
     }
+}
+
+/// What the clock on the wall shows, in microseconds since 1970.
+fn wall_us() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_micros() as u64)
 }

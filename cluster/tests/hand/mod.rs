@@ -8,17 +8,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ordeal_cluster::bugs::Bugs;
-use ordeal_cluster::core::{Config, Effect, Event, Node, Request, RequestId, Response, Status};
+use ordeal_cluster::core::{
+    Config, Effect, Event, Node, Request, RequestId, Response, Status, StreamId, WatchInput,
+};
 use ordeal_cluster::disk::{Disk, MemDisk};
 use ordeal_cluster::error::ApiError;
 use ordeal_cluster::log::{Log, LogConfig, Position, open, snapshot};
-use ordeal_cluster::proto::etcdserverpb::{Member, PutRequest, RangeRequest};
+use ordeal_cluster::proto::etcdserverpb::{Member, PutRequest, RangeRequest, WatchResponse};
 use ordeal_cluster::state::Applied;
+use prost::Message as _;
 use raft::StateRole;
 use raft::eraftpb::Message;
 
 pub const TICK_US: u64 = 100_000;
 const CLUSTER: u64 = 77;
+/// What the clocks on the walls show when a world begins.
+const WALL_US: u64 = 1_000_000_000_000;
 
 /// splitmix64, written out: the test's own stream, apart from the core's.
 pub struct Draw(u64);
@@ -61,6 +66,7 @@ enum Happening {
     Sync,
     SnapshotSaved(Position),
     SnapshotSent { peer: u64, arrived: bool },
+    Taken(StreamId, usize),
 }
 
 pub struct World {
@@ -79,6 +85,14 @@ pub struct World {
     revisions: BTreeMap<u64, (u64, i64)>,
     pub notes: Vec<String>,
     pub trace: u64,
+    /// What each stream of watches was told.
+    pub told: BTreeMap<StreamId, Vec<WatchResponse>>,
+    /// The streams whose clients take nothing.
+    pub idle: BTreeSet<StreamId>,
+    /// The nodes that are stopped, and until when.
+    paused: BTreeMap<u64, u64>,
+    /// By how much the wall clocks that are wrong are behind.
+    pub behind_us: BTreeMap<u64, u64>,
 }
 
 struct Place {
@@ -105,6 +119,10 @@ impl World {
             revisions: BTreeMap::new(),
             notes: Vec::new(),
             trace: 0,
+            told: BTreeMap::new(),
+            idle: BTreeSet::new(),
+            paused: BTreeMap::new(),
+            behind_us: BTreeMap::new(),
             options,
         };
         for id in 1..=world.options.nodes {
@@ -196,6 +214,27 @@ impl World {
         request_id
     }
 
+    pub fn watch(&mut self, id: u64, stream: StreamId, input: WatchInput) {
+        self.event(id, Event::Watch(stream, input));
+    }
+
+    /// Stops a node for a while, as a signal would: its messages and ticks wait.
+    pub fn pause(&mut self, id: u64, time_us: u64) {
+        let until = self.now_us + time_us;
+        let waiting: Vec<(u64, u64)> = self
+            .due
+            .iter()
+            .filter(|((at, _), (whose, ..))| *whose == id && *at < until)
+            .map(|(when, _)| *when)
+            .collect();
+        for (at, made) in waiting {
+            if let Some(happening) = self.due.remove(&(at, made)) {
+                self.due.insert((until, made), happening);
+            }
+        }
+        self.paused.insert(id, until);
+    }
+
     pub fn put(&mut self, id: u64, key: &str, value: u64) -> RequestId {
         let (key, value) = (key.to_owned().into(), value.to_string().into());
         self.ask(id, Request::Put(PutRequest { key, value, ..PutRequest::default() }))
@@ -240,7 +279,8 @@ impl World {
     fn later(&mut self, delay_us: u64, id: u64, happening: Happening) {
         self.made += 1;
         let incarnation = self.places[&id].incarnation;
-        self.due.insert((self.now_us + delay_us, self.made), (id, incarnation, happening));
+        let at = (self.now_us + delay_us).max(*self.paused.get(&id).unwrap_or(&0));
+        self.due.insert((at, self.made), (id, incarnation, happening));
     }
 
     fn next(&mut self) {
@@ -273,6 +313,9 @@ impl World {
                 }
                 self.event(id, Event::Persisted(number));
             }
+            Happening::Taken(stream, bytes) => {
+                self.watch(id, stream, WatchInput::Taken(bytes));
+            }
             Happening::Reachable(peer) => self.event(id, Event::Reachable(peer)),
             Happening::SnapshotSaved(position) => self.event(id, Event::SnapshotSaved(position)),
             Happening::SnapshotSent { peer, arrived } => {
@@ -283,8 +326,10 @@ impl World {
 
     fn event(&mut self, id: u64, event: Event) {
         let now_us = self.now_us;
+        let wall_us = WALL_US + now_us - self.behind_us.get(&id).unwrap_or(&0);
         let Some((node, _)) = &mut self.places.get_mut(&id).expect("a node").up else { return };
         let mut effects = Vec::new();
+        node.step(now_us, Event::WallClock(wall_us), &mut effects);
         node.step(now_us, event, &mut effects);
         node.flush(&mut effects);
         for effect in effects {
@@ -321,6 +366,16 @@ impl World {
                 self.mark(&format!("{id} {} {request} {result:?}", self.now_us));
                 let before = self.answers.insert(request, result);
                 assert!(before.is_none(), "request {request} was answered twice");
+            }
+            Effect::Watch(stream, response) => {
+                self.mark(&format!("{id} {} {stream} {response:?}", self.now_us));
+                if !self.idle.contains(&stream) {
+                    self.later(500, id, Happening::Taken(stream, response.encoded_len()));
+                }
+                self.told.entry(stream).or_default().push(response);
+            }
+            Effect::WatchEnded(stream, error) => {
+                panic!("stream {stream} ended: {error}");
             }
             Effect::Note(note) => {
                 self.mark(&format!("{id} {} {note}", self.now_us));
