@@ -1,6 +1,7 @@
 //! The core by hand: elections, replication, crashes, partitions, reads, snapshots, determinism.
 
 mod hand;
+mod scenarios;
 
 use hand::{Options, World};
 use ordeal_cluster::bugs::{Bug, Bugs};

@@ -144,8 +144,11 @@ fn compaction_keeps_what_a_read_at_its_revision_sees() {
     assert_eq!(shown(&read(&state, &at(5)).expect("a range")), "a=1 b=4 c=3");
     let before = state.kv.size_bytes();
     assert_eq!(compact(&mut state, 6), Ok(()));
-    assert!(state.kv.size_bytes() < before, "the deleted key is gone");
-    assert_eq!(state.kv.keys().count(), 2);
+    assert!(state.kv.size_bytes() < before, "the deleted key's versions are gone");
+    assert_eq!(state.kv.keys().count(), 3, "a watch from revision 6 is told of the deletion");
+    apply(&mut state, Op::Put(put("b", "5"))).expect("a put");
+    assert_eq!(compact(&mut state, 7), Ok(()));
+    assert_eq!(state.kv.keys().count(), 2, "the deleted key is gone");
 }
 
 #[test]

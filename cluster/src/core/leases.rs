@@ -140,14 +140,15 @@ impl Node {
 
     /// Proposes the revocations that were found at an earlier tick, and looks for more.
     pub(super) fn tick_leases(&mut self) {
-        let expired = std::mem::take(&mut self.leases.expired);
+        let mut expired = std::mem::take(&mut self.leases.expired);
         let mut term = self.leases.expired_term;
         if self.config.bugs.has(Bug::OldLeaderRevokes) {
             // BUG old-leader-revokes: whoever leads by now is handed the revocations, and they
             // count in its term as well.
             term = 0;
         } else if term != self.leases.term {
-            return;
+            // Found in the time of a leadership that is over.
+            expired.clear();
         }
         for id in expired {
             let op = Op::RevokeLease(RevokeLease { id, expired_in_term: term });

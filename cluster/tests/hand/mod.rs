@@ -15,7 +15,7 @@ use ordeal_cluster::disk::{Disk, MemDisk};
 use ordeal_cluster::error::ApiError;
 use ordeal_cluster::log::{Log, LogConfig, Position, open, snapshot};
 use ordeal_cluster::proto::etcdserverpb::{Member, PutRequest, RangeRequest, WatchResponse};
-use ordeal_cluster::state::Applied;
+use ordeal_cluster::state::{Applied, State};
 use prost::Message as _;
 use raft::StateRole;
 use raft::eraftpb::Message;
@@ -186,6 +186,16 @@ impl World {
 
     pub fn status(&self, id: u64) -> Option<Status> {
         self.places[&id].up.as_ref().map(|(node, _)| node.status())
+    }
+
+    /// The state of a node that is up.
+    pub fn state(&self, id: u64) -> Option<&State> {
+        self.places[&id].up.as_ref().map(|(node, _)| node.state())
+    }
+
+    /// Whether a node leads, as far as it knows.
+    pub fn leads(&self, id: u64) -> bool {
+        self.status(id).is_some_and(|status| status.role == StateRole::Leader)
     }
 
     /// Isolates a node from all others, both ways.

@@ -117,6 +117,9 @@ impl Watches {
             self.recent.note(kv.changes_of(&changed));
             self.stirred = true;
         }
+        // What the store has forgotten need not be kept; a watch that begins at the compacted
+        // revision itself is told from the store.
+        self.recent.forget_before(kv.compacted() + 1);
     }
 
     /// The state is another: what was recent is forgotten.

@@ -34,13 +34,21 @@ impl Recent {
         self.changes.extend(changes);
         while self.changes.len() > CHANGES_MAX || self.bytes > BYTES_MAX {
             let Some(first) = self.changes.front() else { break };
-            self.from = first.version.main + 1;
-            while let Some(change) = self.changes.front()
-                && change.version.main < self.from
-            {
-                self.bytes -= change.size_bytes();
-                self.changes.pop_front();
-            }
+            self.forget_before(first.version.main + 1);
+        }
+    }
+
+    /// Forgets the changes before a revision.
+    pub fn forget_before(&mut self, revision: i64) {
+        if self.from == 0 {
+            return;
+        }
+        self.from = self.from.max(revision);
+        while let Some(change) = self.changes.front()
+            && change.version.main < self.from
+        {
+            self.bytes -= change.size_bytes();
+            self.changes.pop_front();
         }
     }
 
