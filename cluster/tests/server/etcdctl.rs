@@ -1,9 +1,10 @@
 //! The nodes as etcd's own command line sees them, where there is one.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 use crate::cluster::Cluster;
+use crate::differential::pair::{Etcd, etcd};
 
 /// The `etcdctl` of `$ORDEAL_ETCDCTL` or of the path.
 fn etcdctl() -> Option<String> {
@@ -55,4 +56,76 @@ fn etcdctl_puts_gets_deletes_and_runs_transactions() {
         let shown = run(&program, cluster.url(member), arguments, input);
         assert_eq!(shown, expected, "etcdctl {arguments:?}");
     }
+}
+
+/// The first lines that a command shows which would go on for ever.
+fn first_lines(program: &str, url: &str, arguments: &[&str], count: usize) -> Vec<String> {
+    let mut child = Command::new(program)
+        .env("ETCDCTL_API", "3")
+        .args(["--endpoints", url])
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it ran before");
+    let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+    let lines = stdout.lines().take(count).map(|line| line.expect("text")).collect();
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
+    lines
+}
+
+/// What the commands about watches, leases, locks and elections show, one line each.
+fn shown_of_coordination(program: &str, url: &str) -> Vec<String> {
+    let mut shown = Vec::new();
+    for arguments in [
+        &["put", "a", "1"][..],
+        &["put", "a", "2"],
+        &["del", "a"],
+        &["put", "ab", "3"],
+        &["lease", "list"],
+        &["lease", "timetolive", "4d"],
+        &["lock", "l", "echo", "held"],
+        &["get", "l/", "--prefix"],
+    ] {
+        shown.push(run(program, url, arguments, ""));
+    }
+    for (arguments, count) in [
+        (&["watch", "a", "--rev", "2"][..], 8),
+        (&["watch", "a", "--prefix", "--rev", "4", "--prev-kv"], 7),
+        (&["watch", "a", "z", "--rev", "3"], 8),
+    ] {
+        shown.extend(first_lines(program, url, arguments, count));
+    }
+    let granted = run(program, url, &["lease", "grant", "100"], "");
+    let lease = granted.split(' ').nth(1).expect("an id").to_owned();
+    for arguments in [
+        &["put", "bound", "1", "--lease", &lease][..],
+        &["lease", "timetolive", &lease, "--keys"],
+        &["lease", "keep-alive", "--once", &lease],
+        &["lease", "revoke", &lease],
+        &["get", "bound"],
+    ] {
+        shown.push(run(program, url, arguments, "").replace(&lease, "LEASE"));
+    }
+    let elected = first_lines(program, url, &["elect", "e", "me"], 2);
+    assert!(elected[0].starts_with("e/"), "{elected:?}");
+    shown.push(elected[1].clone());
+    // Whatever time has passed since the grant.
+    shown.iter().map(|line| line.replace("remaining(99s)", "remaining(100s)")).collect()
+}
+
+#[test]
+fn etcdctl_watches_leases_locks_and_elects_as_it_does_with_etcd() {
+    let (Some(program), Some(etcd)) = (etcdctl(), etcd()) else {
+        let required = std::env::var("ORDEAL_REQUIRE_ETCD").is_ok_and(|value| value == "1");
+        assert!(!required, "there is no etcdctl, or no etcd to compare with");
+        eprintln!("skipped: there is no etcdctl, or no etcd to compare with");
+        return;
+    };
+    let cluster = Cluster::start(1);
+    let etcd = Etcd::start(&etcd);
+    let embedded = shown_of_coordination(&program, cluster.url(0));
+    assert_eq!(embedded, shown_of_coordination(&program, &etcd.url));
+    assert!(embedded.contains(&"held\n".to_owned()), "{embedded:?}");
 }

@@ -1,6 +1,7 @@
 //! Three nodes on loopback, asked by a client that knows nothing of Ordeal.
 
 mod cluster;
+mod coordination;
 mod differential;
 mod etcdctl;
 

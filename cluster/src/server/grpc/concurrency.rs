@@ -96,15 +96,21 @@ impl Session<'_> {
         }
     }
 
+    /// Asks as etcd's own client within its server does, whose errors have lost their codes.
+    async fn ask(&self, request: Request) -> Result<Response, Status> {
+        let answer = self.api.ask(self.metadata, request).await;
+        answer.map_err(|status| Status::unknown(status.message()))
+    }
+
     pub async fn range(&self, request: RangeRequest) -> Result<RangeResponse, Status> {
-        match self.api.ask(self.metadata, Request::Range(request)).await? {
+        match self.ask(Request::Range(request)).await? {
             Response::Applied(Applied::Range(response)) => Ok(response),
             _ => Err(unexpected()),
         }
     }
 
     pub async fn txn(&self, request: TxnRequest) -> Result<TxnResponse, Status> {
-        match self.api.ask(self.metadata, Request::Txn(request)).await? {
+        match self.ask(Request::Txn(request)).await? {
             Response::Applied(Applied::Txn(response)) => Ok(response),
             _ => Err(unexpected()),
         }
@@ -112,7 +118,7 @@ impl Session<'_> {
 
     pub async fn delete(&self, key: Bytes) -> Result<DeleteRangeResponse, Status> {
         let request = DeleteRangeRequest { key, ..Default::default() };
-        match self.api.ask(self.metadata, Request::DeleteRange(request)).await? {
+        match self.ask(Request::DeleteRange(request)).await? {
             Response::Applied(Applied::DeleteRange(response)) => Ok(response),
             _ => Err(unexpected()),
         }
@@ -124,7 +130,7 @@ impl Session<'_> {
             return Ok(asked);
         }
         let request = LeaseGrantRequest { ttl: SESSION_TTL, id: 0 };
-        match self.api.ask(self.metadata, Request::LeaseGrant(request)).await? {
+        match self.ask(Request::LeaseGrant(request)).await? {
             Response::Applied(Applied::LeaseGrant(response)) => Ok(response.id),
             _ => Err(unexpected()),
         }
