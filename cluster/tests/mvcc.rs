@@ -1,9 +1,12 @@
 //! The store, row by row: what etcd's API says of ranges, revisions, transactions, compaction.
 
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
 use ordeal_cluster::bugs::Bugs;
 use ordeal_cluster::error::ApiError;
 use ordeal_cluster::log::snapshot::Image;
-use ordeal_cluster::mvcc::{check_txn, is_read_only, is_serializable};
+use ordeal_cluster::mvcc::{ChunkedMap, check_txn, is_read_only, is_serializable};
 use ordeal_cluster::proto::etcdserverpb::compare::{CompareResult, CompareTarget, TargetUnion};
 use ordeal_cluster::proto::etcdserverpb::request_op::Request;
 use ordeal_cluster::proto::etcdserverpb::{
@@ -349,4 +352,31 @@ fn a_transaction_that_fails_half_way_changes_nothing() {
     let get = RangeRequest { key: "k".into(), ..Default::default() };
     let Ok(Applied::Range(got)) = state.range(&get) else { panic!("a range") };
     assert_eq!((got.count, got.header.map(|header| header.revision)), (1, Some(2)));
+}
+
+proptest! {
+    #[test]
+    fn a_chunked_map_is_a_sorted_map_and_a_clone_of_it_stays_as_it_was(
+        changes in proptest::collection::vec((0..3_u8, 0..600_u16), 0..1_500),
+    ) {
+        let mut map = ChunkedMap::default();
+        let mut model = BTreeMap::new();
+        let mut kept = None;
+        for (nth, (change, key)) in changes.into_iter().enumerate() {
+            let key = Bytes::copy_from_slice(&key.to_be_bytes());
+            if change == 0 {
+                prop_assert_eq!(map.remove(&key), model.remove(&key));
+            } else {
+                map.insert(key.clone(), nth);
+                model.insert(key, nth);
+            }
+            if nth == 500 {
+                kept = Some((map.clone(), model.clone()));
+            }
+        }
+        for (map, model) in kept.into_iter().chain([(map, model)]) {
+            prop_assert_eq!(map.len(), model.len());
+            prop_assert!(map.iter().eq(model.iter()));
+        }
+    }
 }

@@ -139,7 +139,7 @@ impl Node {
             self.met_leader = true;
             self.reads.leader_is(leader, out);
             if self.config.bugs.has(Bug::RetryDuplicates) {
-                // BUG retry-duplicates: what the old leader was asked may be committed all the same.
+                // BUG retry-duplicates: what the old leader was asked may be committed yet.
                 self.writes.propose_again();
             }
         }
