@@ -20,6 +20,7 @@
 //! Architecture invariant: what waits for durability (votes, acknowledgements of appended entries)
 //! is held back in here, by [`outbox`], and nowhere else.
 
+mod auth;
 mod node;
 mod outbox;
 mod raft_log;
@@ -27,6 +28,7 @@ mod reads;
 mod ready;
 mod requests;
 mod timeout;
+mod tokens;
 mod writes;
 
 use std::fmt;
@@ -41,8 +43,10 @@ use crate::proto::etcdserverpb::{
     CompactionRequest, DeleteRangeRequest, Member, PutRequest, RangeRequest, StatusResponse,
     TxnRequest,
 };
+use crate::proto::ordealpb::auth_change::Change;
 use crate::state::Applied;
 
+pub use auth::{AuthAnswer, AuthQuery, AuthResponse, Credentials};
 pub use node::{Node, StartError, Status};
 pub(crate) use timeout::mix;
 
@@ -73,6 +77,8 @@ pub struct Config {
     /// Entries applied between two snapshots, at least; more while the state is much larger than
     /// what they have changed of it.
     pub snapshot_count: u64,
+    /// A simple token that is not used for so many microseconds is forgotten.
+    pub token_ttl_us: u64,
     /// The bugs that are on.
     pub bugs: Bugs,
 }
@@ -88,8 +94,10 @@ pub enum Event {
     Tick,
     /// A message from a peer. A snapshot's message has the file's bytes as its data.
     Message(Message),
-    /// A client asks.
+    /// A client asks that does not say who it is.
     Request(RequestId, Request),
+    /// A client asks that says who it is.
+    RequestAs(RequestId, Request, Credentials),
     /// The write of this number, and so all before it, is durable.
     Persisted(u64),
     /// The image of [`Effect::SaveSnapshot`] is a durable file.
@@ -136,6 +144,8 @@ pub enum Request {
     Compact(CompactionRequest),
     MemberList { linearizable: bool },
     Status,
+    Auth(AuthQuery),
+    AuthChange(Change),
 }
 
 /// What a client gets. The headers are whole.
@@ -145,6 +155,7 @@ pub enum Response {
     Applied(Applied),
     MemberList(crate::proto::etcdserverpb::MemberListResponse),
     Status(StatusResponse),
+    Auth(AuthResponse),
 }
 
 /// A notable turn of events.

@@ -10,8 +10,9 @@ use super::outbox::Outbox;
 use super::raft_log::RaftLog;
 use super::reads::{Reads, context_bytes};
 use super::timeout::election_timeout;
+use super::tokens::Tokens;
 use super::writes::Writes;
-use super::{BOOTSTRAP_INDEX, Config, Effect, Event, Note};
+use super::{BOOTSTRAP_INDEX, Config, Credentials, Effect, Event, Note};
 use crate::bugs::Bug;
 use crate::log::snapshot::Image;
 use crate::log::{Position, Recovered, Write};
@@ -49,6 +50,9 @@ pub struct Node {
     reached: Option<BTreeSet<u64>>,
     /// A leader has been known since the start.
     pub(super) met_leader: bool,
+    pub(super) tokens: Tokens,
+    /// The last entry that was known to be committed when the node started.
+    pub(super) replayed_until: u64,
 }
 
 /// Why a node cannot start.
@@ -98,6 +102,7 @@ impl Node {
         let mut hard_state = recovered.hard_state;
         hard_state.commit = hard_state.commit.max(base.index);
         hard_state.term = hard_state.term.max(base.term);
+        let replayed_until = hard_state.commit;
         let log = RaftLog::new(hard_state, conf_state, base, recovered.entries);
         let raft_config = raft_config(&config, base.index);
         let raft = RawNode::new(&raft_config, log, &slog::Logger::root(slog::Discard, slog::o!()))?;
@@ -118,6 +123,8 @@ impl Node {
             publish_us: 0,
             reached: Some(BTreeSet::new()),
             met_leader: false,
+            tokens: Tokens::default(),
+            replayed_until,
         };
         node.set_election_timeout();
         Ok(node)
@@ -133,9 +140,13 @@ impl Node {
                 self.campaign_if_alone();
                 self.writes.expire(now_us, out);
                 self.reads.expire(now_us, out);
+                self.tokens.expire(now_us, out);
             }
             Event::Message(message) => self.message(message, out),
-            Event::Request(id, request) => self.request(id, request, out),
+            Event::Request(id, request) => self.request(id, request, Credentials::None, out),
+            Event::RequestAs(id, request, credentials) => {
+                self.request_as(id, request, credentials, out);
+            }
             Event::Persisted(number) => self.persisted(number, out),
             Event::SnapshotSaved(position) => self.snapshot_saved(position, out),
             Event::SnapshotSent { peer, arrived } => {

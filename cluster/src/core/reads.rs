@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Effect, RequestId};
+use super::{AuthQuery, Credentials, Effect, RequestId};
 use crate::error::ApiError;
 use crate::proto::etcdserverpb::{RangeRequest, TxnRequest};
 
@@ -16,6 +16,7 @@ pub(super) enum Query {
     Range(RangeRequest),
     Txn(TxnRequest),
     MemberList,
+    Auth(AuthQuery),
 }
 
 /// A read that waits.
@@ -24,6 +25,7 @@ pub(super) struct Read {
     pub id: RequestId,
     pub deadline_us: u64,
     pub query: Query,
+    pub credentials: Credentials,
 }
 
 /// The reads that wait, by what they wait for.

@@ -11,6 +11,8 @@ use crate::bugs::Bug;
 use crate::log::snapshot::Image;
 use crate::log::{Install, Position, Write};
 use crate::proto::ordealpb::Command;
+use crate::proto::ordealpb::command::Op;
+use crate::state::Applied;
 
 /// A read's round without an answer is tried again after so many ticks.
 const READ_RETRY_TICKS: u64 = 2;
@@ -28,6 +30,7 @@ impl Node {
         self.begin_reads();
         while self.raft.has_ready() {
             self.ready(out);
+            self.resume_requests(out);
             self.propose();
             self.begin_reads();
         }
@@ -151,7 +154,11 @@ impl Node {
         let (image, bytes) = self.incoming.swap_remove(nth);
         let position = image.position();
         self.applied_bytes = 0;
-        self.state = image.state;
+        let auth = std::mem::replace(&mut self.state, image.state).auth;
+        if self.config.bugs.has(Bug::SnapshotOmitsAuth) {
+            // BUG snapshot-omits-auth: users and permissions stay what they were before.
+            self.state.auth = auth;
+        }
         self.snapshot_index = position.index;
         self.raft.mut_store().install(metadata);
         out.push(Effect::Note(Note::InstalledSnapshot { index: position.index }));
@@ -215,6 +222,7 @@ impl Node {
     }
 
     fn apply_command(&mut self, entry: Entry, out: &mut Vec<Effect>) {
+        let index = entry.index;
         self.applied_bytes += entry.data.len() as u64;
         let command = match Command::decode(bytes::Bytes::from(entry.data)) {
             Ok(command) => command,
@@ -224,12 +232,22 @@ impl Node {
             }
         };
         let Some(op) = &command.op else { return };
+        self.apply_auth_twice(index, op);
         let ours = command.origin == self.config.id
             && command.incarnation == self.config.incarnation
             && self.writes.settle(command.sequence);
-        let result = self.state.apply(op, self.config.bugs, ours);
+        let permitted = self.permit_command(&command, op);
+        let voided = self.tokens_voided_by(op);
+        let result = permitted.and_then(|()| self.state.apply(op, self.config.bugs, ours));
+        let result = match (result, op) {
+            (Ok(Applied::Auth(auth_revision)), Op::Auth(auth)) => {
+                self.tokens.forget(&voided);
+                Ok(self.auth_changed(index, auth.change.as_ref(), auth_revision))
+            }
+            (result, _) => self.with_header(result),
+        };
         if ours {
-            self.respond(command.sequence, result, out);
+            out.push(Effect::Respond(command.sequence, result));
         }
     }
 

@@ -249,6 +249,7 @@ fn core_config(config: &Config, membership: &Membership) -> core::Config {
         // etcd's own: five seconds for the disks, and two elections.
         request_timeout_us: 5_000_000 + 2 * election_us,
         snapshot_count: config.snapshot_count,
+        token_ttl_us: 300_000_000,
         bugs: config.bugs,
     }
 }

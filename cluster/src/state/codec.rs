@@ -3,6 +3,7 @@
 use prost::Message;
 
 use super::State;
+use crate::auth::AuthStore;
 use crate::mvcc::{Mvcc, Version};
 use crate::proto::ordealpb::{KeyBatch, KeyVersion, KeyVersions, StateFooter, StateHeader};
 
@@ -20,6 +21,7 @@ impl State {
             revision: self.kv.revision(),
             compact_revision: self.kv.compacted(),
             members: self.members.values().cloned().collect(),
+            auth: Some(self.auth.to_wire()),
         };
         give(&header.encode_to_vec())?;
         let mut batch = KeyBatch::default();
@@ -76,7 +78,8 @@ impl StateDecoder {
                 let header = StateHeader::decode(&header[..]).map_err(|e| e.to_string())?;
                 let kv = Mvcc::restored(header.revision, header.compact_revision);
                 let members = header.members.into_iter().map(|m| (m.id, m)).collect();
-                *state = Some(State { kv, members });
+                let auth = AuthStore::from_wire(header.auth)?;
+                *state = Some(State { kv, members, auth });
                 Ok(())
             }
             (Some(batch), Some(state)) => {

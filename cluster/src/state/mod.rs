@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 pub use codec::StateDecoder;
 
+use crate::auth::AuthStore;
 use crate::bugs::{Bug, Bugs};
 use crate::error::ApiError;
 use crate::mvcc::Mvcc;
@@ -27,6 +28,8 @@ pub struct State {
     pub kv: Mvcc,
     /// The members by id.
     pub members: BTreeMap<u64, Member>,
+    /// Who may do what.
+    pub auth: AuthStore,
 }
 
 /// What a command gives back. The headers hold the revision alone: who answers, and in which
@@ -40,13 +43,15 @@ pub enum Applied {
     Txn(TxnResponse),
     Compact(CompactionResponse),
     Published,
+    /// The auth revision after a change of users, roles or permissions.
+    Auth(u64),
 }
 
 impl State {
     /// The state before the first entry, with the members that the flags name.
     pub fn bootstrap(members: impl IntoIterator<Item = Member>) -> Self {
         let members = members.into_iter().map(|member| (member.id, member)).collect();
-        Self { kv: Mvcc::default(), members }
+        Self { members, ..Self::default() }
     }
 
     /// Applies one command of the log. Whether it is `ours`, asked through this node, makes no
@@ -63,6 +68,11 @@ impl State {
             Op::Txn(request) => self.txn(request, ours || !bugs.has(Bug::ApplyDiffers)),
             Op::Compact(request) => self.compact(request),
             Op::Publish(member) => Ok(self.publish(member)),
+            Op::Auth(auth) => {
+                let change = auth.change.as_ref();
+                change.map_or(Ok(()), |change| self.auth.apply(change))?;
+                Ok(Applied::Auth(self.auth.revision()))
+            }
         }
     }
 

@@ -62,6 +62,10 @@ fn status(error: ApiError) -> Status {
         Code::OutOfRange => tonic::Code::OutOfRange,
         Code::ResourceExhausted => tonic::Code::ResourceExhausted,
         Code::Unavailable => tonic::Code::Unavailable,
+        Code::FailedPrecondition => tonic::Code::FailedPrecondition,
+        Code::PermissionDenied => tonic::Code::PermissionDenied,
+        Code::Unauthenticated => tonic::Code::Unauthenticated,
+        Code::Unknown => tonic::Code::Unknown,
     };
     Status::new(code, error.to_string())
 }
