@@ -137,9 +137,20 @@ impl ApiError {
     pub fn code(self) -> Code {
         use ApiError::*;
         match self {
-            EmptyKey | KeyNotFound | ValueProvided | LeaseProvided | TooManyOps | DuplicateKey
-            | InvalidSortOption | RequestTooLarge | UserEmpty | RoleEmpty | PermissionNotGiven
-            | AuthFailed | InvalidAuthManagement | AuthOldRevision => Code::InvalidArgument,
+            EmptyKey
+            | KeyNotFound
+            | ValueProvided
+            | LeaseProvided
+            | TooManyOps
+            | DuplicateKey
+            | InvalidSortOption
+            | RequestTooLarge
+            | UserEmpty
+            | RoleEmpty
+            | PermissionNotGiven
+            | AuthFailed
+            | InvalidAuthManagement
+            | AuthOldRevision => Code::InvalidArgument,
             RootUserNotExist | RootRoleNotExist | UserAlreadyExists | UserNotFound
             | RoleAlreadyExists | RoleNotFound | RoleNotGranted | PermissionNotGranted
             | AuthNotEnabled => Code::FailedPrecondition,

@@ -2,6 +2,9 @@
 
 mod hand;
 
+#[path = "hand/auth.rs"]
+mod auth;
+
 use hand::{Options, World};
 use ordeal_cluster::bugs::{Bug, Bugs};
 use ordeal_cluster::core::Request;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use ordeal_cluster::bugs::{Bug, Bugs};
-use ordeal_cluster::server::{self, Config, ServerError};
+use ordeal_cluster::server::{self, AuthConfig, Config, ServerError};
 
 /// Exit status: the flags are wrong.
 const EXIT_USAGE: u8 = 64;
@@ -59,6 +59,15 @@ pub struct NodeArgs {
     /// Entries applied between two snapshots
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub snapshot_count: u64,
+    /// What tokens are: `simple`, or `jwt,sign-method=METHOD,pub-key=FILE,priv-key=FILE,ttl=TIME`
+    #[arg(long, value_name = "KIND", default_value = "simple")]
+    pub auth_token: String,
+    /// Seconds that a simple token lives after its last use
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    pub auth_token_ttl: u64,
+    /// Work that hashing a password takes, as a binary logarithm
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub bcrypt_cost: u32,
     /// Switch on a bug; may be given more than once (see `ordeal list bugs`)
     #[arg(long = "bug", value_name = "NAME")]
     pub bugs: Vec<String>,
@@ -99,6 +108,11 @@ impl NodeArgs {
             heartbeat_interval: Duration::from_millis(self.heartbeat_interval),
             election_timeout: Duration::from_millis(self.election_timeout),
             snapshot_count: self.snapshot_count,
+            auth: AuthConfig {
+                token: self.auth_token,
+                token_ttl: Duration::from_secs(self.auth_token_ttl),
+                bcrypt_cost: self.bcrypt_cost,
+            },
             bugs,
             name: self.name,
         })

@@ -23,9 +23,8 @@ use crate::error::ApiError;
 use crate::proto::authpb::permission::Type;
 use crate::proto::authpb::{Permission, Role, User};
 use crate::proto::etcdserverpb::{
-    AuthRoleGrantPermissionRequest, AuthRoleRevokePermissionRequest,
+    AuthRoleGrantPermissionRequest, AuthRoleRevokePermissionRequest, AuthUserAddRequest,
     AuthUserChangePasswordRequest, AuthUserGrantRoleRequest, AuthUserRevokeRoleRequest,
-    AuthUserAddRequest,
 };
 use crate::proto::ordealpb::auth_change::Change;
 use crate::proto::ordealpb::{AuthState, Login};
@@ -300,8 +299,7 @@ impl AuthStore {
         request: &AuthRoleRevokePermissionRequest,
     ) -> Result<(), ApiError> {
         let AuthRoleRevokePermissionRequest { role, key, range_end } = request;
-        let gone =
-            Permission { perm_type: 0, key: key.clone(), range_end: range_end.clone() };
+        let gone = Permission { perm_type: 0, key: key.clone(), range_end: range_end.clone() };
         self.change_role(role, |permissions| {
             let before = permissions.len();
             permissions.retain(|known| !same_keys(known, &gone));

@@ -175,7 +175,11 @@ mod tests {
             ("b", "a", false),
             ("b", "b", false),
         ] {
-            assert_eq!(is_valid(&permission(Type::Read, key, range_end)), valid, "{key} {range_end}");
+            assert_eq!(
+                is_valid(&permission(Type::Read, key, range_end)),
+                valid,
+                "{key} {range_end}"
+            );
         }
     }
 }

@@ -220,9 +220,7 @@ impl Node {
         let auth = &self.state.auth;
         let auth_revision = auth.revision();
         let answer = match query {
-            AuthQuery::Status => {
-                AuthAnswer::Status { enabled: auth.is_enabled(), auth_revision }
-            }
+            AuthQuery::Status => AuthAnswer::Status { enabled: auth.is_enabled(), auth_revision },
             AuthQuery::UserGet(name) => {
                 let user = auth.users().get(name).ok_or(ApiError::UserNotFound)?;
                 AuthAnswer::Names(user.roles.clone())

@@ -7,8 +7,8 @@ use super::{Credentials, Effect, Request, RequestId, Response};
 use crate::error::ApiError;
 use crate::mvcc;
 use crate::proto::etcdserverpb::{MemberListResponse, ResponseHeader, StatusResponse};
-use crate::proto::ordealpb::{AuthChange, PublishMember};
 use crate::proto::ordealpb::command::Op;
+use crate::proto::ordealpb::{AuthChange, PublishMember};
 use crate::state::Applied;
 
 impl Node {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::token::TokenError;
 use crate::bugs::Bugs;
 use crate::core::mix;
 use crate::proto::etcdserverpb::Member;
@@ -34,8 +35,27 @@ pub struct Config {
     pub election_timeout: Duration,
     /// `--snapshot-count`: entries applied between two snapshots.
     pub snapshot_count: u64,
+    /// How users log in.
+    pub auth: AuthConfig,
     /// The bugs that are on.
     pub bugs: Bugs,
+}
+
+/// How users log in; the fields are etcd's flags.
+#[derive(Debug, Clone)]
+pub struct AuthConfig {
+    /// `--auth-token`: `simple`, or `jwt,` and its options.
+    pub token: String,
+    /// `--auth-token-ttl`: a simple token lives so long after its last use.
+    pub token_ttl: Duration,
+    /// `--bcrypt-cost`: the binary logarithm of the work that hashing a password takes.
+    pub bcrypt_cost: u32,
+}
+
+impl Default for AuthConfig {
+    fn default() -> Self {
+        Self { token: "simple".into(), token_ttl: Duration::from_secs(300), bcrypt_cost: 10 }
+    }
 }
 
 /// A flag that makes no sense.
@@ -72,6 +92,12 @@ pub enum ConfigError {
     /// No snapshot would ever be taken, or one at every entry.
     #[error("--snapshot-count must be at least 1")]
     SnapshotCount,
+    /// Tokens that cannot be made.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// What bcrypt does not take.
+    #[error("--bcrypt-cost {0} is not between 4 and 31")]
+    BcryptCost(u32),
 }
 
 /// The cluster that the flags describe.
@@ -127,6 +153,9 @@ impl Config {
         }
         if self.snapshot_count == 0 {
             return Err(ConfigError::SnapshotCount);
+        }
+        if !(4..=31).contains(&self.auth.bcrypt_cost) {
+            return Err(ConfigError::BcryptCost(self.auth.bcrypt_cost));
         }
         Ok(())
     }

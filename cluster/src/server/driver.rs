@@ -12,7 +12,7 @@ use super::Config;
 use super::disk_thread::LogThread;
 use super::peers::Peers;
 use super::say::say;
-use crate::core::{Effect, Event, Node, Request, RequestId, Response};
+use crate::core::{Credentials, Effect, Event, Node, Request, RequestId, Response};
 use crate::disk::Disk;
 use crate::error::ApiError;
 use crate::log::snapshot::{self, Image};
@@ -23,7 +23,7 @@ const BATCH_MAX: usize = 1_024;
 /// What reaches the driver.
 pub(super) enum Input {
     Event(Event),
-    Request(Request, oneshot::Sender<Result<Response, ApiError>>),
+    Request(Request, Credentials, oneshot::Sender<Result<Response, ApiError>>),
     /// Something broke that the node cannot go on without.
     Failed(String),
 }
@@ -40,10 +40,15 @@ impl Handle {
         Self { inputs, leader: Arc::default() }
     }
 
-    /// Asks the node. The request runs its course even if the caller does not wait for the answer.
-    pub async fn ask(&self, request: Request) -> Result<Response, ApiError> {
+    /// Asks the node on behalf of whom the credentials show. The request runs its course even if
+    /// the caller does not wait for the answer.
+    pub async fn ask_as(
+        &self,
+        request: Request,
+        credentials: Credentials,
+    ) -> Result<Response, ApiError> {
         let (answer, answered) = oneshot::channel();
-        let sent = self.inputs.send(Input::Request(request, answer)).await;
+        let sent = self.inputs.send(Input::Request(request, credentials, answer)).await;
         sent.map_err(|_| ApiError::Stopped)?;
         answered.await.unwrap_or(Err(ApiError::Stopped))
     }
@@ -139,10 +144,11 @@ impl Driver {
     fn take(&mut self, now_us: u64, input: Input, out: &mut Vec<Effect>) -> Option<String> {
         match input {
             Input::Event(event) => self.node.step(now_us, event, out),
-            Input::Request(request, answer) => {
+            Input::Request(request, credentials, answer) => {
                 self.last_request += 1;
                 self.waiting.insert(self.last_request, answer);
-                self.node.step(now_us, Event::Request(self.last_request, request), out);
+                let event = Event::RequestAs(self.last_request, request, credentials);
+                self.node.step(now_us, event, out);
             }
             Input::Failed(what) => return Some(what),
         }

@@ -17,6 +17,7 @@ mod driver;
 mod grpc;
 mod peers;
 mod say;
+mod token;
 
 use std::io;
 use std::net::SocketAddr;
@@ -28,7 +29,8 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
-pub use config::{Config, ConfigError, Membership};
+pub use config::{AuthConfig, Config, ConfigError, Membership};
+pub use token::TokenError;
 
 use crate::core;
 use crate::disk::{Disk, RealDisk};
@@ -164,6 +166,7 @@ async fn serve(
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServerError> {
     let membership = config.membership()?;
+    let tokens = Arc::new(token::Tokens::new(&config.auth.token).map_err(ConfigError::Token)?);
     let peer_listeners = listen(&config.listen_peer_urls).await?;
     let client_listeners = listen(&config.listen_client_urls).await?;
     let mut addresses = Vec::new();
@@ -185,8 +188,10 @@ async fn serve(
         peers.listen(listener);
     }
     let handle = Handle::new(inputs.clone());
+    let bcrypt_cost = config.auth.bcrypt_cost;
+    let api = grpc::Api { handle: handle.clone(), tokens, bcrypt_cost };
     for listener in client_listeners {
-        grpc::serve(listener, handle.clone());
+        grpc::serve(listener, api.clone());
     }
     if let Some(ready) = ready {
         // The starter may have given up; then the node is stopped through `stop`.
@@ -249,7 +254,7 @@ fn core_config(config: &Config, membership: &Membership) -> core::Config {
         // etcd's own: five seconds for the disks, and two elections.
         request_timeout_us: 5_000_000 + 2 * election_us,
         snapshot_count: config.snapshot_count,
-        token_ttl_us: 300_000_000,
+        token_ttl_us: config.auth.token_ttl.as_micros() as u64,
         bugs: config.bugs,
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use etcd_client::{Client, ConnectOptions};
 use ordeal_cluster::bugs::Bugs;
-use ordeal_cluster::server::{Config, Running, start};
+use ordeal_cluster::server::{AuthConfig, Config, Running, start};
 use tempfile::TempDir;
 
 /// How long anything that is awaited may take on a busy machine.
@@ -43,6 +43,7 @@ impl Cluster {
                     heartbeat_interval: Duration::from_millis(50),
                     election_timeout: Duration::from_millis(500),
                     snapshot_count: 10_000,
+                    auth: AuthConfig { bcrypt_cost: 4, ..AuthConfig::default() },
                     bugs: Bugs::default(),
                 };
                 adjust(&mut config);

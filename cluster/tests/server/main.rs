@@ -1,5 +1,6 @@
 //! Three nodes on loopback, asked by a client that knows nothing of Ordeal.
 
+mod auth;
 mod cluster;
 mod differential;
 mod etcdctl;

@@ -1,19 +1,25 @@
 //! The services of etcd's API, as far as they are served, on the client port.
 
+mod auth;
 mod cluster;
 mod kv;
 mod maintenance;
 
+use std::sync::Arc;
+
 use tokio::net::TcpListener;
-use tonic::Status;
+
 use tonic::metadata::MetadataMap;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+use tonic::{Extensions, Status};
 
 use super::driver::Handle;
 use super::say::say;
-use crate::core::{Request, Response};
+use super::token::Tokens;
+use crate::core::{Credentials, Request, Response};
 use crate::error::{ApiError, Code};
+use crate::proto::etcdserverpb::auth_server::AuthServer;
 use crate::proto::etcdserverpb::cluster_server::ClusterServer;
 use crate::proto::etcdserverpb::kv_server::KvServer;
 use crate::proto::etcdserverpb::maintenance_server::MaintenanceServer;
@@ -23,13 +29,13 @@ use crate::proto::etcdserverpb::maintenance_server::MaintenanceServer;
 const MESSAGE_BYTES_MAX: usize = 2 << 20;
 
 /// Serves clients on a listener for as long as the runtime lives.
-pub(super) fn serve(listener: TcpListener, handle: Handle) {
+pub(super) fn serve(listener: TcpListener, api: Api) {
     // Without TCP_NODELAY an answer may wait 40 ms for the client's acknowledgement.
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let api = Api { handle };
     let kv = KvServer::new(api.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let server = Server::builder()
         .add_service(kv)
+        .add_service(AuthServer::new(api.clone()))
         .add_service(ClusterServer::new(api.clone()))
         .add_service(MaintenanceServer::new(api));
     tokio::spawn(async move {
@@ -39,19 +45,38 @@ pub(super) fn serve(listener: TcpListener, handle: Handle) {
     });
 }
 
+/// What the services share.
 #[derive(Clone)]
-struct Api {
-    handle: Handle,
+pub(super) struct Api {
+    pub handle: Handle,
+    pub tokens: Arc<Tokens>,
+    /// `--bcrypt-cost`.
+    pub bcrypt_cost: u32,
 }
 
 impl Api {
-    async fn ask(&self, metadata: &MetadataMap, request: Request) -> Result<Response, Status> {
+    async fn ask(
+        &self,
+        (metadata, extensions): (&MetadataMap, &Extensions),
+        request: Request,
+    ) -> Result<Response, Status> {
         // A client may ask to be refused at once where there is no leader.
         let needs_leader = metadata.get("hasleader").is_some_and(|value| value == "true");
         if needs_leader && !self.handle.has_leader() {
             return Err(status(ApiError::NoLeader));
         }
-        self.handle.ask(request).await.map_err(status)
+        let credentials = self.credentials(metadata, extensions);
+        self.handle.ask_as(request, credentials).await.map_err(status)
+    }
+
+    /// How a client shows who it is: by a token, or else by the certificate of its connection.
+    fn credentials(&self, metadata: &MetadataMap, _extensions: &Extensions) -> Credentials {
+        match metadata.get("token").or_else(|| metadata.get("authorization")) {
+            Some(token) => {
+                token.to_str().map_or(Credentials::InvalidToken, |token| self.tokens.read(token))
+            }
+            None => Credentials::None,
+        }
     }
 }
 
@@ -77,8 +102,8 @@ fn unexpected() -> Status {
 /// Asks with a request of one kind, and takes the answer of that kind.
 macro_rules! ask {
     ($api:expr, $grpc:expr, $request:expr, $answer:pat => $taken:expr) => {{
-        let (metadata, _, body) = $grpc.into_parts();
-        match $api.ask(&metadata, $request(body)).await? {
+        let (metadata, extensions, body) = $grpc.into_parts();
+        match $api.ask((&metadata, &extensions), $request(body)).await? {
             $answer => Ok(tonic::Response::new($taken)),
             _ => Err(unexpected()),
         }
