@@ -122,7 +122,7 @@ pub enum Effect {
     Send(Message),
     /// Send a snapshot, then report [`Event::SnapshotSent`]. The message's data is left out; it is
     /// the image's bytes.
-    SendSnapshot(Message, Image),
+    SendSnapshot(Box<Message>, Image),
     /// Write to the log. With a number: make it durable, then report [`Event::Persisted`].
     Write(Write, Option<u64>),
     /// Save a snapshot file, then report [`Event::SnapshotSaved`]. It may take its time.

@@ -141,7 +141,7 @@ impl Node {
         let Some(metadata) = message.get_snapshot().metadata.clone() else { return };
         out.push(Effect::Note(Note::SendsSnapshot { peer: message.to, index: metadata.index }));
         let image = Image { metadata, state: self.state.clone() };
-        out.push(Effect::SendSnapshot(message, image));
+        out.push(Effect::SendSnapshot(Box::new(message), image));
     }
 
     /// Goes on from the leader's snapshot. The state may be replaced before the snapshot is

@@ -159,7 +159,7 @@ impl Driver {
     fn perform(&mut self, effect: Effect) -> Option<u64> {
         match effect {
             Effect::Send(message) => return self.peers.send(message).err(),
-            Effect::SendSnapshot(message, image) => self.peers.send_snapshot(message, image),
+            Effect::SendSnapshot(message, image) => self.peers.send_snapshot(*message, image),
             Effect::Write(write, number) => {
                 // A thread that ended on an error has said why, and that is in the inputs already;
                 // this is for one that panicked.

@@ -1,5 +1,7 @@
 //! The state as bytes: a header, runs of keys in order, a footer that counts them.
 
+use std::sync::Arc;
+
 use prost::Message;
 
 use super::State;
@@ -78,7 +80,7 @@ impl StateDecoder {
                 let header = StateHeader::decode(&header[..]).map_err(|e| e.to_string())?;
                 let kv = Mvcc::restored(header.revision, header.compact_revision);
                 let members = header.members.into_iter().map(|m| (m.id, m)).collect();
-                let auth = AuthStore::from_wire(header.auth)?;
+                let auth = Arc::new(AuthStore::from_wire(header.auth)?);
                 *state = Some(State { kv, members, auth });
                 Ok(())
             }

@@ -7,6 +7,7 @@
 mod codec;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 pub use codec::StateDecoder;
 
@@ -29,7 +30,7 @@ pub struct State {
     /// The members by id.
     pub members: BTreeMap<u64, Member>,
     /// Who may do what.
-    pub auth: AuthStore,
+    pub auth: Arc<AuthStore>,
 }
 
 /// What a command gives back. The headers hold the revision alone: who answers, and in which
@@ -70,7 +71,7 @@ impl State {
             Op::Publish(member) => Ok(self.publish(member)),
             Op::Auth(auth) => {
                 let change = auth.change.as_ref();
-                change.map_or(Ok(()), |change| self.auth.apply(change))?;
+                change.map_or(Ok(()), |change| Arc::make_mut(&mut self.auth).apply(change))?;
                 Ok(Applied::Auth(self.auth.revision()))
             }
         }

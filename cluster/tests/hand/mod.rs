@@ -322,7 +322,7 @@ impl World {
                 self.mark(&format!("{id} {} {message:?}", self.now_us));
                 message.mut_snapshot().data = image.encode();
                 let peer = message.to;
-                let arrived = self.deliver(message);
+                let arrived = self.deliver(*message);
                 self.later(50_000, id, Happening::SnapshotSent { peer, arrived });
             }
             Effect::Write(write, number) => {

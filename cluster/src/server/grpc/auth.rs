@@ -38,7 +38,10 @@ macro_rules! change {
 
 /// Asks for names, or for what else a pattern takes.
 macro_rules! query {
-    ($api:expr, $grpc:expr, $query:expr, $answer:pat => $response:ident { $field:ident: $taken:expr }) => {
+    (
+        $api:expr, $grpc:expr, $query:expr,
+        $answer:pat => $response:ident { $field:ident: $taken:expr }
+    ) => {
         ask!($api, $grpc, |body| Request::Auth($query(body)),
             Response::Auth(AuthResponse { header, answer: $answer }) =>
                 $response { header: Some(header), $field: $taken })
