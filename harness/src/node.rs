@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use ordeal_cluster::bugs::{Bug, Bugs};
-use ordeal_cluster::server::{self, AuthConfig, Config, ServerError};
+use ordeal_cluster::server::{self, AuthConfig, Config, ServerError, TlsFiles};
 
 /// Exit status: the flags are wrong.
 const EXIT_USAGE: u8 = 64;
@@ -68,6 +68,32 @@ pub struct NodeArgs {
     /// Work that hashing a password takes, as a binary logarithm
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub bcrypt_cost: u32,
+    /// The certificate shown to clients, which turns TLS on for https URLs
+    #[arg(long, value_name = "FILE")]
+    pub cert_file: Option<PathBuf>,
+    /// The key of --cert-file
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+    /// The authority that must have signed the clients' certificates
+    #[arg(long, value_name = "FILE")]
+    pub trusted_ca_file: Option<PathBuf>,
+    /// Ask clients for a certificate, whose common name is the user where no token is given
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(value_name = "BOOL", default_value_t = false)]
+    pub client_cert_auth: bool,
+    /// The certificate shown to the other members, which turns TLS on for https URLs
+    #[arg(long, value_name = "FILE")]
+    pub peer_cert_file: Option<PathBuf>,
+    /// The key of --peer-cert-file
+    #[arg(long, value_name = "FILE")]
+    pub peer_key_file: Option<PathBuf>,
+    /// The authority that must have signed the members' certificates
+    #[arg(long, value_name = "FILE")]
+    pub peer_trusted_ca_file: Option<PathBuf>,
+    /// Ask the other members for a certificate
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(value_name = "BOOL", default_value_t = false)]
+    pub peer_client_cert_auth: bool,
     /// Switch on a bug; may be given more than once (see `ordeal list bugs`)
     #[arg(long = "bug", value_name = "NAME")]
     pub bugs: Vec<String>,
@@ -108,6 +134,18 @@ impl NodeArgs {
             heartbeat_interval: Duration::from_millis(self.heartbeat_interval),
             election_timeout: Duration::from_millis(self.election_timeout),
             snapshot_count: self.snapshot_count,
+            client_tls: TlsFiles {
+                cert: self.cert_file,
+                key: self.key_file,
+                trusted_ca: self.trusted_ca_file,
+                client_cert_auth: self.client_cert_auth,
+            },
+            peer_tls: TlsFiles {
+                cert: self.peer_cert_file,
+                key: self.peer_key_file,
+                trusted_ca: self.peer_trusted_ca_file,
+                client_cert_auth: self.peer_client_cert_auth,
+            },
             auth: AuthConfig {
                 token: self.auth_token,
                 token_ttl: Duration::from_secs(self.auth_token_ttl),

@@ -20,8 +20,7 @@ pub use permit::Caller;
 pub use ranges::{Access, Ranges};
 
 use crate::error::ApiError;
-use crate::proto::authpb::permission::Type;
-use crate::proto::authpb::{Permission, Role, User};
+use crate::proto::authpb::{Role, User};
 use crate::proto::ordealpb::AuthState;
 use crate::proto::ordealpb::auth_change::Change;
 
@@ -99,23 +98,6 @@ impl AuthStore {
             }
             _ => Vec::new(),
         }
-    }
-
-    /// What a role permits, as clients are told: of root's it is everything.
-    ///
-    /// # Errors
-    /// [`ApiError::RoleNotFound`].
-    pub fn permissions(&self, role: &str) -> Result<Vec<Permission>, ApiError> {
-        let found = self.roles.get(role).ok_or(ApiError::RoleNotFound)?;
-        if role == ROOT {
-            let everything = Permission {
-                perm_type: Type::Readwrite.into(),
-                key: "".into(),
-                range_end: "\0".into(),
-            };
-            return Ok(vec![everything]);
-        }
-        Ok(found.key_permission.clone())
     }
 
     fn changed(&mut self) {

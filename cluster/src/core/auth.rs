@@ -226,7 +226,10 @@ impl Node {
                 AuthAnswer::Names(user.roles.clone())
             }
             AuthQuery::UserList => AuthAnswer::Names(auth.users().keys().cloned().collect()),
-            AuthQuery::RoleGet(role) => AuthAnswer::Permissions(auth.permissions(role)?),
+            AuthQuery::RoleGet(role) => {
+                let role = auth.roles().get(role).ok_or(ApiError::RoleNotFound)?;
+                AuthAnswer::Permissions(role.key_permission.clone())
+            }
             AuthQuery::RoleList => AuthAnswer::Names(auth.roles().keys().cloned().collect()),
             AuthQuery::PasswordHash(name) => {
                 let hash = auth.password_hash(name)?.to_vec();

@@ -11,12 +11,15 @@
 //! switch between threads; a second one owns the log, because a sync takes its time and heartbeats
 //! must not wait for it.
 
+mod common_name;
 mod config;
 mod disk_thread;
 mod driver;
 mod grpc;
 mod peers;
 mod say;
+mod stream;
+mod tls;
 mod token;
 
 use std::io;
@@ -30,12 +33,14 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
 pub use config::{AuthConfig, Config, ConfigError, Membership};
+pub use tls::{TlsError, TlsFiles};
 pub use token::TokenError;
 
 use crate::core;
 use crate::disk::{Disk, RealDisk};
 use crate::log::{LogConfig, LogError, SEGMENT_BYTES};
 use driver::{Driver, Handle};
+use tls::Tls;
 
 /// How many inputs may wait for the core before those who bring them must wait.
 const INPUTS_MAX: usize = 8_192;
@@ -167,6 +172,8 @@ async fn serve(
 ) -> Result<(), ServerError> {
     let membership = config.membership()?;
     let tokens = Arc::new(token::Tokens::new(&config.auth.token).map_err(ConfigError::Token)?);
+    let client_tls = config.client_tls.load("").map_err(ConfigError::Tls)?;
+    let peer_tls = config.peer_tls.load("peer-").map_err(ConfigError::Tls)?;
     let peer_listeners = listen(&config.listen_peer_urls).await?;
     let client_listeners = listen(&config.listen_client_urls).await?;
     let mut addresses = Vec::new();
@@ -183,15 +190,16 @@ async fn serve(
 
     let (inputs, received) = mpsc::channel(INPUTS_MAX);
     let log_thread = disk_thread::spawn(log, inputs.clone())?;
-    let peers = peers::Peers::new(&config, &membership, inputs.clone());
-    for listener in peer_listeners {
-        peers.listen(listener);
+    let peers = peers::Peers::new(&config, &membership, peer_tls.clone(), inputs.clone());
+    for (listener, tls) in secured(peer_listeners, &config.listen_peer_urls, &peer_tls) {
+        peers.listen(listener, tls);
     }
     let handle = Handle::new(inputs.clone());
     let bcrypt_cost = config.auth.bcrypt_cost;
-    let api = grpc::Api { handle: handle.clone(), tokens, bcrypt_cost };
-    for listener in client_listeners {
-        grpc::serve(listener, api.clone());
+    let certificates_name_users = config.client_tls.client_cert_auth;
+    let api = grpc::Api { handle: handle.clone(), tokens, bcrypt_cost, certificates_name_users };
+    for (listener, tls) in secured(client_listeners, &config.listen_client_urls, &client_tls) {
+        grpc::serve(listener, tls, api.clone());
     }
     if let Some(ready) = ready {
         // The starter may have given up; then the node is stopped through `stop`.
@@ -211,6 +219,16 @@ async fn listen(urls: &[String]) -> Result<Vec<TcpListener>, ServerError> {
         listeners.push(listener.map_err(|source| ServerError::Listen { url, source })?);
     }
     Ok(listeners)
+}
+
+/// Each listener with the means of its URL: TLS, or nothing.
+fn secured(
+    listeners: Vec<TcpListener>,
+    urls: &[String],
+    tls: &Option<Tls>,
+) -> Vec<(TcpListener, Option<Tls>)> {
+    let means = urls.iter().map(|url| tls.clone().filter(|_| config::is_secure(url)));
+    listeners.into_iter().zip(means).collect()
 }
 
 fn open_log(

@@ -4,6 +4,7 @@ mod auth;
 mod cluster;
 mod differential;
 mod etcdctl;
+mod tls;
 
 use cluster::{Cluster, eventually};
 use etcd_client::{Compare, CompareOp, GetOptions, PutOptions, Txn, TxnOp, TxnOpResponse};

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::MetadataMap;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
@@ -16,6 +17,8 @@ use tonic::{Extensions, Status};
 
 use super::driver::Handle;
 use super::say::say;
+use super::stream::Certificate;
+use super::tls::Tls;
 use super::token::Tokens;
 use crate::core::{Credentials, Request, Response};
 use crate::error::{ApiError, Code};
@@ -29,9 +32,7 @@ use crate::proto::etcdserverpb::maintenance_server::MaintenanceServer;
 const MESSAGE_BYTES_MAX: usize = 2 << 20;
 
 /// Serves clients on a listener for as long as the runtime lives.
-pub(super) fn serve(listener: TcpListener, api: Api) {
-    // Without TCP_NODELAY an answer may wait 40 ms for the client's acknowledgement.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+pub(super) fn serve(listener: TcpListener, tls: Option<Tls>, api: Api) {
     let kv = KvServer::new(api.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let server = Server::builder()
         .add_service(kv)
@@ -39,7 +40,17 @@ pub(super) fn serve(listener: TcpListener, api: Api) {
         .add_service(ClusterServer::new(api.clone()))
         .add_service(MaintenanceServer::new(api));
     tokio::spawn(async move {
-        if let Err(error) = server.serve_with_incoming(incoming).await {
+        let served = match tls {
+            Some(tls) => {
+                server.serve_with_incoming(ReceiverStream::new(tls.incoming(listener))).await
+            }
+            // Without TCP_NODELAY an answer may wait 40 ms for the client's acknowledgement.
+            None => {
+                let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+                server.serve_with_incoming(incoming).await
+            }
+        };
+        if let Err(error) = served {
             say(format_args!("the client port fails: {error}"));
         }
     });
@@ -52,6 +63,9 @@ pub(super) struct Api {
     pub tokens: Arc<Tokens>,
     /// `--bcrypt-cost`.
     pub bcrypt_cost: u32,
+    /// `--client-cert-auth`: where no token is given, the common name of the client's certificate
+    /// is the user.
+    pub certificates_name_users: bool,
 }
 
 impl Api {
@@ -70,10 +84,15 @@ impl Api {
     }
 
     /// How a client shows who it is: by a token, or else by the certificate of its connection.
-    fn credentials(&self, metadata: &MetadataMap, _extensions: &Extensions) -> Credentials {
+    fn credentials(&self, metadata: &MetadataMap, extensions: &Extensions) -> Credentials {
         match metadata.get("token").or_else(|| metadata.get("authorization")) {
             Some(token) => {
                 token.to_str().map_or(Credentials::InvalidToken, |token| self.tokens.read(token))
+            }
+            None if self.certificates_name_users => {
+                let shown = extensions.get::<Certificate>();
+                let user = shown.and_then(|shown| shown.common_name.clone());
+                user.map_or(Credentials::None, Credentials::Certificate)
             }
             None => Credentials::None,
         }

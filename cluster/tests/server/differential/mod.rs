@@ -9,7 +9,7 @@
 //! sequences are played, `$ORDEAL_SEED` the first one.
 
 mod generate;
-mod pair;
+pub mod pair;
 mod requests;
 mod shrink;
 

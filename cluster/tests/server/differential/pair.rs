@@ -29,14 +29,16 @@ pub fn etcd() -> Option<String> {
 }
 
 /// A real etcd of one member. It dies with this value.
-struct Etcd {
+pub struct Etcd {
     process: Child,
-    url: String,
+    /// Where clients reach it.
+    pub url: String,
     data: TempDir,
 }
 
 impl Etcd {
-    fn start(program: &str) -> Etcd {
+    /// Starts it, and waits until it listens.
+    pub fn start(program: &str) -> Etcd {
         let data = TempDir::new().expect("a directory");
         let ports = free_ports(2);
         let url = |nth: usize| format!("http://127.0.0.1:{}", ports[nth]);
