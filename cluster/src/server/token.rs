@@ -250,3 +250,95 @@ fn duration(time: &str) -> Result<Duration, TokenError> {
     };
     Ok(Duration::from_millis(millis))
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
+    use tempfile::TempDir;
+
+    use super::{Claims, Header, PREFIX_LETTERS, Tokens, encode};
+    use crate::auth::Caller;
+    use crate::core::Credentials;
+
+    /// The options of a signing member and of one that only reads, each with files in a folder.
+    fn elliptic(folder: &TempDir, name: &str) -> (String, String) {
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("a key");
+        let path = |kind: &str| folder.path().join(format!("{name}.{kind}"));
+        std::fs::write(path("key"), key.serialize_pem()).expect("a file");
+        std::fs::write(path("pub"), key.public_key_pem()).expect("a file");
+        let reads = format!("jwt,sign-method=ES256,pub-key={}", path("pub").display());
+        (format!("{reads},priv-key={}", path("key").display()), reads)
+    }
+
+    #[test]
+    fn a_signed_token_is_read_by_whoever_has_the_public_key_and_by_nobody_else() {
+        let folder = TempDir::new().expect("a folder");
+        let (signs, reads) = elliptic(&folder, "ours");
+        let (_, other) = elliptic(&folder, "theirs");
+        let signs = Tokens::new(&signs).expect("good keys");
+        let token = signs.sign("alice", 7).expect("a private key").expect("a signed token");
+        let alice = Credentials::SignedToken(Caller { user: "alice".into(), revision: 7 });
+        let reads = Tokens::new(&reads).expect("a good key");
+        assert_eq!(reads.read(&token), alice);
+        let other = Tokens::new(&other).expect("a good key");
+        assert_eq!(other.read(&token), Credentials::InvalidToken);
+        reads.sign("alice", 7).expect_err("there is no private key");
+        let mut parts = token.split('.');
+        let forged = format!("{}.{}.", parts.next().expect("3"), parts.next().expect("3"));
+        for token in [&forged, "", "a.1", &token[1..]] {
+            assert_eq!(signs.read(token), Credentials::InvalidToken, "{token}");
+        }
+    }
+
+    #[test]
+    fn a_signed_token_ends_with_its_time() {
+        let folder = TempDir::new().expect("a folder");
+        let secret = folder.path().join("secret");
+        std::fs::write(&secret, "s").expect("a file");
+        let option = |ttl| format!("jwt,sign-method=HS384,priv-key={},ttl={ttl}", secret.display());
+        let Tokens::Signed(signer) = Tokens::new(&option("1h")).expect("a good key") else {
+            panic!("the tokens are signed");
+        };
+        let token = signer.sign("alice", 1).expect("a key");
+        assert!(signer.verify(&token).is_some());
+        let claims = Claims { username: "alice".into(), revision: 1, exp: 1 };
+        let private = signer.private.as_ref().expect("a key");
+        let ended = encode(&Header::new(signer.algorithm), &claims, private).expect("a token");
+        assert_eq!(signer.verify(&ended), None);
+    }
+
+    #[test]
+    fn simple_tokens_have_sixteen_letters_that_differ() {
+        let tokens = Tokens::new("simple").expect("it needs nothing");
+        let [one, two] = [(); 2].map(|()| tokens.prefix().expect("random bytes"));
+        assert_eq!(one.len(), PREFIX_LETTERS);
+        assert!(one.chars().all(|letter| letter.is_ascii_alphabetic()), "{one}");
+        assert_ne!(one, two);
+        assert_eq!(tokens.sign("alice", 1), Ok(None));
+    }
+
+    #[test]
+    fn wrong_options_are_told() {
+        let folder = TempDir::new().expect("a folder");
+        let (ours, _) = elliptic(&folder, "ours");
+        elliptic(&folder, "theirs");
+        let mismatched = ours.replace("ours.key", "theirs.key");
+        let swapped = ours.replace("ours.pub", "ours.key");
+        for (option, words) in [
+            ("plain", "--auth-token plain: the kinds of tokens are simple and jwt"),
+            ("jwt", "sign-method \"\" is none of"),
+            ("jwt,sign-method=none", "sign-method \"none\" is none of"),
+            ("jwt,sign-method=EdDSA", "sign-method \"EdDSA\" is none of"),
+            ("jwt,sign-method=HS256", "HS256 needs priv-key=FILE"),
+            ("jwt,sign-method=RS256", "RS256 needs pub-key=FILE"),
+            ("jwt,sign-method=RS256,ttl=soon", "ttl soon is no time"),
+            ("jwt,colour=red", "colour=red is not of the form"),
+            ("jwt,sign-method=RS256,pub-key=/no/such", "cannot read pub-key /no/such"),
+            (&mismatched, "pub-key and priv-key do not belong together"),
+            (&swapped, "holds no key for ES256"),
+        ] {
+            let error = Tokens::new(option).err().expect(option).to_string();
+            assert!(error.contains(words), "{option}: {error}");
+        }
+    }
+}
