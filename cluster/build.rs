@@ -8,6 +8,7 @@ fn main() -> std::io::Result<()> {
         .compile_protos(
             &[
                 "proto/rpc.proto",
+                "proto/auth_rpc.proto",
                 "proto/lease.proto",
                 "proto/watch.proto",
                 "proto/lock.proto",

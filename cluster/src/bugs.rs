@@ -17,6 +17,10 @@ pub enum Bug {
     /// See the registry.
     ApplyDiffers,
     /// See the registry.
+    AuthCheckNotGuarded,
+    /// See the registry.
+    AuthIndexNotSaved,
+    /// See the registry.
     LeaseReadWallClock,
     /// See the registry.
     LocalRead,
@@ -34,6 +38,8 @@ pub enum Bug {
     RetryDuplicates,
     /// See the registry.
     RevisionSkips,
+    /// See the registry.
+    SnapshotOmitsAuth,
     /// See the registry.
     SnapshotOmitsLeases,
     /// See the registry.
@@ -79,6 +85,25 @@ pub const REGISTRY: &[BugInfo] = &[
         source: "etcd #18667",
         workload: "mixed transactions",
         fault: "none",
+    },
+    BugInfo {
+        bug: Bug::AuthCheckNotGuarded,
+        name: "auth-check-not-guarded",
+        summary: "whether a user may write is asked of the member that takes the request, and not \
+                  again when the write is applied, after the right may be gone",
+        source: "the reason for etcd's auth revision in the header of every logged request \
+                 (etcd's design of v3 authentication)",
+        workload: "auth",
+        fault: "partition",
+    },
+    BugInfo {
+        bug: Bug::AuthIndexNotSaved,
+        name: "auth-index-not-saved",
+        summary: "a change of users or roles does not save the index of its log entry, so a \
+                  restarted member does it once more, and its auth revision runs ahead",
+        source: "etcd #11651",
+        workload: "auth",
+        fault: "kill",
     },
     BugInfo {
         bug: Bug::LeaseReadWallClock,
@@ -158,6 +183,15 @@ pub const REGISTRY: &[BugInfo] = &[
         source: "etcd's API: a revision is one change of the store",
         workload: "any that deletes",
         fault: "none",
+    },
+    BugInfo {
+        bug: Bug::SnapshotOmitsAuth,
+        name: "snapshot-omits-auth",
+        summary: "a member that is caught up by a snapshot keeps the users, roles and permissions \
+                  that it had before",
+        source: "etcd #14571",
+        workload: "auth",
+        fault: "pause or partition, longer than the log is kept",
     },
     BugInfo {
         bug: Bug::SnapshotOmitsLeases,

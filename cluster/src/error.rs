@@ -56,6 +56,60 @@ pub enum ApiError {
     /// There is no leader.
     #[error("etcdserver: no leader")]
     NoLeader,
+    /// Checks cannot begin before somebody may end them.
+    #[error("etcdserver: root user does not exist")]
+    RootUserNotExist,
+    /// See [`ApiError::RootUserNotExist`].
+    #[error("etcdserver: root user does not have root role")]
+    RootRoleNotExist,
+    /// A user without a name, or a request of nobody where users are checked.
+    #[error("etcdserver: user name is empty")]
+    UserEmpty,
+    /// The name is taken.
+    #[error("etcdserver: user name already exists")]
+    UserAlreadyExists,
+    /// No such user.
+    #[error("etcdserver: user name not found")]
+    UserNotFound,
+    /// A role without a name.
+    #[error("etcdserver: role name is empty")]
+    RoleEmpty,
+    /// The name is taken.
+    #[error("etcdserver: role name already exists")]
+    RoleAlreadyExists,
+    /// No such role.
+    #[error("etcdserver: role name not found")]
+    RoleNotFound,
+    /// A grant that says not of what.
+    #[error("etcdserver: permission not given")]
+    PermissionNotGiven,
+    /// The caller may not.
+    #[error("etcdserver: permission denied")]
+    PermissionDenied,
+    /// The user does not have the role that is to be taken away.
+    #[error("etcdserver: role is not granted to the user")]
+    RoleNotGranted,
+    /// The role does not have the permission that is to be taken away.
+    #[error("etcdserver: permission is not granted to the role")]
+    PermissionNotGranted,
+    /// Nobody can log in where nobody is checked.
+    #[error("etcdserver: authentication is not enabled")]
+    AuthNotEnabled,
+    /// No such user, or another password.
+    #[error("etcdserver: authentication failed, invalid user ID or password")]
+    AuthFailed,
+    /// The user has no password to log in with. etcd gives this one as it is, without a code.
+    #[error("auth: authentication failed, password was given for no password user")]
+    PasswordOfNoPasswordUser,
+    /// The token is not known, or no longer.
+    #[error("etcdserver: invalid auth token")]
+    InvalidAuthToken,
+    /// What would leave nobody in charge, or a permission on no key.
+    #[error("etcdserver: invalid auth management")]
+    InvalidAuthManagement,
+    /// Users, roles or permissions have changed since the caller was found out.
+    #[error("etcdserver: revision of auth store is old")]
+    AuthOldRevision,
     /// The node is stopping.
     #[error("etcdserver: server stopped")]
     Stopped,
@@ -72,10 +126,16 @@ pub enum Code {
     OutOfRange,
     /// A bound is reached.
     ResourceExhausted,
-    /// The state of things does not allow it.
-    FailedPrecondition,
     /// Try again, or elsewhere.
     Unavailable,
+    /// The state of things does not allow it, or something must be done first.
+    FailedPrecondition,
+    /// The caller may not.
+    PermissionDenied,
+    /// Nobody knows who the caller is.
+    Unauthenticated,
+    /// etcd has no code for it.
+    Unknown,
 }
 
 impl ApiError {
@@ -83,8 +143,26 @@ impl ApiError {
     pub fn code(self) -> Code {
         use ApiError::*;
         match self {
-            EmptyKey | KeyNotFound | ValueProvided | LeaseProvided | TooManyOps | DuplicateKey
-            | InvalidSortOption | RequestTooLarge => Code::InvalidArgument,
+            EmptyKey
+            | KeyNotFound
+            | ValueProvided
+            | LeaseProvided
+            | TooManyOps
+            | DuplicateKey
+            | InvalidSortOption
+            | RequestTooLarge
+            | UserEmpty
+            | RoleEmpty
+            | PermissionNotGiven
+            | AuthFailed
+            | InvalidAuthManagement
+            | AuthOldRevision => Code::InvalidArgument,
+            RootUserNotExist | RootRoleNotExist | UserAlreadyExists | UserNotFound
+            | RoleAlreadyExists | RoleNotFound | RoleNotGranted | PermissionNotGranted
+            | AuthNotEnabled => Code::FailedPrecondition,
+            PermissionDenied => Code::PermissionDenied,
+            InvalidAuthToken => Code::Unauthenticated,
+            PasswordOfNoPasswordUser => Code::Unknown,
             LeaseNotFound => Code::NotFound,
             LeaseExists => Code::FailedPrecondition,
             Compacted | FutureRevision | LeaseTtlTooLarge => Code::OutOfRange,

@@ -2,6 +2,7 @@
 //!
 //! - [`core`]: the node without I/O: Raft, the state machine, the requests that wait.
 //! - [`state`] and [`mvcc`]: the replicated state machine, a pure function of its commands.
+//! - [`auth`]: users, roles, permissions and the checks of them; a part of the state.
 //! - [`log`]: the write-ahead log and snapshots over a small [`disk`] trait.
 //! - [`server`]: the sockets, threads and files around the core.
 //! - [`bugs`]: the bugs that can be switched on.
@@ -9,6 +10,7 @@
 //! Architecture invariant: only [`server`] reads a clock, opens a socket or starts a thread, and
 //! only [`disk::RealDisk`] touches a file. Everything else runs in a simulation as it is.
 
+pub mod auth;
 pub mod bugs;
 pub mod core;
 pub mod disk;
@@ -21,6 +23,10 @@ pub mod state;
 /// The messages of etcd's v3 API, and our own, generated from `proto/`.
 #[allow(missing_docs, clippy::all)]
 pub mod proto {
+    /// Users, roles and permissions.
+    pub mod authpb {
+        tonic::include_proto!("authpb");
+    }
     /// The stored key-value pair.
     pub mod mvccpb {
         tonic::include_proto!("mvccpb");

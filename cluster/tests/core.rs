@@ -3,6 +3,9 @@
 mod hand;
 mod scenarios;
 
+#[path = "hand/auth.rs"]
+mod auth;
+
 use hand::{Options, World};
 use ordeal_cluster::bugs::{Bug, Bugs};
 use ordeal_cluster::core::Request;

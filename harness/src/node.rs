@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use ordeal_cluster::bugs::{Bug, Bugs};
-use ordeal_cluster::server::{self, Config, ServerError};
+use ordeal_cluster::server::{self, AuthConfig, Config, ServerError, TlsFiles};
 
 /// Exit status: the flags are wrong.
 const EXIT_USAGE: u8 = 64;
@@ -63,6 +63,41 @@ pub struct NodeArgs {
     #[arg(long, value_name = "DURATION", default_value = "10m")]
     #[arg(value_parser = crate::duration::parse)]
     pub experimental_watch_progress_notify_interval: Duration,
+    /// What tokens are: `simple`, or `jwt,sign-method=METHOD,pub-key=FILE,priv-key=FILE,ttl=TIME`
+    #[arg(long, value_name = "KIND", default_value = "simple")]
+    pub auth_token: String,
+    /// Seconds that a simple token lives after its last use
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    pub auth_token_ttl: u64,
+    /// Work that hashing a password takes, as a binary logarithm
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub bcrypt_cost: u32,
+    /// The certificate shown to clients, which turns TLS on for https URLs
+    #[arg(long, value_name = "FILE")]
+    pub cert_file: Option<PathBuf>,
+    /// The key of --cert-file
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+    /// The authority that must have signed the clients' certificates
+    #[arg(long, value_name = "FILE")]
+    pub trusted_ca_file: Option<PathBuf>,
+    /// Ask clients for a certificate, whose common name is the user where no token is given
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(value_name = "BOOL", default_value_t = false)]
+    pub client_cert_auth: bool,
+    /// The certificate shown to the other members, which turns TLS on for https URLs
+    #[arg(long, value_name = "FILE")]
+    pub peer_cert_file: Option<PathBuf>,
+    /// The key of --peer-cert-file
+    #[arg(long, value_name = "FILE")]
+    pub peer_key_file: Option<PathBuf>,
+    /// The authority that must have signed the members' certificates
+    #[arg(long, value_name = "FILE")]
+    pub peer_trusted_ca_file: Option<PathBuf>,
+    /// Ask the other members for a certificate
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(value_name = "BOOL", default_value_t = false)]
+    pub peer_client_cert_auth: bool,
     /// Switch on a bug; may be given more than once (see `ordeal list bugs`)
     #[arg(long = "bug", value_name = "NAME")]
     pub bugs: Vec<String>,
@@ -104,6 +139,23 @@ impl NodeArgs {
             election_timeout: Duration::from_millis(self.election_timeout),
             snapshot_count: self.snapshot_count,
             watch_progress_interval: self.experimental_watch_progress_notify_interval,
+            client_tls: TlsFiles {
+                cert: self.cert_file,
+                key: self.key_file,
+                trusted_ca: self.trusted_ca_file,
+                client_cert_auth: self.client_cert_auth,
+            },
+            peer_tls: TlsFiles {
+                cert: self.peer_cert_file,
+                key: self.peer_key_file,
+                trusted_ca: self.peer_trusted_ca_file,
+                client_cert_auth: self.peer_client_cert_auth,
+            },
+            auth: AuthConfig {
+                token: self.auth_token,
+                token_ttl: Duration::from_secs(self.auth_token_ttl),
+                bcrypt_cost: self.bcrypt_cost,
+            },
             bugs,
             name: self.name,
         })
@@ -180,7 +232,10 @@ mod tests {
             ("--name x --initial-cluster a=http://h:1", "names no member x"),
             ("--initial-cluster default", "default is not of the form NAME=http://HOST:PORT"),
             ("--initial-cluster default=http://h:1,b=http://h:1", "to two members"),
-            ("--listen-client-urls https://h:1", "--listen-client-urls: https://h:1 is no URL"),
+            ("--listen-client-urls h:1", "--listen-client-urls: h:1 is no URL"),
+            ("--listen-client-urls https://h:1", "https://h:1 needs --cert-file and --key-file"),
+            ("--initial-cluster default=https://h:1", "needs --peer-cert-file and --peer-key-file"),
+            ("--bcrypt-cost 3", "--bcrypt-cost 3 is not between 4 and 31"),
             ("--heartbeat-interval 100 --election-timeout 300", "at least five times"),
             ("--snapshot-count 0", "--snapshot-count must be at least 1"),
             ("--bug no-such", "--bug: there is no bug named no-such; there are: ack-before-fsync"),

@@ -10,12 +10,14 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use prost::Message as _;
 use raft::eraftpb::{Message, MessageType};
 
 use super::node::Node;
 use super::reads::{Query, Read};
-use super::{Effect, RequestId, Response};
+use super::{Credentials, Effect, RequestId, Response};
+use crate::auth::Access;
 use crate::error::ApiError;
 use crate::proto::etcdserverpb::{
     LeaseKeepAliveRequest, LeaseKeepAliveResponse, LeaseTimeToLiveRequest, LeaseTimeToLiveResponse,
@@ -41,6 +43,7 @@ pub(super) struct Asides {
 #[derive(Debug)]
 struct Waiting {
     what: What,
+    credentials: Credentials,
     deadline_us: u64,
     /// To whom it went last, and when.
     asked: Option<(u64, u64)>,
@@ -54,12 +57,33 @@ pub(super) enum Asker {
 }
 
 impl Node {
-    pub(super) fn ask_leader(&mut self, id: RequestId, what: What, out: &mut Vec<Effect>) {
+    pub(super) fn ask_leader(
+        &mut self,
+        (id, credentials): (RequestId, Credentials),
+        what: What,
+        out: &mut Vec<Effect>,
+    ) {
+        if let Err(error) = self.may_ask_leader(&credentials, &what) {
+            return out.push(Effect::Respond(id, Err(error)));
+        }
         if self.asides.waiting.len() >= WAITING_MAX {
             return out.push(Effect::Respond(id, Err(ApiError::TooManyRequests)));
         }
         let deadline_us = self.now_us + self.config.request_timeout_us;
-        self.asides.waiting.insert(id, Waiting { what, deadline_us, asked: None });
+        let waiting = Waiting { what, credentials, deadline_us, asked: None };
+        self.asides.waiting.insert(id, waiting);
+    }
+
+    /// Whether a client may ask. Of the keys in an answer it is asked when they are told.
+    fn may_ask_leader(&mut self, credentials: &Credentials, what: &What) -> Result<(), ApiError> {
+        let caller = self.caller(credentials)?;
+        let auth = &self.state.auth;
+        match what {
+            What::KeepAlive(request) => {
+                auth.permit_lease(&caller, Access::Write, request.id, self.state.kv.leases())
+            }
+            _ => auth.permit_user(&caller),
+        }
     }
 
     /// Answers those whose time is up.
@@ -81,10 +105,10 @@ impl Node {
             return;
         }
         if leader == self.config.id {
-            for (id, Waiting { what, deadline_us, .. }) in std::mem::take(&mut self.asides.waiting)
-            {
+            for (id, waiting) in std::mem::take(&mut self.asides.waiting) {
+                let Waiting { what, credentials, deadline_us, .. } = waiting;
                 let query = Query::Aside(what, Asker::Client { deadline_us });
-                self.reads.add(Read { id, deadline_us, query });
+                self.reads.add(Read { id, deadline_us, query, credentials });
             }
             return;
         }
@@ -113,13 +137,15 @@ impl Node {
                 if self.is_leader() {
                     let deadline_us = self.now_us + self.config.request_timeout_us;
                     let query = Query::Aside(what, asker);
-                    self.reads.add(Read { id: 0, deadline_us, query });
+                    // Whether its client may ask is the peer's to find out.
+                    let credentials = Credentials::None;
+                    self.reads.add(Read { id: 0, deadline_us, query, credentials });
                 }
             }
             What::KeptAlive(_) | What::Lives(_) => {
                 let ours = incarnation == self.config.incarnation;
-                if ours && self.asides.waiting.remove(&request).is_some() {
-                    self.respond_aside(request, what, out);
+                if ours && let Some(waiting) = self.asides.waiting.remove(&request) {
+                    self.respond_aside((request, waiting.credentials), what, out);
                 }
             }
         }
@@ -128,7 +154,7 @@ impl Node {
     /// Answers one, now that it is certain who leads.
     pub(super) fn answer_aside(
         &mut self,
-        id: RequestId,
+        (id, credentials): (RequestId, Credentials),
         what: What,
         asker: Asker,
         out: &mut Vec<Effect>,
@@ -136,7 +162,8 @@ impl Node {
         if !self.leases.counts() {
             // It stopped to lead between the round and now: ask whoever does.
             if let Asker::Client { deadline_us } = asker {
-                self.asides.waiting.insert(id, Waiting { what, deadline_us, asked: None });
+                let waiting = Waiting { what, credentials, deadline_us, asked: None };
+                self.asides.waiting.insert(id, waiting);
             }
             return;
         }
@@ -146,7 +173,7 @@ impl Node {
             What::KeptAlive(_) | What::Lives(_) => return,
         };
         match asker {
-            Asker::Client { .. } => self.respond_aside(id, answer, out),
+            Asker::Client { .. } => self.respond_aside((id, credentials), answer, out),
             Asker::Peer { id: peer, incarnation, request } => {
                 let aside = Aside { incarnation, request, what: Some(answer) };
                 out.push(Effect::Send(envelope(self.config.id, peer, &aside)));
@@ -155,7 +182,15 @@ impl Node {
     }
 
     /// The header is the asked node's own, not the leader's.
-    fn respond_aside(&self, id: RequestId, answer: What, out: &mut Vec<Effect>) {
+    fn respond_aside(
+        &mut self,
+        (id, credentials): (RequestId, Credentials),
+        answer: What,
+        out: &mut Vec<Effect>,
+    ) {
+        if let Err(error) = self.may_hear(&credentials, &answer) {
+            return out.push(Effect::Respond(id, Err(error)));
+        }
         let header = Some(self.header(self.state.kv.revision()));
         let response = match answer {
             What::KeptAlive(kept) => {
@@ -167,6 +202,14 @@ impl Node {
             What::KeepAlive(_) | What::TimeToLive(_) => return,
         };
         out.push(Effect::Respond(id, Ok(response)));
+    }
+
+    /// Whether a client may be told the leader's word: the keys of a lease only if it may read them.
+    fn may_hear(&mut self, credentials: &Credentials, answer: &What) -> Result<(), ApiError> {
+        let What::Lives(lives) = answer else { return Ok(()) };
+        let caller = self.caller(credentials)?;
+        let permit = |key| self.state.auth.permit_range(&caller, Access::Read, key, &Bytes::new());
+        lives.keys.iter().try_for_each(permit)
     }
 
     /// Starts a lease again; one that is not there, or whose time is up, has no time to live.

@@ -21,6 +21,7 @@
 //! is held back in here, by [`outbox`], and nowhere else.
 
 mod asides;
+mod auth;
 mod leases;
 mod node;
 mod outbox;
@@ -29,6 +30,7 @@ mod reads;
 mod ready;
 mod requests;
 mod timeout;
+mod tokens;
 mod wall_lease;
 mod watch;
 mod writes;
@@ -45,10 +47,12 @@ use crate::proto::etcdserverpb::{
     CompactionRequest, DeleteRangeRequest, LeaseGrantRequest, LeaseKeepAliveRequest,
     LeaseKeepAliveResponse, LeaseLeasesResponse, LeaseRevokeRequest, LeaseTimeToLiveRequest,
     LeaseTimeToLiveResponse, Member, PutRequest, RangeRequest, StatusResponse, TxnRequest,
-    WatchResponse,
+    WatchCreateRequest, WatchResponse,
 };
+use crate::proto::ordealpb::auth_change::Change;
 use crate::state::Applied;
 
+pub use auth::{AuthAnswer, AuthQuery, AuthResponse, Credentials};
 pub use node::{Node, StartError, Status};
 pub(crate) use timeout::mix;
 pub use watch::{StreamId, WatchInput};
@@ -83,6 +87,8 @@ pub struct Config {
     /// A watch that asked for it is told how far it is when it has had nothing to tell for so many
     /// microseconds.
     pub watch_progress_us: u64,
+    /// A simple token that is not used for so many microseconds is forgotten.
+    pub token_ttl_us: u64,
     /// The bugs that are on.
     pub bugs: Bugs,
 }
@@ -98,12 +104,14 @@ pub enum Event {
     Tick,
     /// A message from a peer. A snapshot's message has the file's bytes as its data.
     Message(Message),
-    /// A client asks.
+    /// A client asks that does not say who it is.
     Request(RequestId, Request),
     /// A client of a stream of watches opens it, asks, takes what came, or goes.
     Watch(StreamId, WatchInput),
     /// What the clock on the wall shows, in microseconds. Only a bug looks at it.
     WallClock(u64),
+    /// A client asks that says who it is.
+    RequestAs(RequestId, Request, Credentials),
     /// The write of this number, and so all before it, is durable.
     Persisted(u64),
     /// The image of [`Effect::SaveSnapshot`] is a durable file.
@@ -152,13 +160,19 @@ pub enum Request {
     DeleteRange(DeleteRangeRequest),
     Txn(TxnRequest),
     Compact(CompactionRequest),
-    MemberList { linearizable: bool },
+    MemberList {
+        linearizable: bool,
+    },
     Status,
     LeaseGrant(LeaseGrantRequest),
     LeaseRevoke(LeaseRevokeRequest),
     LeaseKeepAlive(LeaseKeepAliveRequest),
     LeaseTimeToLive(LeaseTimeToLiveRequest),
     LeaseLeases,
+    Auth(AuthQuery),
+    AuthChange(Change),
+    /// Whether whoever asks may have a watch.
+    MayWatch(WatchCreateRequest),
 }
 
 /// What a client gets. The headers are whole.
@@ -171,6 +185,9 @@ pub enum Response {
     LeaseKeepAlive(LeaseKeepAliveResponse),
     LeaseTimeToLive(LeaseTimeToLiveResponse),
     LeaseLeases(LeaseLeasesResponse),
+    Auth(AuthResponse),
+    /// The watch may be had.
+    MayWatch,
 }
 
 /// A notable turn of events.

@@ -12,10 +12,11 @@ use super::outbox::Outbox;
 use super::raft_log::RaftLog;
 use super::reads::{Reads, context_bytes};
 use super::timeout::election_timeout;
+use super::tokens::Tokens;
 use super::wall_lease::WallLease;
 use super::watch::Watches;
 use super::writes::Writes;
-use super::{BOOTSTRAP_INDEX, Config, Effect, Event, Note};
+use super::{BOOTSTRAP_INDEX, Config, Credentials, Effect, Event, Note};
 use crate::bugs::{Bug, Bugs};
 use crate::log::snapshot::Image;
 use crate::log::{Position, Recovered, Write};
@@ -57,6 +58,9 @@ pub struct Node {
     reached: Option<BTreeSet<u64>>,
     /// A leader has been known since the start.
     pub(super) met_leader: bool,
+    pub(super) tokens: Tokens,
+    /// The last entry that was known to be committed when the node started.
+    pub(super) replayed_until: u64,
 }
 
 /// Why a node cannot start.
@@ -110,6 +114,7 @@ impl Node {
         let mut hard_state = recovered.hard_state;
         hard_state.commit = hard_state.commit.max(base.index);
         hard_state.term = hard_state.term.max(base.term);
+        let replayed_until = hard_state.commit;
         let log = RaftLog::new(hard_state, conf_state, base, recovered.entries);
         let raft_config = raft_config(&config, base.index);
         let raft = RawNode::new(&raft_config, log, &slog::Logger::root(slog::Discard, slog::o!()))?;
@@ -134,6 +139,8 @@ impl Node {
             publish_us: 0,
             reached: Some(BTreeSet::new()),
             met_leader: false,
+            tokens: Tokens::default(),
+            replayed_until,
         };
         node.set_election_timeout();
         Ok(node)
@@ -153,9 +160,13 @@ impl Node {
                 self.count_leases();
                 self.tick_leases();
                 self.tick_watches(out);
+                self.tokens.expire(now_us, out);
             }
             Event::Message(message) => self.message(message, out),
-            Event::Request(id, request) => self.request(id, request, out),
+            Event::Request(id, request) => self.request(id, request, Credentials::None, out),
+            Event::RequestAs(id, request, credentials) => {
+                self.request_as(id, request, credentials, out);
+            }
             Event::Watch(id, input) => self.watch(id, input, out),
             Event::WallClock(wall_us) => self.wall_clock(wall_us),
             Event::Persisted(number) => self.persisted(number, out),

@@ -7,9 +7,9 @@
 use std::collections::VecDeque;
 
 use super::asides::Asker;
-use super::{Effect, RequestId};
+use super::{AuthQuery, Credentials, Effect, RequestId};
 use crate::error::ApiError;
-use crate::proto::etcdserverpb::{RangeRequest, TxnRequest};
+use crate::proto::etcdserverpb::{RangeRequest, TxnRequest, WatchCreateRequest};
 use crate::proto::ordealpb::aside::What;
 
 /// What a reader wants to know.
@@ -20,6 +20,8 @@ pub(super) enum Query {
     MemberList,
     Leases,
     Aside(What, Asker),
+    Auth(AuthQuery),
+    MayWatch(WatchCreateRequest),
 }
 
 /// A read that waits.
@@ -29,6 +31,7 @@ pub(super) struct Read {
     pub id: RequestId,
     pub deadline_us: u64,
     pub query: Query,
+    pub credentials: Credentials,
 }
 
 /// The reads that wait, by what they wait for.

@@ -11,6 +11,8 @@ use crate::bugs::Bug;
 use crate::log::snapshot::Image;
 use crate::log::{Install, Position, Write};
 use crate::proto::ordealpb::Command;
+use crate::proto::ordealpb::command::Op;
+use crate::state::Applied;
 
 /// A read's round without an answer is tried again after so many ticks.
 const READ_RETRY_TICKS: u64 = 2;
@@ -30,6 +32,7 @@ impl Node {
         while self.raft.has_ready() {
             self.ready(out);
             self.count_leases();
+            self.resume_requests(out);
             self.propose();
             self.send_asides(out);
             self.begin_reads();
@@ -165,7 +168,12 @@ impl Node {
         let (image, bytes) = self.incoming.swap_remove(nth);
         let position = image.position();
         self.applied_bytes = 0;
-        self.state = restored(image.state, self.config.bugs);
+        let state = restored(image.state, self.config.bugs);
+        let auth = std::mem::replace(&mut self.state, state).auth;
+        if self.config.bugs.has(Bug::SnapshotOmitsAuth) {
+            // BUG snapshot-omits-auth: users and permissions stay what they were before.
+            self.state.auth = auth;
+        }
         self.watches.installed(&self.state.kv, self.config.bugs);
         self.snapshot_index = position.index;
         self.raft.mut_store().install(metadata);
@@ -232,12 +240,12 @@ impl Node {
     }
 
     fn apply_command(&mut self, entry: Entry, out: &mut Vec<Effect>) {
-        let term = entry.term;
+        let Entry { index, term, .. } = entry;
         self.applied_bytes += entry.data.len() as u64;
         let command = match Command::decode(bytes::Bytes::from(entry.data)) {
             Ok(command) => command,
             Err(error) => {
-                let note = Note::UnreadableEntry { index: entry.index, what: error.to_string() };
+                let note = Note::UnreadableEntry { index, what: error.to_string() };
                 return out.push(Effect::Note(note));
             }
         };
@@ -245,16 +253,26 @@ impl Node {
         if Self::is_void(op, term) {
             return;
         }
+        self.apply_auth_twice(index, op);
         let ours = command.origin == self.config.id
             && command.incarnation == self.config.incarnation
             && self.writes.settle(command.sequence);
-        let result = self.state.apply(op, self.config.bugs, ours);
+        let permitted = self.permit_command(&command, op);
+        let voided = self.tokens_voided_by(op);
+        let result = permitted.and_then(|()| self.state.apply(op, self.config.bugs, ours));
         self.watches.note(&mut self.state.kv);
         if result.is_ok() {
             self.account_leases(op);
         }
+        let result = match (result, op) {
+            (Ok(Applied::Auth(auth_revision)), Op::Auth(auth)) => {
+                self.tokens.forget(&voided);
+                Ok(self.auth_changed(index, auth.change.as_ref(), auth_revision))
+            }
+            (result, _) => self.with_header(result),
+        };
         if ours {
-            self.respond(command.sequence, result, out);
+            out.push(Effect::Respond(command.sequence, result));
         }
     }
 

@@ -4,7 +4,7 @@ use super::leases::TTL_MAX;
 use super::node::Node;
 use super::reads::{Query, Read};
 use super::writes::command;
-use super::{Config, Effect, Request, RequestId, Response, mix};
+use super::{Config, Credentials, Effect, Request, RequestId, Response, mix};
 use crate::error::ApiError;
 use crate::mvcc;
 use crate::proto::etcdserverpb::{
@@ -12,11 +12,17 @@ use crate::proto::etcdserverpb::{
 };
 use crate::proto::ordealpb::aside::What;
 use crate::proto::ordealpb::command::Op;
-use crate::proto::ordealpb::{GrantLease, PublishMember, RevokeLease};
+use crate::proto::ordealpb::{AuthChange, GrantLease, PublishMember, RevokeLease};
 use crate::state::Applied;
 
 impl Node {
-    pub(super) fn request(&mut self, id: RequestId, request: Request, out: &mut Vec<Effect>) {
+    pub(super) fn request(
+        &mut self,
+        id: RequestId,
+        request: Request,
+        who: Credentials,
+        out: &mut Vec<Effect>,
+    ) {
         let checked = match &request {
             Request::Range(range) => mvcc::check_range(range),
             Request::Put(put) => mvcc::check_put(put),
@@ -30,39 +36,49 @@ impl Node {
         }
         match request {
             Request::Status => {
-                out.push(Effect::Respond(id, Ok(Response::Status(self.status_response()))));
+                let permitted =
+                    self.caller(&who).and_then(|caller| self.state.auth.permit_admin(&caller));
+                let status = permitted.map(|()| Response::Status(self.status_response()));
+                out.push(Effect::Respond(id, status));
             }
             Request::MemberList { linearizable } => {
-                self.read(id, Query::MemberList, !linearizable, out);
+                self.read((id, who), Query::MemberList, !linearizable, out);
             }
             Request::Range(range) => {
                 let local = range.serializable;
-                self.read(id, Query::Range(range), local, out);
+                self.read((id, who), Query::Range(range), local, out);
             }
             Request::Txn(txn) if mvcc::is_read_only(&txn) => {
                 let local = mvcc::is_serializable(&txn);
-                self.read(id, Query::Txn(txn), local, out);
+                self.read((id, who), Query::Txn(txn), local, out);
             }
-            Request::Txn(txn) => self.write(id, Op::Txn(txn), out),
-            Request::Put(put) => self.write(id, Op::Put(put), out),
-            Request::DeleteRange(delete) => self.write(id, Op::DeleteRange(delete), out),
-            Request::Compact(compact) => self.write(id, Op::Compact(compact), out),
+            Request::Txn(txn) => self.write((id, who), Op::Txn(txn), out),
+            Request::Put(put) => self.write((id, who), Op::Put(put), out),
+            Request::DeleteRange(delete) => self.write((id, who), Op::DeleteRange(delete), out),
+            Request::Compact(compact) => self.write((id, who), Op::Compact(compact), out),
+            Request::MayWatch(watch) => {
+                self.read((id, who), Query::MayWatch(watch), true, out);
+            }
+            Request::Auth(query) => self.read((id, who), Query::Auth(query), false, out),
+            Request::AuthChange(change) => {
+                self.write((id, who), Op::Auth(AuthChange { change: Some(change) }), out);
+            }
             Request::LeaseGrant(grant) => {
                 let lease = if grant.id == 0 { self.choose_lease(id) } else { grant.id };
                 let ttl = grant.ttl.max(self.ttl_min());
-                self.write(id, Op::GrantLease(GrantLease { id: lease, ttl }), out);
+                self.write((id, who), Op::GrantLease(GrantLease { id: lease, ttl }), out);
             }
             Request::LeaseRevoke(revoke) => {
                 let op = Op::RevokeLease(RevokeLease { id: revoke.id, expired_in_term: 0 });
-                self.write(id, op, out);
+                self.write((id, who), op, out);
             }
             Request::LeaseKeepAlive(request) => {
-                self.ask_leader(id, What::KeepAlive(request), out);
+                self.ask_leader((id, who), What::KeepAlive(request), out);
             }
             Request::LeaseTimeToLive(request) => {
-                self.ask_leader(id, What::TimeToLive(request), out);
+                self.ask_leader((id, who), What::TimeToLive(request), out);
             }
-            Request::LeaseLeases => self.read(id, Query::Leases, false, out),
+            Request::LeaseLeases => self.read((id, who), Query::Leases, false, out),
         }
     }
 
@@ -73,51 +89,64 @@ impl Node {
         (hash as i64 & i64::MAX).max(1)
     }
 
-    fn write(&mut self, id: RequestId, op: Op, out: &mut Vec<Effect>) {
-        let command = command(self.config.id, self.config.incarnation, id, op);
+    fn write(&mut self, (id, who): (RequestId, Credentials), op: Op, out: &mut Vec<Effect>) {
+        let caller = match self.caller_who_may_ask(&who, &op) {
+            Ok(caller) => caller,
+            Err(error) => return out.push(Effect::Respond(id, Err(error))),
+        };
+        let mut command = command(self.config.id, self.config.incarnation, id, op);
+        (command.user, command.auth_revision) = (caller.user, caller.revision);
         let deadline_us = self.now_us + self.config.request_timeout_us;
         if let Err(error) = self.writes.add(id, deadline_us, &command) {
             out.push(Effect::Respond(id, Err(error)));
         }
     }
 
-    fn read(&mut self, id: RequestId, query: Query, local: bool, out: &mut Vec<Effect>) {
+    fn read(
+        &mut self,
+        (id, credentials): (RequestId, Credentials),
+        query: Query,
+        local: bool,
+        out: &mut Vec<Effect>,
+    ) {
         let deadline_us = self.now_us + self.config.request_timeout_us;
-        let read = Read { id, deadline_us, query };
+        let read = Read { id, deadline_us, query, credentials };
         if local { self.answer(read, out) } else { self.reads.add(read) }
     }
 
     /// Answers a read from the state as it is.
     pub(super) fn answer(&mut self, read: Read, out: &mut Vec<Effect>) {
-        let result = match read.query {
-            Query::Range(range) => self.state.range(&range),
-            Query::Txn(txn) => self.state.read_txn(&txn),
-            Query::Aside(what, asker) => return self.answer_aside(read.id, what, asker, out),
-            Query::Leases => {
-                let ids = self.state.kv.leases().iter().map(|(id, _)| LeaseStatus { id });
-                let leases = ids.collect();
-                let header = Some(self.header(self.state.kv.revision()));
-                let response = Response::LeaseLeases(LeaseLeasesResponse { header, leases });
-                return out.push(Effect::Respond(read.id, Ok(response)));
+        let Read { id, query, credentials, .. } = read;
+        let caller = self.caller(&credentials);
+        let permitted = caller.and_then(|caller| self.permit_query(&caller, &query));
+        if let Err(error) = permitted {
+            return out.push(Effect::Respond(id, Err(error)));
+        }
+        let result = match query {
+            Query::Range(range) => self.with_header(self.state.range(&range)),
+            Query::Txn(txn) => {
+                let result = self.state.read_txn(&txn);
+                self.with_header(result)
             }
-            Query::MemberList => {
-                let response = MemberListResponse {
-                    header: Some(self.header(0)),
-                    members: self.state.members.values().cloned().collect(),
-                };
-                return out.push(Effect::Respond(read.id, Ok(Response::MemberList(response))));
+            Query::MemberList => Ok(Response::MemberList(MemberListResponse {
+                header: Some(self.header(0)),
+                members: self.state.members.values().cloned().collect(),
+            })),
+            Query::Leases => Ok(self.leases_response()),
+            Query::Auth(query) => self.answer_auth(&query),
+            Query::MayWatch(_) => Ok(Response::MayWatch),
+            Query::Aside(what, asker) => {
+                return self.answer_aside((id, credentials), what, asker, out);
             }
         };
-        self.respond(read.id, result, out);
+        out.push(Effect::Respond(id, result));
     }
 
-    /// Adds to a result who answers, and sends it off.
-    pub(super) fn respond(
+    /// Adds to a result who answers.
+    pub(super) fn with_header(
         &self,
-        id: RequestId,
         mut result: Result<Applied, ApiError>,
-        out: &mut Vec<Effect>,
-    ) {
+    ) -> Result<Response, ApiError> {
         let header = match &mut result {
             Ok(Applied::Range(response)) => &mut response.header,
             Ok(Applied::Put(response)) => &mut response.header,
@@ -126,11 +155,18 @@ impl Node {
             Ok(Applied::Compact(response)) => &mut response.header,
             Ok(Applied::LeaseGrant(response)) => &mut response.header,
             Ok(Applied::LeaseRevoke(response)) => &mut response.header,
-            Ok(Applied::Published) | Err(_) => &mut None,
+            Ok(Applied::Published | Applied::Auth(_)) | Err(_) => &mut None,
         };
         let revision = header.as_ref().map_or(0, |header| header.revision);
         *header = Some(self.header(revision));
-        out.push(Effect::Respond(id, result.map(Response::Applied)));
+        result.map(Response::Applied)
+    }
+
+    fn leases_response(&self) -> Response {
+        let ids = self.state.kv.leases().iter().map(|(id, _)| LeaseStatus { id });
+        let leases = ids.collect();
+        let header = Some(self.header(self.state.kv.revision()));
+        Response::LeaseLeases(LeaseLeasesResponse { header, leases })
     }
 
     pub(super) fn header(&self, revision: i64) -> ResponseHeader {

@@ -128,5 +128,5 @@ impl Writes {
 
 /// The command for a request of this incarnation.
 pub(super) fn command(origin: u64, incarnation: u64, sequence: u64, op: Op) -> Command {
-    Command { origin, incarnation, sequence, op: Some(op) }
+    Command { origin, incarnation, sequence, op: Some(op), ..Command::default() }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::tls::{TlsError, TlsFiles};
+use super::token::TokenError;
 use crate::bugs::Bugs;
 use crate::core::mix;
 use crate::proto::etcdserverpb::Member;
@@ -36,15 +38,38 @@ pub struct Config {
     pub snapshot_count: u64,
     /// `--experimental-watch-progress-notify-interval`.
     pub watch_progress_interval: Duration,
+    /// How users log in.
+    pub auth: AuthConfig,
+    /// TLS for clients: `--cert-file` and its like.
+    pub client_tls: TlsFiles,
+    /// TLS between members: `--peer-cert-file` and its like.
+    pub peer_tls: TlsFiles,
     /// The bugs that are on.
     pub bugs: Bugs,
+}
+
+/// How users log in; the fields are etcd's flags.
+#[derive(Debug, Clone)]
+pub struct AuthConfig {
+    /// `--auth-token`: `simple`, or `jwt,` and its options.
+    pub token: String,
+    /// `--auth-token-ttl`: a simple token lives so long after its last use.
+    pub token_ttl: Duration,
+    /// `--bcrypt-cost`: the binary logarithm of the work that hashing a password takes.
+    pub bcrypt_cost: u32,
+}
+
+impl Default for AuthConfig {
+    fn default() -> Self {
+        Self { token: "simple".into(), token_ttl: Duration::from_secs(300), bcrypt_cost: 10 }
+    }
 }
 
 /// A flag that makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ConfigError {
-    /// Not `http://HOST:PORT`.
-    #[error("{flag}: {url} is no URL of the form http://HOST:PORT")]
+    /// Neither `http://HOST:PORT` nor `https://HOST:PORT`.
+    #[error("{flag}: {url} is no URL of the form http://HOST:PORT or https://HOST:PORT")]
     Url {
         /// The flag.
         flag: &'static str,
@@ -74,6 +99,15 @@ pub enum ConfigError {
     /// No snapshot would ever be taken, or one at every entry.
     #[error("--snapshot-count must be at least 1")]
     SnapshotCount,
+    /// Tokens that cannot be made.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// TLS that cannot be spoken.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// What bcrypt does not take.
+    #[error("--bcrypt-cost {0} is not between 4 and 31")]
+    BcryptCost(u32),
 }
 
 /// The cluster that the flags describe.
@@ -101,6 +135,7 @@ impl Config {
         ] {
             urls.iter().try_for_each(|url| address(flag, url).map(drop))?;
         }
+        self.check_certificates()?;
         let named = self.parse_cluster()?;
         let mut members = Vec::new();
         let mut own = None;
@@ -130,6 +165,27 @@ impl Config {
         if self.snapshot_count == 0 {
             return Err(ConfigError::SnapshotCount);
         }
+        if !(4..=31).contains(&self.auth.bcrypt_cost) {
+            return Err(ConfigError::BcryptCost(self.auth.bcrypt_cost));
+        }
+        Ok(())
+    }
+
+    /// Whoever listens behind an https URL, or calls one of a member, needs a certificate.
+    fn check_certificates(&self) -> Result<(), ConfigError> {
+        let members = self.initial_cluster.split(',').filter_map(|part| part.split_once('='));
+        let members: Vec<String> = members.map(|(_, url)| url.to_owned()).collect();
+        for (files, prefix, flag, urls) in [
+            (&self.client_tls, "", "--listen-client-urls", &self.listen_client_urls),
+            (&self.peer_tls, "peer-", "--listen-peer-urls", &self.listen_peer_urls),
+            (&self.peer_tls, "peer-", "--initial-cluster", &members),
+        ] {
+            let secure = urls.iter().find(|url| is_secure(url));
+            if let (Some(url), None) = (secure, &files.cert) {
+                let url = url.clone();
+                return Err(TlsError::NoCertificate { flag, url, prefix }.into());
+            }
+        }
         Ok(())
     }
 
@@ -154,10 +210,16 @@ impl Config {
     }
 }
 
-/// The `HOST:PORT` of an `http` URL.
+/// Whether a URL asks for TLS.
+pub(super) fn is_secure(url: &str) -> bool {
+    url.starts_with("https://")
+}
+
+/// The `HOST:PORT` of an `http` or `https` URL.
 pub(super) fn address<'a>(flag: &'static str, url: &'a str) -> Result<&'a str, ConfigError> {
     let wrong = || ConfigError::Url { flag, url: url.to_owned() };
-    let rest = url.strip_prefix("http://").ok_or_else(wrong)?;
+    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+    let rest = rest.ok_or_else(wrong)?;
     let authority = rest.strip_suffix('/').unwrap_or(rest);
     let (host, port) = authority.rsplit_once(':').ok_or_else(wrong)?;
     let good = !host.is_empty() && !authority.contains('/') && port.parse::<u16>().is_ok();

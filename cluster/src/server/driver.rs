@@ -14,7 +14,9 @@ use super::peers::Peers;
 use super::say::say;
 use super::watching::{self, Outlet, Requests, Responses};
 use crate::bugs::Bug;
-use crate::core::{Effect, Event, Node, Request, RequestId, Response, StreamId, WatchInput};
+use crate::core::{
+    Credentials, Effect, Event, Node, Request, RequestId, Response, StreamId, WatchInput,
+};
 use crate::disk::Disk;
 use crate::error::ApiError;
 use crate::log::snapshot::{self, Image};
@@ -28,7 +30,7 @@ pub(super) enum Input {
     /// A client opens a stream of watches.
     WatchOpen(StreamId, Outlet),
     Watch(StreamId, WatchInput),
-    Request(Request, oneshot::Sender<Result<Response, ApiError>>),
+    Request(Request, Credentials, oneshot::Sender<Result<Response, ApiError>>),
     /// Something broke that the node cannot go on without.
     Failed(String),
 }
@@ -46,10 +48,15 @@ impl Handle {
         Self { inputs, leader: Arc::default(), last_stream: Arc::default() }
     }
 
-    /// Asks the node. The request runs its course even if the caller does not wait for the answer.
-    pub async fn ask(&self, request: Request) -> Result<Response, ApiError> {
+    /// Asks the node on behalf of whom the credentials show. The request runs its course even if
+    /// the caller does not wait for the answer.
+    pub async fn ask_as(
+        &self,
+        request: Request,
+        credentials: Credentials,
+    ) -> Result<Response, ApiError> {
         let (answer, answered) = oneshot::channel();
-        let sent = self.inputs.send(Input::Request(request, answer)).await;
+        let sent = self.inputs.send(Input::Request(request, credentials, answer)).await;
         sent.map_err(|_| ApiError::Stopped)?;
         answered.await.unwrap_or(Err(ApiError::Stopped))
     }
@@ -171,10 +178,11 @@ impl Driver {
                 }
                 self.node.step(now_us, Event::Watch(id, input), out);
             }
-            Input::Request(request, answer) => {
+            Input::Request(request, credentials, answer) => {
                 self.last_request += 1;
                 self.waiting.insert(self.last_request, answer);
-                self.node.step(now_us, Event::Request(self.last_request, request), out);
+                let event = Event::RequestAs(self.last_request, request, credentials);
+                self.node.step(now_us, event, out);
             }
             Input::Failed(what) => return Some(what),
         }

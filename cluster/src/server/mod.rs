@@ -11,12 +11,16 @@
 //! switch between threads; a second one owns the log, because a sync takes its time and heartbeats
 //! must not wait for it.
 
+mod common_name;
 mod config;
 mod disk_thread;
 mod driver;
 mod grpc;
 mod peers;
 mod say;
+mod stream;
+mod tls;
+mod token;
 mod watching;
 
 use std::io;
@@ -29,12 +33,15 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
-pub use config::{Config, ConfigError, Membership};
+pub use config::{AuthConfig, Config, ConfigError, Membership};
+pub use tls::{TlsError, TlsFiles};
+pub use token::TokenError;
 
 use crate::core;
 use crate::disk::{Disk, RealDisk};
 use crate::log::{LogConfig, LogError, SEGMENT_BYTES};
 use driver::{Driver, Handle};
+use tls::Tls;
 
 /// How many inputs may wait for the core before those who bring them must wait.
 const INPUTS_MAX: usize = 8_192;
@@ -165,6 +172,9 @@ async fn serve(
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServerError> {
     let membership = config.membership()?;
+    let tokens = Arc::new(token::Tokens::new(&config.auth.token).map_err(ConfigError::Token)?);
+    let client_tls = config.client_tls.load("").map_err(ConfigError::Tls)?;
+    let peer_tls = config.peer_tls.load("peer-").map_err(ConfigError::Tls)?;
     let peer_listeners = listen(&config.listen_peer_urls).await?;
     let client_listeners = listen(&config.listen_client_urls).await?;
     let mut addresses = Vec::new();
@@ -181,13 +191,22 @@ async fn serve(
 
     let (inputs, received) = mpsc::channel(INPUTS_MAX);
     let log_thread = disk_thread::spawn(log, inputs.clone())?;
-    let peers = peers::Peers::new(&config, &membership, inputs.clone());
-    for listener in peer_listeners {
-        peers.listen(listener);
+    let peers = peers::Peers::new(&config, &membership, peer_tls.clone(), inputs.clone());
+    for (listener, tls) in secured(peer_listeners, &config.listen_peer_urls, &peer_tls) {
+        peers.listen(listener, tls);
     }
     let handle = Handle::new(inputs.clone());
-    for listener in client_listeners {
-        grpc::serve(listener, handle.clone(), config.bugs);
+    let bcrypt_cost = config.auth.bcrypt_cost;
+    let certificates_name_users = config.client_tls.client_cert_auth;
+    let api = grpc::Api {
+        handle: handle.clone(),
+        bugs: config.bugs,
+        tokens,
+        bcrypt_cost,
+        certificates_name_users,
+    };
+    for (listener, tls) in secured(client_listeners, &config.listen_client_urls, &client_tls) {
+        grpc::serve(listener, tls, api.clone());
     }
     if let Some(ready) = ready {
         // The starter may have given up; then the node is stopped through `stop`.
@@ -207,6 +226,16 @@ async fn listen(urls: &[String]) -> Result<Vec<TcpListener>, ServerError> {
         listeners.push(listener.map_err(|source| ServerError::Listen { url, source })?);
     }
     Ok(listeners)
+}
+
+/// Each listener with the means of its URL: TLS, or nothing.
+fn secured(
+    listeners: Vec<TcpListener>,
+    urls: &[String],
+    tls: &Option<Tls>,
+) -> Vec<(TcpListener, Option<Tls>)> {
+    let means = urls.iter().map(|url| tls.clone().filter(|_| config::is_secure(url)));
+    listeners.into_iter().zip(means).collect()
 }
 
 fn open_log(
@@ -251,6 +280,7 @@ fn core_config(config: &Config, membership: &Membership) -> core::Config {
         request_timeout_us: 5_000_000 + 2 * election_us,
         snapshot_count: config.snapshot_count,
         watch_progress_us: config.watch_progress_interval.as_micros() as u64,
+        token_ttl_us: config.auth.token_ttl.as_micros() as u64,
         bugs: config.bugs,
     }
 }

@@ -1,8 +1,11 @@
 //! The state as bytes: a header, runs of keys in order, a footer that counts them.
 
+use std::sync::Arc;
+
 use prost::Message;
 
 use super::State;
+use crate::auth::AuthStore;
 use crate::mvcc::{Mvcc, Version};
 use crate::proto::ordealpb::{
     GrantedLease, KeyBatch, KeyVersion, KeyVersions, StateFooter, StateHeader,
@@ -23,6 +26,7 @@ impl State {
             compact_revision: self.kv.compacted(),
             members: self.members.values().cloned().collect(),
             leases: self.granted_leases(),
+            auth: Some(self.auth.to_wire()),
         };
         give(&header.encode_to_vec())?;
         let mut batch = KeyBatch::default();
@@ -89,7 +93,8 @@ impl StateDecoder {
                     kv.leases_mut().grant(lease.id, lease.ttl);
                 }
                 let members = header.members.into_iter().map(|m| (m.id, m)).collect();
-                *state = Some(State { kv, members });
+                let auth = Arc::new(AuthStore::from_wire(header.auth)?);
+                *state = Some(State { kv, members, auth });
                 Ok(())
             }
             (Some(batch), Some(state)) => {

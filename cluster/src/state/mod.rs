@@ -8,9 +8,11 @@ mod codec;
 mod lease;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 pub use codec::StateDecoder;
 
+use crate::auth::AuthStore;
 use crate::bugs::{Bug, Bugs};
 use crate::error::ApiError;
 use crate::mvcc::Mvcc;
@@ -29,6 +31,8 @@ pub struct State {
     pub kv: Mvcc,
     /// The members by id.
     pub members: BTreeMap<u64, Member>,
+    /// Who may do what.
+    pub auth: Arc<AuthStore>,
 }
 
 /// What a command gives back. The headers hold the revision alone: who answers, and in which
@@ -44,13 +48,15 @@ pub enum Applied {
     Published,
     LeaseGrant(LeaseGrantResponse),
     LeaseRevoke(LeaseRevokeResponse),
+    /// The auth revision after a change of users, roles or permissions.
+    Auth(u64),
 }
 
 impl State {
     /// The state before the first entry, with the members that the flags name.
     pub fn bootstrap(members: impl IntoIterator<Item = Member>) -> Self {
         let members = members.into_iter().map(|member| (member.id, member)).collect();
-        Self { kv: Mvcc::default(), members }
+        Self { members, ..Self::default() }
     }
 
     /// Applies one command of the log. Whether it is `ours`, asked through this node, makes no
@@ -69,6 +75,11 @@ impl State {
             Op::Publish(member) => Ok(self.publish(member)),
             Op::GrantLease(grant) => self.grant_lease(grant),
             Op::RevokeLease(revoke) => self.revoke_lease(revoke),
+            Op::Auth(auth) => {
+                let change = auth.change.as_ref();
+                change.map_or(Ok(()), |change| Arc::make_mut(&mut self.auth).apply(change))?;
+                Ok(Applied::Auth(self.auth.revision()))
+            }
         }
     }
 

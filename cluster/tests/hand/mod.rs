@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use ordeal_cluster::bugs::Bugs;
 use ordeal_cluster::core::{
-    Config, Effect, Event, Node, Request, RequestId, Response, Status, StreamId, WatchInput,
+    Config, Credentials, Effect, Event, Node, Request, RequestId, Response, Status, StreamId,
+    WatchInput,
 };
 use ordeal_cluster::disk::{Disk, MemDisk};
 use ordeal_cluster::error::ApiError;
@@ -157,6 +158,7 @@ impl World {
             request_timeout_us: 7_000_000,
             snapshot_count,
             watch_progress_us: 600_000_000,
+            token_ttl_us: 300_000_000,
             bugs,
         };
         let node = Node::new(config, recovered).expect("the configuration is good");
@@ -243,6 +245,23 @@ impl World {
             }
         }
         self.paused.insert(id, until);
+    }
+
+    /// Asks with a simple token, or with none if it is empty.
+    pub fn ask_as(&mut self, id: u64, request: Request, token: &str) -> RequestId {
+        self.last_request += 1;
+        let credentials = match token {
+            "" => Credentials::None,
+            token => Credentials::SimpleToken(token.to_owned()),
+        };
+        self.event(id, Event::RequestAs(self.last_request, request, credentials));
+        self.last_request
+    }
+
+    /// The auth revision of a node that is up.
+    pub fn auth_revision(&self, id: u64) -> u64 {
+        let up = self.places[&id].up.as_ref();
+        up.map_or(0, |(node, _)| node.state().auth.revision())
     }
 
     pub fn put(&mut self, id: u64, key: &str, value: u64) -> RequestId {

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use etcd_client::{Client, ConnectOptions};
 use ordeal_cluster::bugs::Bugs;
-use ordeal_cluster::server::{Config, Running, start};
+use ordeal_cluster::server::{AuthConfig, Config, Running, TlsFiles, start};
 use tempfile::TempDir;
 
 /// How long anything that is awaited may take on a busy machine.
@@ -38,13 +39,7 @@ impl Cluster {
                     advertise_client_urls: vec![url(members + n)],
                     listen_peer_urls: vec![url(n)],
                     initial_cluster: named.join(","),
-                    initial_cluster_token: "test".into(),
-                    cluster_exists: false,
-                    heartbeat_interval: Duration::from_millis(50),
-                    election_timeout: Duration::from_millis(500),
-                    snapshot_count: 10_000,
-                    watch_progress_interval: Duration::from_secs(600),
-                    bugs: Bugs::default(),
+                    ..lone_config(data.path())
                 };
                 adjust(&mut config);
                 config
@@ -93,6 +88,29 @@ impl Cluster {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         panic!("no leader within {PATIENCE:?}");
+    }
+}
+
+/// A node that is a cluster of its own, on ports that the system chooses.
+pub fn lone_config(folder: &Path) -> Config {
+    let anywhere = || vec!["http://127.0.0.1:0".to_owned()];
+    Config {
+        name: "n0".into(),
+        data_dir: folder.join("n0"),
+        listen_client_urls: anywhere(),
+        advertise_client_urls: anywhere(),
+        listen_peer_urls: anywhere(),
+        initial_cluster: "n0=http://127.0.0.1:0".into(),
+        initial_cluster_token: "test".into(),
+        cluster_exists: false,
+        heartbeat_interval: Duration::from_millis(50),
+        election_timeout: Duration::from_millis(500),
+        snapshot_count: 10_000,
+        watch_progress_interval: Duration::from_secs(600),
+        auth: AuthConfig { bcrypt_cost: 4, ..AuthConfig::default() },
+        client_tls: TlsFiles::default(),
+        peer_tls: TlsFiles::default(),
+        bugs: Bugs::default(),
     }
 }
 

@@ -129,3 +129,102 @@ fn etcdctl_watches_leases_locks_and_elects_as_it_does_with_etcd() {
     assert_eq!(embedded, shown_of_coordination(&program, &etcd.url));
     assert!(embedded.contains(&"held\n".to_owned()), "{embedded:?}");
 }
+
+/// What `etcdctl` shows of a command, on its output and, without the lines of its log, as errors.
+fn shown(program: &str, url: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program)
+        .env("ETCDCTL_API", "3")
+        .args(["--endpoints", url])
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .expect("it ran before");
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    let lines = said.lines().filter(|line| !line.starts_with('{'));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+/// Each by spaces; what follows `--user` logs in.
+const AUTH_COMMANDS: &[&str] = &[
+    "role add root",
+    "role add root",
+    "user add root:pw",
+    "user add root:again",
+    "user grant-role root root",
+    "user add alice:pw",
+    "user add nobody --no-password",
+    "user grant-role alice r",
+    "role add r",
+    "user grant-role alice r",
+    "user grant-role alice r",
+    "user grant-role stranger r",
+    "role grant-permission r readwrite b d",
+    "role grant-permission r read a",
+    "role grant-permission r write w --prefix",
+    "role grant-permission s read x",
+    "role get r",
+    "role get s",
+    "role get root",
+    "user get alice",
+    "user get stranger",
+    "user list",
+    "role list",
+    "user revoke-role alice s",
+    "role revoke-permission r c",
+    "put z 1",
+    "auth enable",
+    "get z",
+    "--user root:wrong get z",
+    "--user stranger:pw get z",
+    "--user nobody:pw get z",
+    "--user root:pw get z",
+    "--user alice:pw get z",
+    "--user alice:pw put b 1",
+    "--user alice:pw get b",
+    "--user alice:pw get a",
+    "--user alice:pw put a 1",
+    "--user alice:pw get b d",
+    "--user alice:pw get a d",
+    "--user alice:pw get b --from-key",
+    "--user alice:pw put w1 1",
+    "--user alice:pw put w1 1 --prev-kv",
+    "--user alice:pw del w --prefix",
+    "--user alice:pw user get alice",
+    "--user alice:pw user get root",
+    "--user alice:pw role get r",
+    "--user alice:pw role get root",
+    "--user alice:pw user list",
+    "--user alice:pw role add t",
+    "--user root:pw user delete root",
+    "--user root:pw user revoke-role root root",
+    "--user root:pw role delete root",
+    "--user root:pw role revoke-permission r a",
+    "--user alice:pw get a",
+    "--user root:pw role delete r",
+    "--user alice:pw get b",
+    "--user root:pw user get alice",
+    "--user root:pw user delete alice",
+    "--user root:pw user delete alice",
+    "--user root:pw auth disable",
+    "get z",
+    "--user root:pw get z",
+];
+
+#[test]
+fn etcdctl_shows_of_users_and_roles_what_it_shows_of_a_real_etcd() {
+    let (Some(program), Some(etcd)) = (etcdctl(), etcd()) else {
+        let required = std::env::var("ORDEAL_REQUIRE_ETCD").is_ok_and(|value| value == "1");
+        assert!(!required, "there is no etcdctl or etcd on the path, nor in $ORDEAL_ETCD");
+        eprintln!("skipped: there is no etcdctl or etcd on the path, nor in $ORDEAL_ETCD");
+        return;
+    };
+    let cluster = Cluster::start(1);
+    let etcd = Etcd::start(&etcd);
+    for command in AUTH_COMMANDS {
+        let arguments: Vec<&str> = command.split(' ').collect();
+        let embedded = shown(&program, cluster.url(0), &arguments);
+        let real = shown(&program, &etcd.url, &arguments);
+        assert_eq!(embedded, real, "etcdctl {command}");
+    }
+}

@@ -1,9 +1,11 @@
 //! Three nodes on loopback, asked by a client that knows nothing of Ordeal.
 
+mod auth;
 mod cluster;
 mod coordination;
 mod differential;
 mod etcdctl;
+mod tls;
 
 use cluster::{Cluster, eventually};
 use etcd_client::{Compare, CompareOp, GetOptions, PutOptions, Txn, TxnOp, TxnOpResponse};

@@ -42,6 +42,8 @@ pub enum WatchInput {
     Open,
     /// The client asks something.
     Request(WatchRequest),
+    /// The client asked for a watch that it may not have, and this is why.
+    Refused(ApiError),
     /// The client has taken responses of so many bytes, as `prost` counts them.
     Taken(usize),
     /// The client is gone.
@@ -98,6 +100,7 @@ impl Watches {
                 Some(RequestUnion::ProgressRequest(_)) => stream.want_progress(scene, out),
                 None => {}
             },
+            WatchInput::Refused(error) => stream.refuse(error, scene, out),
             WatchInput::Taken(bytes) => {
                 let taken = stream.taken(bytes);
                 self.in_flight -= taken;

@@ -9,6 +9,7 @@ use prost::Message as _;
 use super::Scene;
 use super::recent::Recent;
 use crate::bugs::Bug;
+use crate::error::ApiError;
 use crate::mvcc::{Change, interval};
 use crate::proto::etcdserverpb::watch_create_request::FilterType;
 use crate::proto::etcdserverpb::{WatchCancelRequest, WatchCreateRequest, WatchResponse};
@@ -96,6 +97,18 @@ impl Stream {
             }
         }
         out.push(response);
+    }
+
+    /// Answers a request for a watch as etcd does where whoever asks has no right to it.
+    pub fn refuse(&self, error: ApiError, scene: &Scene<'_>, out: &mut Vec<WatchResponse>) {
+        out.push(WatchResponse {
+            header: scene.header_at(scene.kv.revision()),
+            watch_id: NO_WATCH,
+            created: true,
+            canceled: true,
+            cancel_reason: format!("rpc error: code = {:?} desc = {error}", error.code()),
+            ..Default::default()
+        });
     }
 
     /// Finds an id for a watch, or says why there can be none.

@@ -3,9 +3,8 @@
 
 use bytes::Bytes;
 use tonic::Status;
-use tonic::metadata::MetadataMap;
 
-use super::{Api, status, unexpected};
+use super::{Api, Caller, status, unexpected};
 use crate::core::{Request, Response, WatchInput};
 use crate::error::ApiError;
 use crate::proto::etcdserverpb::compare::{CompareResult, CompareTarget, TargetUnion};
@@ -25,10 +24,10 @@ use crate::state::Applied;
 /// The time to live of a lease that a client leaves to the server, in seconds.
 const SESSION_TTL: i64 = 60;
 
-/// Acts for one client: with its metadata, as if it had asked itself.
+/// Acts for one client: with its credentials, as if it had asked itself.
 pub(super) struct Session<'a> {
     pub api: &'a Api,
-    pub metadata: &'a MetadataMap,
+    pub caller: &'a Caller,
 }
 
 /// The key with which a client stands in line.
@@ -46,7 +45,7 @@ pub(super) struct Place {
 /// not wait for a client that has failed or gone away.
 pub(super) struct Withdrawal {
     api: Api,
-    metadata: MetadataMap,
+    caller: Caller,
     key: Bytes,
     revision: i64,
     kept: bool,
@@ -64,11 +63,11 @@ impl Drop for Withdrawal {
             return;
         }
         let txn = delete_if_still_there(self.key.clone(), self.revision);
-        let (api, metadata) = (self.api.clone(), self.metadata.clone());
+        let (api, caller) = (self.api.clone(), self.caller.clone());
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
                 // If it fails the key goes when its lease ends.
-                let _ = api.ask(&metadata, Request::Txn(txn)).await;
+                let _ = api.ask(&caller, Request::Txn(txn)).await;
             });
         }
     }
@@ -89,7 +88,7 @@ impl Session<'_> {
     pub fn guard(&self, place: &Place) -> Withdrawal {
         Withdrawal {
             api: self.api.clone(),
-            metadata: self.metadata.clone(),
+            caller: self.caller.clone(),
             key: place.key.clone(),
             revision: place.revision,
             kept: false,
@@ -98,7 +97,7 @@ impl Session<'_> {
 
     /// Asks as etcd's own client within its server does, whose errors have lost their codes.
     async fn ask(&self, request: Request) -> Result<Response, Status> {
-        let answer = self.api.ask(self.metadata, request).await;
+        let answer = self.api.ask(self.caller, request).await;
         answer.map_err(|status| Status::unknown(status.message()))
     }
 
@@ -175,9 +174,10 @@ impl Session<'_> {
 
     /// Watches a key, or an interval, from a revision on.
     pub async fn watch(&self, key: Bytes, range_end: Bytes, from: i64) -> Result<Watching, Status> {
-        let (requests, responses) = self.api.handle.watch().await.map_err(status)?;
         let create =
             WatchCreateRequest { key, range_end, start_revision: from, ..Default::default() };
+        self.ask(Request::MayWatch(create.clone())).await?;
+        let (requests, responses) = self.api.handle.watch().await.map_err(status)?;
         let request = WatchRequest { request_union: Some(RequestUnion::CreateRequest(create)) };
         requests.send(WatchInput::Request(request)).await.map_err(status)?;
         Ok(Watching { responses, _requests: requests })

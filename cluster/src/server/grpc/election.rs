@@ -6,13 +6,12 @@ use std::pin::Pin;
 use tokio::sync::mpsc;
 use tonic::codegen::tokio_stream::Stream;
 use tonic::codegen::tokio_stream::wrappers::ReceiverStream;
-use tonic::metadata::MetadataMap;
 use tonic::{Request as Grpc, Response as Answer, Status};
 
-use super::Api;
 use super::concurrency::{
     Session, created_at, delete_if_still_there, end_of, first_created, is_deletion, op, prefix_of,
 };
+use super::{Api, Caller};
 use crate::proto::etcdserverpb::request_op::Request as Op;
 use crate::proto::etcdserverpb::{PutRequest, ResponseHeader, TxnRequest, TxnResponse};
 use crate::proto::mvccpb::KeyValue;
@@ -31,8 +30,8 @@ impl Election for Api {
         &self,
         grpc: Grpc<CampaignRequest>,
     ) -> Result<Answer<CampaignResponse>, Status> {
-        let (metadata, _, request) = grpc.into_parts();
-        let session = Session { api: self, metadata: &metadata };
+        let (caller, request) = Caller::of(grpc);
+        let session = Session { api: self, caller: &caller };
         let prefix = prefix_of(&request.name);
         let place = session.stand(&prefix, request.lease, request.value.clone()).await?;
         let guard = session.guard(&place);
@@ -55,16 +54,16 @@ impl Election for Api {
         &self,
         grpc: Grpc<ProclaimRequest>,
     ) -> Result<Answer<ProclaimResponse>, Status> {
-        let (metadata, _, request) = grpc.into_parts();
-        let session = Session { api: self, metadata: &metadata };
+        let (caller, request) = Caller::of(grpc);
+        let session = Session { api: self, caller: &caller };
         let leader = request.leader.ok_or_else(no_leader_key)?;
         let header = proclaim(&session, &leader, request.value).await?.header;
         Ok(Answer::new(ProclaimResponse { header }))
     }
 
     async fn leader(&self, grpc: Grpc<LeaderRequest>) -> Result<Answer<LeaderResponse>, Status> {
-        let (metadata, _, request) = grpc.into_parts();
-        let session = Session { api: self, metadata: &metadata };
+        let (caller, request) = Caller::of(grpc);
+        let session = Session { api: self, caller: &caller };
         let response = session.range(first_created(&prefix_of(&request.name))).await?;
         match response.kvs.into_iter().next() {
             Some(kv) => Ok(Answer::new(LeaderResponse { header: response.header, kv: Some(kv) })),
@@ -78,12 +77,12 @@ impl Election for Api {
         &self,
         grpc: Grpc<LeaderRequest>,
     ) -> Result<Answer<Self::ObserveStream>, Status> {
-        let (metadata, _, request) = grpc.into_parts();
+        let (caller, request) = Caller::of(grpc);
         let (leaders, observed) = mpsc::channel(LEADERS_MAX);
         let api = self.clone();
         tokio::spawn(async move {
             tokio::select! {
-                ended = observe(&api, &metadata, &request.name, &leaders) => {
+                ended = observe(&api, &caller, &request.name, &leaders) => {
                     if let Err(status) = ended {
                         // The observer may be gone.
                         let _ = leaders.send(Err(status)).await;
@@ -96,8 +95,8 @@ impl Election for Api {
     }
 
     async fn resign(&self, grpc: Grpc<ResignRequest>) -> Result<Answer<ResignResponse>, Status> {
-        let (metadata, _, request) = grpc.into_parts();
-        let session = Session { api: self, metadata: &metadata };
+        let (caller, request) = Caller::of(grpc);
+        let session = Session { api: self, caller: &caller };
         let leader = request.leader.ok_or_else(no_leader_key)?;
         // One that no longer leads has nothing to do.
         let header = session.txn(delete_if_still_there(leader.key, leader.rev)).await?.header;
@@ -125,11 +124,11 @@ async fn proclaim(
 /// Tells who leads and what is proclaimed, from now on, until the observer or the node is gone.
 async fn observe(
     api: &Api,
-    metadata: &MetadataMap,
+    caller: &Caller,
     name: &[u8],
     leaders: &mpsc::Sender<Result<LeaderResponse, Status>>,
 ) -> Result<(), Status> {
-    let session = Session { api, metadata };
+    let session = Session { api, caller };
     let prefix = prefix_of(name);
     loop {
         let response = session.range(first_created(&prefix)).await?;

@@ -7,7 +7,7 @@ use tonic::codegen::tokio_stream::Stream;
 use tonic::codegen::tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request as Grpc, Response as Answer, Status, Streaming};
 
-use super::{Api, ask, unexpected};
+use super::{Api, Caller, ask, unexpected};
 use crate::core::{Request, Response};
 use crate::proto::etcdserverpb::lease_server::Lease;
 use crate::proto::etcdserverpb::{
@@ -43,12 +43,12 @@ impl Lease for Api {
         &self,
         grpc: Grpc<Streaming<LeaseKeepAliveRequest>>,
     ) -> Result<Answer<Self::LeaseKeepAliveStream>, Status> {
-        let (metadata, _, mut requests) = grpc.into_parts();
+        let (caller, mut requests) = Caller::of(grpc);
         let (answers, answered) = mpsc::channel(ANSWERS_MAX);
         let api = self.clone();
         tokio::spawn(async move {
             while let Ok(Some(request)) = requests.message().await {
-                let answer = match api.ask(&metadata, Request::LeaseKeepAlive(request)).await {
+                let answer = match api.ask(&caller, Request::LeaseKeepAlive(request)).await {
                     Ok(Response::LeaseKeepAlive(answer)) => Ok(answer),
                     Ok(_) => Err(unexpected()),
                     Err(status) => Err(status),

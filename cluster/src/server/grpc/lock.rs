@@ -2,8 +2,8 @@
 
 use tonic::{Request as Grpc, Response as Answer, Status};
 
-use super::Api;
 use super::concurrency::{Session, prefix_of};
+use super::{Api, Caller};
 use crate::bugs::Bug;
 use crate::proto::etcdserverpb::RangeRequest;
 use crate::proto::v3lockpb::lock_server::Lock;
@@ -12,8 +12,8 @@ use crate::proto::v3lockpb::{LockRequest, LockResponse, UnlockRequest, UnlockRes
 #[tonic::async_trait]
 impl Lock for Api {
     async fn lock(&self, grpc: Grpc<LockRequest>) -> Result<Answer<LockResponse>, Status> {
-        let (metadata, _, request) = grpc.into_parts();
-        let session = Session { api: self, metadata: &metadata };
+        let (caller, request) = Caller::of(grpc);
+        let session = Session { api: self, caller: &caller };
         let prefix = prefix_of(&request.name);
         let place = session.stand(&prefix, request.lease, Default::default()).await?;
         let mut header = place.header;
@@ -34,8 +34,8 @@ impl Lock for Api {
     }
 
     async fn unlock(&self, grpc: Grpc<UnlockRequest>) -> Result<Answer<UnlockResponse>, Status> {
-        let (metadata, _, request) = grpc.into_parts();
-        let session = Session { api: self, metadata: &metadata };
+        let (caller, request) = Caller::of(grpc);
+        let session = Session { api: self, caller: &caller };
         let response = session.delete(request.key).await?;
         Ok(Answer::new(UnlockResponse { header: response.header }))
     }

@@ -1,5 +1,6 @@
 //! The services of etcd's API, as far as they are served, on the client port.
 
+mod auth;
 mod cluster;
 mod concurrency;
 mod election;
@@ -9,17 +10,24 @@ mod lock;
 mod maintenance;
 mod watch;
 
+use std::sync::Arc;
+
 use tokio::net::TcpListener;
-use tonic::Status;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::MetadataMap;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+use tonic::{Extensions, Status};
 
 use super::driver::Handle;
 use super::say::say;
+use super::stream::Certificate;
+use super::tls::Tls;
+use super::token::Tokens;
 use crate::bugs::Bugs;
-use crate::core::{Request, Response};
+use crate::core::{Credentials, Request, Response};
 use crate::error::{ApiError, Code};
+use crate::proto::etcdserverpb::auth_server::AuthServer;
 use crate::proto::etcdserverpb::cluster_server::ClusterServer;
 use crate::proto::etcdserverpb::kv_server::KvServer;
 use crate::proto::etcdserverpb::lease_server::LeaseServer;
@@ -33,13 +41,11 @@ use crate::proto::v3lockpb::lock_server::LockServer;
 const MESSAGE_BYTES_MAX: usize = 2 << 20;
 
 /// Serves clients on a listener for as long as the runtime lives.
-pub(super) fn serve(listener: TcpListener, handle: Handle, bugs: Bugs) {
-    // Without TCP_NODELAY an answer may wait 40 ms for the client's acknowledgement.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let api = Api { handle, bugs };
+pub(super) fn serve(listener: TcpListener, tls: Option<Tls>, api: Api) {
     let kv = KvServer::new(api.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let server = Server::builder()
         .add_service(kv)
+        .add_service(AuthServer::new(api.clone()))
         .add_service(ClusterServer::new(api.clone()))
         .add_service(MaintenanceServer::new(api.clone()))
         .add_service(LeaseServer::new(api.clone()))
@@ -47,30 +53,83 @@ pub(super) fn serve(listener: TcpListener, handle: Handle, bugs: Bugs) {
         .add_service(ElectionServer::new(api.clone()))
         .add_service(WatchServer::new(api).max_decoding_message_size(MESSAGE_BYTES_MAX));
     tokio::spawn(async move {
-        if let Err(error) = server.serve_with_incoming(incoming).await {
+        let served = match tls {
+            Some(tls) => {
+                server.serve_with_incoming(ReceiverStream::new(tls.incoming(listener))).await
+            }
+            // Without TCP_NODELAY an answer may wait 40 ms for the client's acknowledgement.
+            None => {
+                let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+                server.serve_with_incoming(incoming).await
+            }
+        };
+        if let Err(error) = served {
             say(format_args!("the client port fails: {error}"));
         }
     });
 }
 
+/// What the services share.
 #[derive(Clone)]
-struct Api {
-    handle: Handle,
-    bugs: Bugs,
+pub(super) struct Api {
+    pub handle: Handle,
+    pub bugs: Bugs,
+    pub tokens: Arc<Tokens>,
+    /// `--bcrypt-cost`.
+    pub bcrypt_cost: u32,
+    /// `--client-cert-auth`: where no token is given, the common name of the client's certificate
+    /// is the user.
+    pub certificates_name_users: bool,
 }
 
-impl Api {
-    async fn ask(&self, metadata: &MetadataMap, request: Request) -> Result<Response, Status> {
-        if needs_leader(metadata) && !self.handle.has_leader() {
-            return Err(status(ApiError::NoLeader));
-        }
-        self.handle.ask(request).await.map_err(status)
+/// What a call tells of its client, besides what it asks.
+#[derive(Clone)]
+struct Caller {
+    metadata: MetadataMap,
+    extensions: Extensions,
+}
+
+impl Caller {
+    /// Takes a call apart.
+    fn of<T>(grpc: tonic::Request<T>) -> (Caller, T) {
+        let (metadata, extensions, body) = grpc.into_parts();
+        (Caller { metadata, extensions }, body)
+    }
+
+    /// A client may ask to be refused at once where there is no leader.
+    fn needs_leader(&self) -> bool {
+        self.metadata.get("hasleader").is_some_and(|value| value == "true")
     }
 }
 
-/// A client may ask to be refused at once where there is no leader.
-fn needs_leader(metadata: &MetadataMap) -> bool {
-    metadata.get("hasleader").is_some_and(|value| value == "true")
+impl Api {
+    async fn ask(&self, caller: &Caller, request: Request) -> Result<Response, Status> {
+        if caller.needs_leader() && !self.handle.has_leader() {
+            return Err(status(ApiError::NoLeader));
+        }
+        self.ask_wherever(caller, request).await.map_err(status)
+    }
+
+    /// Asks whether or not there is a leader.
+    async fn ask_wherever(&self, caller: &Caller, request: Request) -> Result<Response, ApiError> {
+        let credentials = self.credentials(caller);
+        self.handle.ask_as(request, credentials).await
+    }
+
+    /// How a client shows who it is: by a token, or else by the certificate of its connection.
+    fn credentials(&self, Caller { metadata, extensions }: &Caller) -> Credentials {
+        match metadata.get("token").or_else(|| metadata.get("authorization")) {
+            Some(token) => {
+                token.to_str().map_or(Credentials::InvalidToken, |token| self.tokens.read(token))
+            }
+            None if self.certificates_name_users => {
+                let shown = extensions.get::<Certificate>();
+                let user = shown.and_then(|shown| shown.common_name.clone());
+                user.map_or(Credentials::None, Credentials::Certificate)
+            }
+            None => Credentials::None,
+        }
+    }
 }
 
 pub(super) fn status(error: ApiError) -> Status {
@@ -78,9 +137,12 @@ pub(super) fn status(error: ApiError) -> Status {
         Code::InvalidArgument => tonic::Code::InvalidArgument,
         Code::NotFound => tonic::Code::NotFound,
         Code::OutOfRange => tonic::Code::OutOfRange,
-        Code::FailedPrecondition => tonic::Code::FailedPrecondition,
         Code::ResourceExhausted => tonic::Code::ResourceExhausted,
         Code::Unavailable => tonic::Code::Unavailable,
+        Code::FailedPrecondition => tonic::Code::FailedPrecondition,
+        Code::PermissionDenied => tonic::Code::PermissionDenied,
+        Code::Unauthenticated => tonic::Code::Unauthenticated,
+        Code::Unknown => tonic::Code::Unknown,
     };
     Status::new(code, error.to_string())
 }
@@ -92,8 +154,8 @@ fn unexpected() -> Status {
 /// Asks with a request of one kind, and takes the answer of that kind.
 macro_rules! ask {
     ($api:expr, $grpc:expr, $request:expr, $answer:pat => $taken:expr) => {{
-        let (metadata, _, body) = $grpc.into_parts();
-        match $api.ask(&metadata, $request(body)).await? {
+        let (caller, body) = super::Caller::of($grpc);
+        match $api.ask(&caller, $request(body)).await? {
             $answer => Ok(tonic::Response::new($taken)),
             _ => Err(unexpected()),
         }

@@ -4,12 +4,12 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use tonic::codegen::tokio_stream::{Stream, once};
-use tonic::metadata::MetadataMap;
 use tonic::{Request as Grpc, Response as Answer, Status, Streaming};
 
-use super::{Api, needs_leader, status};
-use crate::core::WatchInput;
+use super::{Api, Caller, status};
+use crate::core::{Request, WatchInput};
 use crate::error::ApiError;
+use crate::proto::etcdserverpb::watch_request::RequestUnion;
 use crate::proto::etcdserverpb::watch_server::Watch;
 use crate::proto::etcdserverpb::{WatchRequest, WatchResponse};
 use crate::server::watching::Requests;
@@ -26,13 +26,13 @@ impl Watch for Api {
         &self,
         grpc: Grpc<Streaming<WatchRequest>>,
     ) -> Result<Answer<Self::WatchStream>, Status> {
-        let (metadata, _, incoming) = grpc.into_parts();
-        if needs_leader(&metadata) && !self.handle.has_leader() {
+        let (caller, incoming) = Caller::of(grpc);
+        if caller.needs_leader() && !self.handle.has_leader() {
             let refused = Box::pin(once(Err(status(ApiError::NoLeader))));
             return Ok(Answer::new(refused));
         }
         let (requests, responses) = self.handle.watch().await.map_err(status)?;
-        tokio::spawn(forward(self.clone(), metadata, incoming, requests));
+        tokio::spawn(forward(self.clone(), caller, incoming, requests));
         Ok(Answer::new(Box::pin(responses)))
     }
 }
@@ -41,7 +41,7 @@ impl Watch for Api {
 /// gets its events.
 async fn forward(
     api: Api,
-    metadata: MetadataMap,
+    caller: Caller,
     mut incoming: Streaming<WatchRequest>,
     requests: Requests,
 ) {
@@ -52,7 +52,8 @@ async fn forward(
         tokio::select! {
             request = incoming.message(), if !ended => match request {
                 Ok(Some(request)) => {
-                    if requests.send(WatchInput::Request(request)).await.is_err() {
+                    let input = permitted(&api, &caller, request).await;
+                    if requests.send(input).await.is_err() {
                         return;
                     }
                 }
@@ -61,7 +62,7 @@ async fn forward(
             },
             _ = looks.tick() => {
                 missed = if api.handle.has_leader() { 0 } else { missed + 1 };
-                if needs_leader(&metadata) && missed >= LOOKS_WITHOUT_LEADER {
+                if caller.needs_leader() && missed >= LOOKS_WITHOUT_LEADER {
                     return requests.end(status(ApiError::NoLeader));
                 }
                 if requests.is_closed() {
@@ -70,4 +71,15 @@ async fn forward(
             }
         }
     }
+}
+
+/// What a request comes to, now that it is known whether the client may have the watch that it asks
+/// for. As in etcd that is asked once, when the watch begins.
+async fn permitted(api: &Api, caller: &Caller, request: WatchRequest) -> WatchInput {
+    if let Some(RequestUnion::CreateRequest(create)) = &request.request_union
+        && let Err(error) = api.ask_wherever(caller, Request::MayWatch(create.clone())).await
+    {
+        return WatchInput::Refused(error);
+    }
+    WatchInput::Request(request)
 }

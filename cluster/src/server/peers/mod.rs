@@ -20,8 +20,10 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::config::{Config, Membership, address};
+use super::config::{Config, Membership, address, is_secure};
 use super::driver::Input;
+use super::stream::Stream;
+use super::tls::Tls;
 use crate::log::snapshot::Image;
 use crate::proto::ordealpb::{Hello, Welcome};
 
@@ -36,13 +38,15 @@ const QUEUE_MAX: usize = 4_096;
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_000);
 
 /// Who talks to whom.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct Link {
     cluster_id: u64,
     own: u64,
     peer: u64,
-    /// `HOST:PORT` of each of the peer's URLs.
-    addresses: Vec<String>,
+    /// The peer's URLs.
+    urls: Vec<String>,
+    /// What https URLs need.
+    tls: Option<Tls>,
     /// Data that has not been acknowledged for so long means that the connection is dead.
     stall: Duration,
 }
@@ -57,17 +61,21 @@ pub(super) struct Peers {
 
 impl Peers {
     /// Starts one task a peer, which connects and keeps the connection up.
-    pub fn new(config: &Config, membership: &Membership, inputs: mpsc::Sender<Input>) -> Self {
+    pub fn new(
+        config: &Config,
+        membership: &Membership,
+        tls: Option<Tls>,
+        inputs: mpsc::Sender<Input>,
+    ) -> Self {
         let Membership { cluster_id, id: own, .. } = *membership;
         let mut queues = FxHashMap::default();
         for member in membership.members.iter().filter(|member| member.id != own) {
-            let urls = member.peer_ur_ls.iter();
-            let addresses = urls.filter_map(|url| address("--initial-cluster", url).ok());
             let link = Link {
                 cluster_id,
                 own,
                 peer: member.id,
-                addresses: addresses.map(str::to_owned).collect(),
+                urls: member.peer_ur_ls.clone(),
+                tls: tls.clone(),
                 stall: config.election_timeout.max(Duration::from_secs(1)),
             };
             let (queue, waiting) = mpsc::channel(QUEUE_MAX);
@@ -78,10 +86,10 @@ impl Peers {
     }
 
     /// Takes the messages of others that come to a listener.
-    pub fn listen(&self, listener: tokio::net::TcpListener) {
+    pub fn listen(&self, listener: tokio::net::TcpListener, tls: Option<Tls>) {
         let known = self.queues.keys().copied().collect();
         let doorkeeper = receive::Doorkeeper::new(self.cluster_id, self.own, known);
-        tokio::spawn(receive::run(listener, doorkeeper, self.inputs.clone()));
+        tokio::spawn(receive::run(listener, tls, doorkeeper, self.inputs.clone()));
     }
 
     /// Queues a message for its peer.
@@ -106,10 +114,10 @@ impl Peers {
 
 impl Link {
     /// Connects to the first of the peer's addresses that answers, and is welcomed there.
-    async fn connect(&self, snapshot_bytes: u64) -> io::Result<TcpStream> {
+    async fn connect(&self, snapshot_bytes: u64) -> io::Result<Stream> {
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the peer has no address");
-        for address in &self.addresses {
-            match timeout(CONNECT_TIMEOUT, self.greet(address, snapshot_bytes)).await {
+        for url in &self.urls {
+            match timeout(CONNECT_TIMEOUT, self.greet(url, snapshot_bytes)).await {
                 Ok(Ok(stream)) => return Ok(stream),
                 Ok(Err(error)) => last = error,
                 Err(_) => last = io::ErrorKind::TimedOut.into(),
@@ -118,10 +126,15 @@ impl Link {
         Err(last)
     }
 
-    async fn greet(&self, address: &str, snapshot_bytes: u64) -> io::Result<TcpStream> {
-        let mut stream = TcpStream::connect(address).await?;
+    async fn greet(&self, url: &str, snapshot_bytes: u64) -> io::Result<Stream> {
+        let address = address("--initial-cluster", url).map_err(io::Error::other)?;
+        let stream = TcpStream::connect(address).await?;
         prepare(&stream)?;
         SockRef::from(&stream).set_tcp_user_timeout(Some(self.stall))?;
+        let mut stream = match &self.tls {
+            Some(tls) if is_secure(url) => tls.connect(address, stream).await?,
+            _ => Stream::Plain(stream),
+        };
         let Link { cluster_id, own, peer, .. } = *self;
         let hello = Hello { format: FORMAT, cluster_id, from: own, to: peer, snapshot_bytes };
         frame::write(&mut stream, &hello).await?;

@@ -14,6 +14,8 @@ use crate::core::Event;
 use crate::proto::ordealpb::{Hello, Welcome};
 use crate::server::driver::Input;
 use crate::server::say::say;
+use crate::server::stream::Stream;
+use crate::server::tls::Tls;
 
 /// Decides who may come in.
 #[derive(Debug)]
@@ -48,6 +50,7 @@ impl Doorkeeper {
 /// Accepts connections for as long as the node runs.
 pub(super) async fn run(
     listener: TcpListener,
+    tls: Option<Tls>,
     doorkeeper: Doorkeeper,
     inputs: mpsc::Sender<Input>,
 ) {
@@ -55,7 +58,7 @@ pub(super) async fn run(
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                tokio::spawn(serve(stream, doorkeeper.clone(), inputs.clone()));
+                tokio::spawn(serve(stream, tls.clone(), doorkeeper.clone(), inputs.clone()));
             }
             Err(error) => {
                 // Out of descriptors, most likely: let some be given back.
@@ -66,18 +69,28 @@ pub(super) async fn run(
     }
 }
 
-async fn serve(stream: TcpStream, doorkeeper: Arc<Doorkeeper>, inputs: mpsc::Sender<Input>) {
-    if let Err(error) = converse(stream, &doorkeeper, &inputs).await {
+async fn serve(
+    stream: TcpStream,
+    tls: Option<Tls>,
+    doorkeeper: Arc<Doorkeeper>,
+    inputs: mpsc::Sender<Input>,
+) {
+    if let Err(error) = converse(stream, tls, &doorkeeper, &inputs).await {
         say(format_args!("a peer's connection ends: {error}"));
     }
 }
 
 async fn converse(
-    mut stream: TcpStream,
+    stream: TcpStream,
+    tls: Option<Tls>,
     doorkeeper: &Doorkeeper,
     inputs: &mpsc::Sender<Input>,
 ) -> io::Result<()> {
     prepare(&stream)?;
+    let mut stream = match tls {
+        Some(tls) => tls.accept(stream).await?,
+        None => Stream::Plain(stream),
+    };
     let hello: Hello = match timeout(CONNECT_TIMEOUT, frame::read(&mut stream)).await {
         Ok(hello) => hello?,
         Err(_) => return Err(io::ErrorKind::TimedOut.into()),

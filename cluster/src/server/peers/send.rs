@@ -4,8 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use raft::eraftpb::Message;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
@@ -13,6 +12,7 @@ use super::{Link, frame};
 use crate::core::Event;
 use crate::server::driver::Input;
 use crate::server::say::say;
+use crate::server::stream::Stream;
 
 /// Pauses between tries to connect: short, because a peer that comes back is wanted at once.
 const BACKOFF_MIN: Duration = Duration::from_millis(20);
@@ -65,8 +65,24 @@ fn unreachable(link: &Link) -> Input {
 }
 
 /// Writes messages until the queue is closed or the connection fails.
-async fn pump(stream: TcpStream, queue: &mut mpsc::Receiver<Message>) -> io::Result<()> {
-    let (mut read, mut write) = stream.into_split();
+async fn pump(stream: Stream, queue: &mut mpsc::Receiver<Message>) -> io::Result<()> {
+    match stream {
+        Stream::Plain(stream) => {
+            let (read, write) = stream.into_split();
+            pump_halves(read, write, queue).await
+        }
+        Stream::Tls(stream) => {
+            let (read, write) = tokio::io::split(stream);
+            pump_halves(read, write, queue).await
+        }
+    }
+}
+
+async fn pump_halves(
+    mut read: impl AsyncRead + Unpin,
+    mut write: impl AsyncWrite + Unpin,
+    queue: &mut mpsc::Receiver<Message>,
+) -> io::Result<()> {
     let mut batch = Vec::new();
     let mut bytes = Vec::new();
     loop {
@@ -78,6 +94,8 @@ async fn pump(stream: TcpStream, queue: &mut mpsc::Receiver<Message>) -> io::Res
                 }
                 batch.drain(..).for_each(|message| frame::put(&mut bytes, &message));
                 write.write_all(&bytes).await?;
+                // TLS may hold something back until it is told not to.
+                write.flush().await?;
                 bytes.clear();
             }
             // Nothing comes back; an end or an error tells at once that the peer is gone, where a

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use raft::eraftpb::Message;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -16,6 +15,7 @@ use crate::log::snapshot::Image;
 use crate::proto::ordealpb::{Hello, Welcome};
 use crate::server::driver::Input;
 use crate::server::say::say;
+use crate::server::stream::Stream;
 
 /// How long the peer may take to read a snapshot and hand it on.
 const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(60);
@@ -46,7 +46,7 @@ async fn try_send(link: &Link, message: &Message, image: Image) -> io::Result<()
 
 /// Takes the one snapshot of a connection, and hands it to the node.
 pub(super) async fn receive(
-    mut stream: TcpStream,
+    mut stream: Stream,
     hello: &Hello,
     inputs: &mpsc::Sender<Input>,
 ) -> io::Result<()> {

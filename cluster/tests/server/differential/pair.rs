@@ -31,11 +31,13 @@ pub fn etcd() -> Option<String> {
 /// A real etcd of one member. It dies with this value.
 pub struct Etcd {
     process: Child,
+    /// Where clients reach it.
     pub url: String,
     data: TempDir,
 }
 
 impl Etcd {
+    /// Starts it, and waits until it listens.
     pub fn start(program: &str) -> Etcd {
         let data = TempDir::new().expect("a directory");
         let ports = free_ports(2);
