@@ -19,6 +19,10 @@ pub enum Bug {
     /// See the registry.
     LocalRead,
     /// See the registry.
+    MembershipBeforeCommit,
+    /// See the registry.
+    OneStepMembership,
+    /// See the registry.
     ReadDuringReplay,
     /// See the registry.
     ReadIndexNoQuorum,
@@ -72,6 +76,24 @@ pub const REGISTRY: &[BugInfo] = &[
         source: "etcd before 0.5, found by Jepsen in 2014; Consul's and MongoDB's default reads",
         workload: "register",
         fault: "partition that isolates the leader",
+    },
+    BugInfo {
+        bug: Bug::MembershipBeforeCommit,
+        name: "membership-before-commit",
+        summary: "a new leader takes a change of the membership before it has committed an entry \
+                  of its own term, though an earlier leader's change may be in the log",
+        source: "Ongaro on raft-dev, 2015: the bug in single-server membership changes",
+        workload: "append",
+        fault: "membership and partition",
+    },
+    BugInfo {
+        bug: Bug::OneStepMembership,
+        name: "one-step-membership",
+        summary: "a change of the membership is taken while the one before is not applied, \
+                  without joint consensus",
+        source: "RedisRaft #17",
+        workload: "append",
+        fault: "membership and partition",
     },
     BugInfo {
         bug: Bug::ReadDuringReplay,

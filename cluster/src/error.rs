@@ -50,6 +50,51 @@ pub enum ApiError {
     /// There is no leader.
     #[error("etcdserver: no leader")]
     NoLeader,
+    /// A member was to be named that is not there.
+    #[error("etcdserver: member not found")]
+    MemberNotFound,
+    /// A member was to be added with the id of another.
+    #[error("etcdserver: member ID already exist")]
+    MemberExists,
+    /// A member was to have a peer URL of another.
+    #[error("etcdserver: Peer URLs already exists")]
+    PeerUrlExists,
+    /// Peer URLs that are none.
+    #[error("etcdserver: given member URLs are invalid")]
+    MemberBadUrls,
+    /// The change would leave fewer members that have ever started than a majority.
+    #[error("etcdserver: re-configuration failed due to not enough started members")]
+    NotEnoughStarted,
+    /// The change needs a majority that is not in reach.
+    #[error("etcdserver: unhealthy cluster")]
+    Unhealthy,
+    /// A member that votes already was to be promoted.
+    #[error("etcdserver: can only promote a learner member")]
+    NotLearner,
+    /// A learner was to be promoted whose log is far behind the leader's.
+    #[error("etcdserver: can only promote a learner member which is in sync with leader")]
+    LearnerNotReady,
+    /// There are as many learners as there may be.
+    #[error("etcdserver: too many learner members in cluster")]
+    TooManyLearners,
+    /// A learner answers neither writes nor linearizable reads.
+    #[error("etcdserver: rpc not supported for learner")]
+    Learner,
+    /// Only the leader can do what was asked.
+    #[error("etcdserver: not leader")]
+    NotLeader,
+    /// The leadership was to go to somebody who is no voting member.
+    #[error("etcdserver: bad leader transferee")]
+    BadTransferee,
+    /// The leadership did not move within the bound.
+    #[error("etcdserver: request timed out, leader transfer took too long")]
+    TransferTimeout,
+    /// The quota is used up.
+    #[error("etcdserver: mvcc: database space exceeded")]
+    NoSpace,
+    /// The alarm says that members differ.
+    #[error("etcdserver: corrupt cluster")]
+    Corrupt,
     /// The node is stopping.
     #[error("etcdserver: server stopped")]
     Stopped,
@@ -68,6 +113,10 @@ pub enum Code {
     ResourceExhausted,
     /// Try again, or elsewhere.
     Unavailable,
+    /// Not in the state that things are in.
+    FailedPrecondition,
+    /// What was stored is damaged.
+    DataLoss,
 }
 
 impl ApiError {
@@ -76,11 +125,15 @@ impl ApiError {
         use ApiError::*;
         match self {
             EmptyKey | KeyNotFound | ValueProvided | LeaseProvided | TooManyOps | DuplicateKey
-            | InvalidSortOption | RequestTooLarge => Code::InvalidArgument,
-            LeaseNotFound => Code::NotFound,
+            | InvalidSortOption | RequestTooLarge | MemberBadUrls => Code::InvalidArgument,
+            LeaseNotFound | MemberNotFound => Code::NotFound,
             Compacted | FutureRevision => Code::OutOfRange,
-            TooManyRequests => Code::ResourceExhausted,
-            Timeout | LeaderChanged | NoLeader | Stopped => Code::Unavailable,
+            TooManyRequests | NoSpace => Code::ResourceExhausted,
+            Timeout | LeaderChanged | NoLeader | Stopped | Unhealthy | Learner
+            | TransferTimeout => Code::Unavailable,
+            MemberExists | PeerUrlExists | NotEnoughStarted | NotLearner | LearnerNotReady
+            | TooManyLearners | NotLeader | BadTransferee => Code::FailedPrecondition,
+            Corrupt => Code::DataLoss,
         }
     }
 }

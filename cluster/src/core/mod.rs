@@ -20,6 +20,8 @@
 //! Architecture invariant: what waits for durability (votes, acknowledgements of appended entries)
 //! is held back in here, by [`outbox`], and nowhere else.
 
+mod maintenance;
+mod membership;
 mod node;
 mod outbox;
 mod raft_log;
@@ -38,11 +40,13 @@ use crate::error::ApiError;
 use crate::log::snapshot::Image;
 use crate::log::{Position, Write};
 use crate::proto::etcdserverpb::{
-    CompactionRequest, DeleteRangeRequest, Member, PutRequest, RangeRequest, StatusResponse,
-    TxnRequest,
+    AlarmRequest, CompactionRequest, DeleteRangeRequest, Member, PutRequest, RangeRequest,
+    ResponseHeader, StatusResponse, TxnRequest,
 };
+use crate::proto::ordealpb::ChangeMembers;
 use crate::state::Applied;
 
+pub use maintenance::Vitals;
 pub use node::{Node, StartError, Status};
 pub(crate) use timeout::mix;
 
@@ -73,8 +77,29 @@ pub struct Config {
     /// Entries applied between two snapshots, at least; more while the state is much larger than
     /// what they have changed of it.
     pub snapshot_count: u64,
+    /// What is refused.
+    pub limits: Limits,
     /// The bugs that are on.
     pub bugs: Bugs,
+}
+
+/// What a node refuses; the defaults are etcd's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// `--strict-reconfig-check`: no change of the membership that would cost the majority.
+    pub strict_reconfig: bool,
+    /// `--quota-backend-bytes`: the store takes no more when it has grown to this.
+    pub quota_bytes: u64,
+    /// `--max-txn-ops`: operations, and compares, of one transaction.
+    pub txn_ops: usize,
+    /// `--max-request-bytes`: the largest command.
+    pub request_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { strict_reconfig: true, quota_bytes: 2 << 30, txn_ops: 128, request_bytes: 1_572_864 }
+    }
 }
 
 /// Names a request among those of one incarnation of a node; given by the driver, never 0 and
@@ -103,6 +128,8 @@ pub enum Event {
     },
     /// A message to the peer could not be sent.
     Unreachable(u64),
+    /// The connection to the peer is gone.
+    Disconnected(u64),
     /// There is a connection to the peer.
     Reachable(u64),
 }
@@ -121,6 +148,16 @@ pub enum Effect {
     SaveSnapshot(Image),
     /// Answer a request.
     Respond(RequestId, Result<Response, ApiError>),
+    /// Who the members are now, and who has been one and is no more: those to talk to, and those
+    /// to be refused.
+    Members {
+        /// By id.
+        members: Vec<Member>,
+        /// Their ids.
+        removed: Vec<u64>,
+    },
+    /// This node has been removed from the cluster. Send what is to be sent, and stop.
+    Removed,
     /// Something that an operator would want to read of.
     Note(Note),
 }
@@ -135,7 +172,17 @@ pub enum Request {
     Txn(TxnRequest),
     Compact(CompactionRequest),
     MemberList { linearizable: bool },
+    /// A member that is added without an id gets one.
+    ChangeMembers(ChangeMembers),
+    MoveLeader { to: u64 },
+    Alarm(AlarmRequest),
+    Defragment,
+    /// The state as it is here, to be hashed.
+    Hash,
+    /// The state as it is here, to be sent.
+    Snapshot,
     Status,
+    Vitals,
 }
 
 /// What a client gets. The headers are whole.
@@ -145,6 +192,9 @@ pub enum Response {
     Applied(Applied),
     MemberList(crate::proto::etcdserverpb::MemberListResponse),
     Status(StatusResponse),
+    Vitals(Box<Vitals>),
+    Image(Box<Image>, ResponseHeader),
+    Header(ResponseHeader),
 }
 
 /// A notable turn of events.

@@ -1,11 +1,12 @@
 //! The node: what happens to it, and who it is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use raft::eraftpb::{ConfState, Message, MessageType};
 use raft::{RawNode, ReadOnlyOption, StateRole};
 use thiserror::Error;
 
+use super::maintenance::{Transfer, Vitals};
 use super::outbox::Outbox;
 use super::raft_log::RaftLog;
 use super::reads::{Reads, context_bytes};
@@ -49,6 +50,20 @@ pub struct Node {
     reached: Option<BTreeSet<u64>>,
     /// A leader has been known since the start.
     pub(super) met_leader: bool,
+    /// The peers in reach, and since when.
+    pub(super) connected: BTreeMap<u64, u64>,
+    /// The membership is without this node.
+    pub(super) removed: bool,
+    /// The members were told of since the start.
+    told_members: bool,
+    /// The number of the newest ready.
+    pub(super) last_ready: u64,
+    pub(super) transfer: Option<Transfer>,
+    /// The most that the store has taken since it was defragmented, in bytes.
+    pub(super) taken_bytes: u64,
+    /// No alarm of the quota is raised again before then.
+    pub(super) alarm_us: u64,
+    pub(super) counts: Vitals,
 }
 
 /// Why a node cannot start.
@@ -118,6 +133,14 @@ impl Node {
             publish_us: 0,
             reached: Some(BTreeSet::new()),
             met_leader: false,
+            connected: BTreeMap::new(),
+            removed: false,
+            told_members: false,
+            last_ready: 0,
+            transfer: None,
+            taken_bytes: 0,
+            alarm_us: 0,
+            counts: Vitals::default(),
         };
         node.set_election_timeout();
         Ok(node)
@@ -127,10 +150,14 @@ impl Node {
     /// [`Node::flush`].
     pub fn step(&mut self, now_us: u64, event: Event, out: &mut Vec<Effect>) {
         self.now_us = now_us;
+        if !std::mem::replace(&mut self.told_members, true) {
+            self.tell_members(out);
+        }
         match event {
             Event::Tick => {
                 self.raft.tick();
                 self.campaign_if_alone();
+                self.settle_transfer(out);
                 self.writes.expire(now_us, out);
                 self.reads.expire(now_us, out);
             }
@@ -147,7 +174,14 @@ impl Node {
                 self.raft.report_snapshot(peer, status);
             }
             Event::Unreachable(peer) => self.raft.report_unreachable(peer),
-            Event::Reachable(peer) => self.reached(peer),
+            Event::Disconnected(peer) => {
+                self.connected.remove(&peer);
+                self.raft.report_unreachable(peer);
+            }
+            Event::Reachable(peer) => {
+                self.connected.entry(peer).or_insert(now_us);
+                self.reached(peer);
+            }
         }
         self.set_election_timeout();
     }
@@ -241,6 +275,9 @@ impl Node {
             // BUG local-read, for those who read through a follower.
             return out.push(Effect::Send(self.unconfirmed_read_index(message)));
         }
+        if message.get_msg_type() == MessageType::MsgPropose {
+            self.admit(message.mut_entries());
+        }
         // A message that Raft has no use for, from a stranger or of the past, is dropped.
         let _ = self.raft.step(message);
     }
@@ -288,6 +325,10 @@ fn bootstrap(config: &Config) -> (State, Position, ConfState) {
         peer_ur_ls: member.peer_ur_ls.clone(),
         ..Member::default()
     });
+    if config.members.is_empty() {
+        // One that joins knows nothing before the leader has told it.
+        return (State::default(), Position::default(), conf_state);
+    }
     let base = Position { index: BOOTSTRAP_INDEX, term: BOOTSTRAP_TERM };
     (State::bootstrap(members), base, conf_state)
 }

@@ -11,6 +11,7 @@ use crate::bugs::Bug;
 use crate::log::snapshot::Image;
 use crate::log::{Install, Position, Write};
 use crate::proto::ordealpb::Command;
+use crate::proto::ordealpb::command::Op;
 
 /// A read's round without an answer is tried again after so many ticks.
 const READ_RETRY_TICKS: u64 = 2;
@@ -35,6 +36,7 @@ impl Node {
         for read in self.reads.ready(self.raft.store().applied().index) {
             self.answer(read, out);
         }
+        self.settle_transfer(out);
         self.maybe_snapshot(out);
         self.set_election_timeout();
     }
@@ -59,6 +61,7 @@ impl Node {
         }
         for mut proposal in self.writes.take_proposals() {
             proposal.from = self.config.id;
+            self.admit(proposal.mut_entries());
             // A proposal that is dropped nonetheless is answered when its time is up.
             let _ = self.raft.step(proposal);
         }
@@ -86,6 +89,7 @@ impl Node {
 
     fn ready(&mut self, out: &mut Vec<Effect>) {
         let mut ready = self.raft.ready();
+        self.last_ready = ready.number();
         self.note_leader(&ready, out);
         // First, because a snapshot that is sent is the state as it is before the entries below.
         for message in ready.take_messages() {
@@ -116,6 +120,9 @@ impl Node {
         let Some(leader) = ready.ss().map(|soft| soft.leader_id) else { return };
         if leader == self.leader {
             return;
+        }
+        if leader != 0 {
+            self.counts.leader_changes += 1;
         }
         self.leader = leader;
         let term = self.raft.raft.term;
@@ -154,7 +161,9 @@ impl Node {
         self.state = image.state;
         self.snapshot_index = position.index;
         self.raft.mut_store().install(metadata);
+        self.taken_bytes = self.state.kv.size_bytes();
         out.push(Effect::Note(Note::InstalledSnapshot { index: position.index }));
+        self.tell_members(out);
         Install { position, bytes }
     }
 
@@ -207,8 +216,10 @@ impl Node {
     fn apply(&mut self, entries: Vec<Entry>, out: &mut Vec<Effect>) {
         for entry in entries {
             let position = Position { index: entry.index, term: entry.term };
-            if entry.get_entry_type() == EntryType::EntryNormal && !entry.data.is_empty() {
-                self.apply_command(entry, out);
+            match entry.get_entry_type() {
+                EntryType::EntryNormal if entry.data.is_empty() => {}
+                EntryType::EntryNormal => self.apply_command(entry, out),
+                _ => self.apply_conf_change(&entry, out),
             }
             self.raft.mut_store().set_applied(position);
         }
@@ -223,11 +234,21 @@ impl Node {
                 return out.push(Effect::Note(note));
             }
         };
+        self.apply_and_answer(&command, out);
+    }
+
+    /// Changes the state by a command, and answers whoever waits for it here.
+    pub(super) fn apply_and_answer(&mut self, command: &Command, out: &mut Vec<Effect>) {
         let Some(op) = &command.op else { return };
+        self.count(op);
         let ours = command.origin == self.config.id
             && command.incarnation == self.config.incarnation
             && self.writes.settle(command.sequence);
         let result = self.state.apply(op, self.config.bugs, ours);
+        self.taken_bytes = self.taken_bytes.max(self.state.kv.size_bytes());
+        if matches!(op, Op::ChangeMembers(_)) && result.is_ok() {
+            self.tell_members(out);
+        }
         if ours {
             self.respond(command.sequence, result, out);
         }
@@ -245,12 +266,7 @@ impl Node {
         }
         self.saving = true;
         self.applied_bytes = 0;
-        let metadata = raft::eraftpb::SnapshotMetadata {
-            conf_state: Some(self.raft.store().conf_state().clone()),
-            index: applied.index,
-            term: applied.term,
-        };
         out.push(Effect::Note(Note::SavesSnapshot { index: applied.index }));
-        out.push(Effect::SaveSnapshot(Image { metadata, state: self.state.clone() }));
+        out.push(Effect::SaveSnapshot(self.image()));
     }
 }

@@ -6,7 +6,7 @@ use super::writes::command;
 use super::{Effect, Request, RequestId, Response};
 use crate::error::ApiError;
 use crate::mvcc;
-use crate::proto::etcdserverpb::{MemberListResponse, ResponseHeader, StatusResponse};
+use crate::proto::etcdserverpb::{MemberListResponse, ResponseHeader};
 use crate::proto::ordealpb::PublishMember;
 use crate::proto::ordealpb::command::Op;
 use crate::state::Applied;
@@ -17,8 +17,13 @@ impl Node {
             Request::Range(range) => mvcc::check_range(range),
             Request::Put(put) => mvcc::check_put(put),
             Request::DeleteRange(delete) => mvcc::check_delete(delete),
-            Request::Txn(txn) => mvcc::check_txn(txn),
-            Request::Compact(_) | Request::MemberList { .. } | Request::Status => Ok(()),
+            Request::Txn(txn) => mvcc::check_txn(txn, self.config.limits.txn_ops),
+            _ => Ok(()),
+        };
+        let checked = if self.is_learner() && !is_for_learners(&request) {
+            Err(ApiError::Learner)
+        } else {
+            checked
         };
         if let Err(error) = checked {
             return out.push(Effect::Respond(id, Err(error)));
@@ -27,6 +32,23 @@ impl Node {
             Request::Status => {
                 out.push(Effect::Respond(id, Ok(Response::Status(self.status_response()))));
             }
+            Request::Vitals => {
+                let vitals = Box::new(self.vitals());
+                out.push(Effect::Respond(id, Ok(Response::Vitals(vitals))));
+            }
+            Request::Hash | Request::Snapshot => {
+                let header = self.header(self.state.kv.revision());
+                let response = Response::Image(Box::new(self.image()), header);
+                out.push(Effect::Respond(id, Ok(response)));
+            }
+            Request::Defragment => {
+                self.defragment();
+                let header = self.header(self.state.kv.revision());
+                out.push(Effect::Respond(id, Ok(Response::Header(header))));
+            }
+            Request::MoveLeader { to } => self.move_leader(id, to, out),
+            Request::ChangeMembers(change) => self.change_members(id, change, out),
+            Request::Alarm(alarm) => self.write(id, Op::Alarm(alarm), out),
             Request::MemberList { linearizable } => {
                 self.read(id, Query::MemberList, !linearizable, out);
             }
@@ -45,10 +67,14 @@ impl Node {
         }
     }
 
-    fn write(&mut self, id: RequestId, op: Op, out: &mut Vec<Effect>) {
-        let command = command(self.config.id, self.config.incarnation, id, op);
+    pub(super) fn write(&mut self, id: RequestId, op: Op, out: &mut Vec<Effect>) {
         let deadline_us = self.now_us + self.config.request_timeout_us;
-        if let Err(error) = self.writes.add(id, deadline_us, &command) {
+        let taken = self.check_quota(&op).and_then(|()| {
+            let command = command(self.config.id, self.config.incarnation, id, op);
+            let bytes_max = self.config.limits.request_bytes;
+            self.writes.add(id, deadline_us, &command, bytes_max)
+        });
+        if let Err(error) = taken {
             out.push(Effect::Respond(id, Err(error)));
         }
     }
@@ -61,6 +87,7 @@ impl Node {
 
     /// Answers a read from the state as it is.
     pub(super) fn answer(&mut self, read: Read, out: &mut Vec<Effect>) {
+        self.counts.ranges += 1;
         let result = match &read.query {
             Query::Range(range) => self.state.range(range),
             Query::Txn(txn) => self.state.read_txn(txn),
@@ -88,6 +115,8 @@ impl Node {
             Ok(Applied::DeleteRange(response)) => &mut response.header,
             Ok(Applied::Txn(response)) => &mut response.header,
             Ok(Applied::Compact(response)) => &mut response.header,
+            Ok(Applied::Members(response)) => &mut response.header,
+            Ok(Applied::Alarm(response)) => &mut response.header,
             Ok(Applied::Published) | Err(_) => &mut None,
         };
         let revision = header.as_ref().map_or(0, |header| header.revision);
@@ -95,29 +124,12 @@ impl Node {
         out.push(Effect::Respond(id, result.map(Response::Applied)));
     }
 
-    fn header(&self, revision: i64) -> ResponseHeader {
+    pub(super) fn header(&self, revision: i64) -> ResponseHeader {
         ResponseHeader {
             cluster_id: self.config.cluster_id,
             member_id: self.config.id,
             revision,
             raft_term: self.raft.raft.term,
-        }
-    }
-
-    fn status_response(&self) -> StatusResponse {
-        let status = self.status();
-        let size = self.state.kv.size_bytes() as i64;
-        StatusResponse {
-            header: Some(self.header(status.revision)),
-            version: crate::SERVED_VERSION.to_owned(),
-            db_size: size,
-            db_size_in_use: size,
-            leader: status.leader,
-            raft_index: status.commit,
-            raft_applied_index: status.applied.index,
-            raft_term: status.term,
-            errors: if status.leader == 0 { vec![ApiError::NoLeader.to_string()] } else { vec![] },
-            is_learner: false,
         }
     }
 
@@ -137,5 +149,14 @@ impl Node {
             PublishMember { id, name: own.name.clone(), client_urls: own.client_ur_ls.clone() };
         let command = command(id, self.config.incarnation, 0, Op::Publish(member));
         self.writes.add_unanswered(&command);
+    }
+}
+
+/// Whether a learner answers it: it votes on nothing, and its state may be of any age.
+fn is_for_learners(request: &Request) -> bool {
+    match request {
+        Request::Status | Request::Vitals | Request::Snapshot => true,
+        Request::Range(range) => range.serializable,
+        _ => false,
     }
 }

@@ -60,7 +60,7 @@ impl Version {
 pub type History = Vec<Version>;
 
 /// The store. A clone is cheap and shares what neither side has changed since.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Mvcc {
     keys: ChunkedMap<History>,
     revision: i64,
@@ -88,6 +88,16 @@ impl Mvcc {
     pub fn restore_key(&mut self, key: Bytes, history: History) {
         self.bytes += history.iter().map(|version| cost(&key, version)).sum::<u64>();
         self.keys.insert(key, history);
+    }
+
+    /// How many keys are kept, those among them of which only history is left.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether nothing is kept at all.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
     }
 
     /// The newest revision.

@@ -2,7 +2,7 @@
 
 use prost::Message;
 
-use super::State;
+use super::{Alarms, State};
 use crate::mvcc::{Mvcc, Version};
 use crate::proto::ordealpb::{KeyBatch, KeyVersion, KeyVersions, StateFooter, StateHeader};
 
@@ -20,6 +20,8 @@ impl State {
             revision: self.kv.revision(),
             compact_revision: self.kv.compacted(),
             members: self.members.values().cloned().collect(),
+            removed: self.removed.iter().copied().collect(),
+            alarms: self.alarms.to_wire(),
         };
         give(&header.encode_to_vec())?;
         let mut batch = KeyBatch::default();
@@ -76,7 +78,9 @@ impl StateDecoder {
                 let header = StateHeader::decode(&header[..]).map_err(|e| e.to_string())?;
                 let kv = Mvcc::restored(header.revision, header.compact_revision);
                 let members = header.members.into_iter().map(|m| (m.id, m)).collect();
-                *state = Some(State { kv, members });
+                let removed = header.removed.into_iter().collect();
+                let alarms = Alarms::from_wire(&header.alarms);
+                *state = Some(State { kv, members, removed, alarms });
                 Ok(())
             }
             (Some(batch), Some(state)) => {

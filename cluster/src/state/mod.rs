@@ -4,29 +4,37 @@
 //! command. A clone is cheap (see [`crate::mvcc::ChunkedMap`]), so that a snapshot can be written
 //! while the state machine goes on.
 
+mod alarms;
 mod codec;
+mod members;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+pub use alarms::Alarms;
 pub use codec::StateDecoder;
+pub(crate) use members::check_members;
 
 use crate::bugs::{Bug, Bugs};
 use crate::error::ApiError;
 use crate::mvcc::Mvcc;
 use crate::proto::etcdserverpb::{
-    CompactionRequest, CompactionResponse, DeleteRangeRequest, DeleteRangeResponse, Member,
-    PutRequest, PutResponse, RangeRequest, RangeResponse, ResponseHeader, TxnRequest, TxnResponse,
+    AlarmResponse, CompactionRequest, CompactionResponse, DeleteRangeRequest,
+    DeleteRangeResponse, Member, MemberListResponse, PutRequest, PutResponse, RangeRequest, RangeResponse, ResponseHeader, TxnRequest, TxnResponse,
 };
 use crate::proto::ordealpb::PublishMember;
 use crate::proto::ordealpb::command::Op;
 
 /// Everything that is replicated.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct State {
     /// The keys.
     pub kv: Mvcc,
     /// The members by id.
     pub members: BTreeMap<u64, Member>,
+    /// The ids of members that were removed, never to come back.
+    pub removed: BTreeSet<u64>,
+    /// What operators are warned of.
+    pub alarms: Alarms,
 }
 
 /// What a command gives back. The headers hold the revision alone: who answers, and in which
@@ -39,6 +47,8 @@ pub enum Applied {
     DeleteRange(DeleteRangeResponse),
     Txn(TxnResponse),
     Compact(CompactionResponse),
+    Members(MemberListResponse),
+    Alarm(AlarmResponse),
     Published,
 }
 
@@ -46,7 +56,7 @@ impl State {
     /// The state before the first entry, with the members that the flags name.
     pub fn bootstrap(members: impl IntoIterator<Item = Member>) -> Self {
         let members = members.into_iter().map(|member| (member.id, member)).collect();
-        Self { kv: Mvcc::default(), members }
+        Self { members, ..Self::default() }
     }
 
     /// Applies one command of the log. Whether it is `ours`, asked through this node, makes no
@@ -55,6 +65,7 @@ impl State {
     /// # Errors
     /// The client's to see; a command that fails changes nothing.
     pub fn apply(&mut self, op: &Op, bugs: Bugs, ours: bool) -> Result<Applied, ApiError> {
+        self.alarms.admit(op)?;
         match op {
             Op::Put(request) => self.put(request),
             Op::DeleteRange(request) => Ok(self.delete_range(request, bugs)),
@@ -63,6 +74,9 @@ impl State {
             Op::Txn(request) => self.txn(request, ours || !bugs.has(Bug::ApplyDiffers)),
             Op::Compact(request) => self.compact(request),
             Op::Publish(member) => Ok(self.publish(member)),
+            Op::ChangeMembers(change) => self.change_members(change),
+            Op::Refused(refused) => Err(members::refusal(refused.reason())),
+            Op::Alarm(request) => Ok(self.alarm(request)),
         }
     }
 
@@ -71,6 +85,7 @@ impl State {
     /// # Errors
     /// A revision outside what is kept.
     pub fn range(&self, request: &RangeRequest) -> Result<Applied, ApiError> {
+        self.alarms.admit_read()?;
         let mut response = self.kv.range(request, self.kv.revision())?;
         response.header = self.header(self.kv.revision());
         Ok(Applied::Range(response))
@@ -81,6 +96,7 @@ impl State {
     /// # Errors
     /// A revision outside what is kept.
     pub fn read_txn(&mut self, request: &TxnRequest) -> Result<Applied, ApiError> {
+        self.alarms.admit_read()?;
         self.txn(request, true)
     }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ordeal_cluster::bugs::Bugs;
-use ordeal_cluster::core::{Config, Effect, Event, Node, Request, RequestId, Response, Status};
+use ordeal_cluster::core::{Config, Effect, Event, Limits, Node, Request, RequestId, Response, Status};
 use ordeal_cluster::disk::{Disk, MemDisk};
 use ordeal_cluster::error::ApiError;
 use ordeal_cluster::log::{Log, LogConfig, Position, open, snapshot};
@@ -138,6 +138,7 @@ impl World {
             tick_us: TICK_US,
             request_timeout_us: 7_000_000,
             snapshot_count,
+            limits: Limits::default(),
             bugs,
         };
         let node = Node::new(config, recovered).expect("the configuration is good");
@@ -320,6 +321,9 @@ impl World {
                 self.mark(&format!("{id} {} {request} {result:?}", self.now_us));
                 let before = self.answers.insert(request, result);
                 assert!(before.is_none(), "request {request} was answered twice");
+            }
+            Effect::Members { .. } | Effect::Removed => {
+                self.mark(&format!("{id} {} {effect:?}", self.now_us));
             }
             Effect::Note(note) => {
                 self.mark(&format!("{id} {} {note}", self.now_us));
