@@ -11,7 +11,7 @@ use raft::eraftpb::{ConfChangeSingle, ConfChangeType, ConfChangeV2, Entry, Entry
 use raft_prost::Message as _;
 
 use super::node::Node;
-use super::writes::{command, normal_entry};
+use super::writes::normal_entry;
 use super::{Effect, Note, RequestId, mix};
 use crate::bugs::Bug;
 use crate::error::ApiError;
@@ -163,7 +163,7 @@ impl Node {
         } else if early {
             return Some(Reason::Pending);
         }
-        if taken || raft.has_pending_conf() || raft.prs().conf().auto_leave {
+        if taken || raft.has_pending_conf() || raft.prs().conf().auto_leave() {
             return Some(Reason::Pending);
         }
         let Some(Op::ChangeMembers(change)) = &command.op else { return None };

@@ -47,7 +47,7 @@ use crate::proto::ordealpb::ChangeMembers;
 use crate::state::Applied;
 
 pub use maintenance::Vitals;
-pub use node::{Node, StartError, Status};
+pub use node::{Node, StartError, Status, bootstrap_image};
 pub(crate) use timeout::mix;
 
 /// A new cluster's log starts behind this index: the membership that the flags give stands for the
@@ -63,6 +63,8 @@ pub struct Config {
     pub cluster_id: u64,
     /// The members when the cluster is new, this one among them with all that it publishes.
     pub members: Vec<Member>,
+    /// The cluster is not new: a node without a log learns everything from the leader.
+    pub joins: bool,
     /// Differs at each start of the member, so that an answer meant for the process that ran
     /// before does not go to a request of this one.
     pub incarnation: u64,

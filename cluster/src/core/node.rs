@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use raft::eraftpb::{ConfState, Message, MessageType};
+use raft::eraftpb::{ConfState, Message, MessageType, SnapshotMetadata};
 use raft::{RawNode, ReadOnlyOption, StateRole};
 use thiserror::Error;
 
@@ -315,22 +315,35 @@ impl Node {
     }
 }
 
-fn bootstrap(config: &Config) -> (State, Position, ConfState) {
-    let voters = config.members.iter().map(|member| member.id).collect();
-    let conf_state = ConfState { voters, ..ConfState::default() };
+/// The state of a new cluster, before its first entry: the same on every member.
+pub fn bootstrap_image(members: &[Member]) -> Image {
+    let conf_state = ConfState {
+        voters: members.iter().map(|member| member.id).collect(),
+        ..ConfState::default()
+    };
     // The flags tell no member's client addresses but this one's, and every node must begin with
     // the same state: each publishes its own later.
-    let members = config.members.iter().map(|member| Member {
+    let members = members.iter().map(|member| Member {
         id: member.id,
         peer_ur_ls: member.peer_ur_ls.clone(),
         ..Member::default()
     });
-    if config.members.is_empty() {
-        // One that joins knows nothing before the leader has told it.
-        return (State::default(), Position::default(), conf_state);
+    let metadata = SnapshotMetadata {
+        conf_state: Some(conf_state),
+        index: BOOTSTRAP_INDEX,
+        term: BOOTSTRAP_TERM,
+    };
+    Image { metadata, state: State::bootstrap(members) }
+}
+
+fn bootstrap(config: &Config) -> (State, Position, ConfState) {
+    if config.joins {
+        // It knows nothing before the leader has told it.
+        return Default::default();
     }
-    let base = Position { index: BOOTSTRAP_INDEX, term: BOOTSTRAP_TERM };
-    (State::bootstrap(members), base, conf_state)
+    let image = bootstrap_image(&config.members);
+    let position = image.position();
+    (image.state, position, image.metadata.conf_state.unwrap_or_default())
 }
 
 fn raft_config(config: &Config, applied: u64) -> raft::Config {

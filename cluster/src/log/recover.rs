@@ -7,10 +7,10 @@ use prost::Message as _;
 use raft::eraftpb::{Entry, HardState};
 use raft_prost::Message as _;
 
-use super::record::{Ending, Kind, Record, scan};
+use super::record::{Ending, Kind, Record, decode, scan};
 use super::snapshot::{self, Image};
 use super::writer::{Closed, Log, Resume};
-use super::{FORMAT, LOCK, LogConfig, LogError, Position, SNAP_DIR, WAL_DIR, segment_path};
+use super::{FORMAT, LOCK, LogConfig, LogError, Owner, Position, SNAP_DIR, WAL_DIR, segment_path};
 use crate::disk::Disk;
 use crate::proto::ordealpb::{LogMetadata, SnapshotMark};
 
@@ -78,6 +78,26 @@ pub fn open(disk: Arc<dyn Disk>, config: LogConfig) -> Result<(Log, Recovered), 
     let hard_state = recovered.hard_state.clone();
     let log = Log::resume(disk, config, Resume { closed, current, hard_state, mark }, lock)?;
     Ok((log, recovered))
+}
+
+/// Reads whose a data directory is, from the newest segment that tells; none if it is empty. Takes
+/// no lock and changes nothing.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn owner(disk: &dyn Disk) -> Result<Option<Owner>, LogError> {
+    disk.create_dir_all(WAL_DIR).map_err(LogError::disk("create", WAL_DIR))?;
+    for sequence in segments(disk)?.into_iter().rev() {
+        let path = segment_path(sequence);
+        let bytes = disk.read(&path).map_err(LogError::disk("read", &path))?;
+        if let Some(record) = decode(&bytes, 0)
+            && let Ok(metadata) = LogMetadata::decode(record.payload)
+        {
+            let LogMetadata { node_id, cluster_id, joined, .. } = metadata;
+            return Ok(Some(Owner { node_id, cluster_id, joined }));
+        }
+    }
+    Ok(None)
 }
 
 fn segments(disk: &dyn Disk) -> Result<Vec<u64>, LogError> {

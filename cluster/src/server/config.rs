@@ -6,7 +6,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::bugs::Bugs;
-use crate::core::mix;
+use crate::core::{Limits, mix};
 use crate::proto::etcdserverpb::Member;
 
 /// How to run a node; the fields are etcd's flags.
@@ -26,7 +26,7 @@ pub struct Config {
     pub initial_cluster: String,
     /// `--initial-cluster-token`: clusters with the same members but another token are others.
     pub initial_cluster_token: String,
-    /// `--initial-cluster-state existing`: the data directory must hold a log to go on from.
+    /// `--initial-cluster-state existing`: without a log to go on from, the member joins.
     pub cluster_exists: bool,
     /// `--heartbeat-interval`.
     pub heartbeat_interval: Duration,
@@ -34,6 +34,10 @@ pub struct Config {
     pub election_timeout: Duration,
     /// `--snapshot-count`: entries applied between two snapshots.
     pub snapshot_count: u64,
+    /// `--strict-reconfig-check`, `--quota-backend-bytes`, `--max-txn-ops`, `--max-request-bytes`.
+    pub limits: Limits,
+    /// `--max-concurrent-streams`, of one client's connection.
+    pub max_concurrent_streams: u32,
     /// The bugs that are on.
     pub bugs: Bugs,
 }
@@ -117,6 +121,15 @@ impl Config {
         members.sort_by_key(|member| member.id);
         let cluster_id = members.iter().fold(mix(1), |hash, member| mix(hash ^ member.id)).max(1);
         Ok(Membership { cluster_id, id, members })
+    }
+
+    /// This member's peer URLs, sorted, as `--initial-cluster` gives them.
+    pub(super) fn own_peer_urls(&self) -> Vec<String> {
+        let parts = self.initial_cluster.split(',').filter_map(|part| part.split_once('='));
+        let own = parts.filter(|(name, _)| *name == self.name);
+        let mut urls: Vec<String> = own.map(|(_, url)| url.to_owned()).collect();
+        urls.sort();
+        urls
     }
 
     fn check_numbers(&self) -> Result<(), ConfigError> {

@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::Config;
+use super::{Config, ServerError};
 use super::disk_thread::LogThread;
 use super::peers::Peers;
 use super::say::say;
@@ -24,6 +24,10 @@ const BATCH_MAX: usize = 1_024;
 pub(super) enum Input {
     Event(Event),
     Request(Request, oneshot::Sender<Result<Response, ApiError>>),
+    /// A peer has called, and this is where it is reached.
+    Meet(u64, Vec<String>),
+    /// A peer says that this node is no member any more.
+    Removed,
     /// Something broke that the node cannot go on without.
     Failed(String),
 }
@@ -67,6 +71,10 @@ pub(super) struct Driver {
     started: Instant,
     /// The log's thread has ended: nothing more would become durable.
     log_is_gone: bool,
+    /// This node has been removed, and goes on until then so that the others hear of it.
+    ends: Option<Instant>,
+    /// How long that is.
+    farewell: Duration,
 }
 
 impl Driver {
@@ -91,6 +99,8 @@ impl Driver {
             last_request: 0,
             started: Instant::now(),
             log_is_gone: false,
+            ends: None,
+            farewell: config.election_timeout,
         }
     }
 
@@ -99,7 +109,7 @@ impl Driver {
         mut self,
         mut inputs: mpsc::Receiver<Input>,
         stop: impl Future<Output = ()>,
-    ) -> Result<(), String> {
+    ) -> Result<(), ServerError> {
         let mut stop = std::pin::pin!(stop);
         let mut ticks = interval(self.tick);
         // A process that was stopped for a while must not take the ticks that it missed for
@@ -116,8 +126,11 @@ impl Driver {
             }
             let now_us = self.started.elapsed().as_micros() as u64;
             let failed = batch.drain(..).find_map(|input| self.take(now_us, input, &mut effects));
-            if let Some(what) = failed {
-                break Err(what);
+            if let Some(error) = failed {
+                break Err(error);
+            }
+            if self.ends.is_some_and(|ends| ends <= Instant::now()) {
+                break Err(ServerError::Removed);
             }
             self.node.flush(&mut effects);
             self.handle.leader.store(self.node.status().leader, Ordering::Relaxed);
@@ -126,7 +139,8 @@ impl Driver {
                 unreachable.extend(self.perform(effect));
             }
             if std::mem::take(&mut self.log_is_gone) && inputs.is_empty() {
-                break Err("the thread that writes the log has ended".into());
+                let what = "the thread that writes the log has ended";
+                break Err(ServerError::Failed(what.into()));
             }
             for peer in unreachable {
                 self.node.step(now_us, Event::Unreachable(peer), &mut effects);
@@ -136,7 +150,7 @@ impl Driver {
         result
     }
 
-    fn take(&mut self, now_us: u64, input: Input, out: &mut Vec<Effect>) -> Option<String> {
+    fn take(&mut self, now_us: u64, input: Input, out: &mut Vec<Effect>) -> Option<ServerError> {
         match input {
             Input::Event(event) => self.node.step(now_us, event, out),
             Input::Request(request, answer) => {
@@ -144,7 +158,9 @@ impl Driver {
                 self.waiting.insert(self.last_request, answer);
                 self.node.step(now_us, Event::Request(self.last_request, request), out);
             }
-            Input::Failed(what) => return Some(what),
+            Input::Meet(peer, urls) => self.peers.meet(peer, &urls),
+            Input::Removed => return Some(ServerError::Removed),
+            Input::Failed(what) => return Some(ServerError::Failed(what)),
         }
         None
     }
@@ -166,6 +182,8 @@ impl Driver {
                     let _ = answer.send(result);
                 }
             }
+            Effect::Members { members, removed } => self.peers.set(&members, &removed),
+            Effect::Removed => self.ends = Some(Instant::now() + self.farewell),
             Effect::Note(note) => say(format_args!("{note}")),
         }
         None

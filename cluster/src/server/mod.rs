@@ -15,6 +15,7 @@ mod config;
 mod disk_thread;
 mod driver;
 mod grpc;
+mod join;
 mod peers;
 mod say;
 
@@ -32,8 +33,10 @@ pub use config::{Config, ConfigError, Membership};
 
 use crate::core;
 use crate::disk::{Disk, RealDisk};
-use crate::log::{LogConfig, LogError, SEGMENT_BYTES};
+use crate::log::{LogConfig, LogError, SEGMENT_BYTES, Write, snapshot};
+use crate::proto::etcdserverpb::Member;
 use driver::{Driver, Handle};
+use join::Identity;
 
 /// How many inputs may wait for the core before those who bring them must wait.
 const INPUTS_MAX: usize = 8_192;
@@ -47,12 +50,37 @@ pub enum ServerError {
     /// The data directory cannot be used.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// It is to join a running cluster.
+    /// No member of the cluster that is to be joined answers.
     #[error(
-        "--initial-cluster-state existing, but the data directory holds no log: a member cannot \
-         join a running cluster, only start with it or go on from its log"
+        "--initial-cluster-state existing, but none of the other members in --initial-cluster \
+         tells of the cluster: check their URLs, and that they run"
     )]
-    Joins,
+    NobodyToJoin,
+    /// The cluster that is to be joined has no such member.
+    #[error(
+        "the cluster has no member with the peer URLs {urls}: add it there first \
+         (etcdctl member add {name} --peer-urls={urls})"
+    )]
+    NotAdded {
+        /// This member's name.
+        name: String,
+        /// Its peer URLs.
+        urls: String,
+    },
+    /// The flags and the cluster disagree.
+    #[error("--initial-cluster names {named} members, the cluster has {found}: name those")]
+    MemberCount {
+        /// In the flags.
+        named: usize,
+        /// In the cluster.
+        found: usize,
+    },
+    /// The cluster goes on without this member.
+    #[error(
+        "the member has been permanently removed from the cluster: to come back, add it again and \
+         start it with an empty data directory"
+    )]
+    Removed,
     /// The core refuses its configuration.
     #[error(transparent)]
     Start(#[from] core::StartError),
@@ -163,7 +191,7 @@ async fn serve(
     ready: Option<std::sync::mpsc::Sender<Vec<SocketAddr>>>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServerError> {
-    let membership = config.membership()?;
+    config.membership()?;
     let peer_listeners = listen(&config.listen_peer_urls).await?;
     let client_listeners = listen(&config.listen_client_urls).await?;
     let mut addresses = Vec::new();
@@ -171,16 +199,20 @@ async fn serve(
         addresses.push(listener.local_addr()?);
     }
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(&config.data_dir));
-    let (log, recovered) = open_log(&config, &membership, disk.clone())?;
-    // A log without a term is one that was made and never used.
-    if config.cluster_exists && recovered.hard_state.term == 0 {
-        return Err(ServerError::Joins);
+    let identity = join::identify(&config, crate::log::owner(&*disk)?).await?;
+    let (log, recovered) = open_log(&config, &identity, &disk)?;
+    if let Some(image) = &recovered.snapshot
+        && image.state.removed.contains(&identity.id)
+    {
+        return Err(ServerError::Removed);
     }
-    let node = core::Node::new(core_config(&config, &membership), recovered)?;
+    let node = core::Node::new(core_config(&config, &identity), recovered)?;
 
     let (inputs, received) = mpsc::channel(INPUTS_MAX);
     let log_thread = disk_thread::spawn(log, inputs.clone())?;
-    let peers = peers::Peers::new(&config, &membership, inputs.clone());
+    let Identity { cluster_id, id, ref members, .. } = identity;
+    let mut peers = peers::Peers::new(&config, cluster_id, id, inputs.clone());
+    peers.set(members, &[]);
     for listener in peer_listeners {
         peers.listen(listener);
     }
@@ -193,8 +225,7 @@ async fn serve(
         let _ = ready.send(addresses);
     }
     let driver = Driver::new(node, &config, handle, log_thread, disk, peers, inputs);
-    let result = driver.run(received, stop).await;
-    result.map_err(ServerError::Failed)
+    driver.run(received, stop).await
 }
 
 async fn listen(urls: &[String]) -> Result<Vec<TcpListener>, ServerError> {
@@ -210,12 +241,27 @@ async fn listen(urls: &[String]) -> Result<Vec<TcpListener>, ServerError> {
 
 fn open_log(
     config: &Config,
-    membership: &Membership,
-    disk: Arc<dyn Disk>,
+    identity: &Identity,
+    disk: &Arc<dyn Disk>,
 ) -> Result<(crate::log::Log, crate::log::Recovered), ServerError> {
-    let Membership { id, cluster_id, .. } = *membership;
-    let log_config = LogConfig { node_id: id, cluster_id, segment_bytes: SEGMENT_BYTES };
-    let (log, recovered) = crate::log::open(disk, log_config)?;
+    let Identity { id, cluster_id, joins, .. } = *identity;
+    let log_config = LogConfig {
+        node_id: id,
+        cluster_id,
+        segment_bytes: SEGMENT_BYTES,
+        joined: joins,
+        bugs: config.bugs,
+    };
+    let (mut log, mut recovered) = crate::log::open(disk.clone(), log_config)?;
+    // A log without a term is one that was made and never used.
+    if !joins && recovered.snapshot.is_none() && recovered.hard_state.term == 0 {
+        // From here on the flags may change: who the first members were stands in a snapshot.
+        let image = core::bootstrap_image(&identity.members);
+        snapshot::save(&**disk, &image)?;
+        log.append(&Write { release: Some(image.position()), ..Write::default() })?;
+        recovered.hard_state.commit = image.position().index;
+        recovered.snapshot = Some(image);
+    }
     say::say(format_args!(
         "started {} as member {id:x} of cluster {cluster_id:x}: snapshot at {}, {} entries, \
          commit {}, term {}, {} torn bytes cut off",
@@ -232,16 +278,26 @@ fn open_log(
     Ok((log, recovered))
 }
 
-fn core_config(config: &Config, membership: &Membership) -> core::Config {
+fn core_config(config: &Config, identity: &Identity) -> core::Config {
     let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
     // No two starts of a member share it: the clock moves, and two processes differ in their id.
     let incarnation = core::mix(nanos as u64 ^ core::mix(u64::from(std::process::id())));
     let tick_us = config.heartbeat_interval.as_micros() as u64;
     let election_us = config.election_timeout.as_micros() as u64;
+    let own = Member {
+        id: identity.id,
+        name: config.name.clone(),
+        peer_ur_ls: config.own_peer_urls(),
+        client_ur_ls: config.advertise_client_urls.clone(),
+        is_learner: false,
+    };
+    let others = identity.members.iter().filter(|member| member.id != own.id).cloned();
+    let members = others.chain([own.clone()]).collect();
     core::Config {
-        id: membership.id,
-        cluster_id: membership.cluster_id,
-        members: membership.members.clone(),
+        id: identity.id,
+        cluster_id: identity.cluster_id,
+        members,
+        joins: identity.joins,
         incarnation,
         seed: incarnation,
         election_ticks: (election_us / tick_us) as usize,
@@ -249,6 +305,7 @@ fn core_config(config: &Config, membership: &Membership) -> core::Config {
         // etcd's own: five seconds for the disks, and two elections.
         request_timeout_us: 5_000_000 + 2 * election_us,
         snapshot_count: config.snapshot_count,
+        limits: config.limits,
         bugs: config.bugs,
     }
 }

@@ -132,6 +132,7 @@ impl World {
             id,
             cluster_id: CLUSTER,
             members: (1..=nodes).map(|id| Member { id, ..Member::default() }).collect(),
+            joins: false,
             incarnation: place.incarnation,
             seed,
             election_ticks: 10,
