@@ -1,24 +1,22 @@
 //! The services of etcd's API, as far as they are served, on the client port.
 
+mod cluster;
+mod kv;
+mod maintenance;
+
 use tokio::net::TcpListener;
+use tonic::Status;
 use tonic::metadata::MetadataMap;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
-use tonic::{Request as Grpc, Response as Answer, Status};
 
 use super::driver::Handle;
 use super::say::say;
 use crate::core::{Request, Response};
 use crate::error::{ApiError, Code};
-use crate::proto::etcdserverpb::cluster_server::{Cluster, ClusterServer};
-use crate::proto::etcdserverpb::kv_server::{Kv, KvServer};
-use crate::proto::etcdserverpb::maintenance_server::{Maintenance, MaintenanceServer};
-use crate::proto::etcdserverpb::{
-    CompactionRequest, CompactionResponse, DeleteRangeRequest, DeleteRangeResponse,
-    MemberListRequest, MemberListResponse, PutRequest, PutResponse, RangeRequest, RangeResponse,
-    StatusRequest, StatusResponse, TxnRequest, TxnResponse,
-};
-use crate::state::Applied;
+use crate::proto::etcdserverpb::cluster_server::ClusterServer;
+use crate::proto::etcdserverpb::kv_server::KvServer;
+use crate::proto::etcdserverpb::maintenance_server::MaintenanceServer;
 
 /// The largest message that a client may send, in bytes: etcd's limit for a request, with room for
 /// what surrounds it.
@@ -77,56 +75,10 @@ macro_rules! ask {
     ($api:expr, $grpc:expr, $request:expr, $answer:pat => $taken:expr) => {{
         let (metadata, _, body) = $grpc.into_parts();
         match $api.ask(&metadata, $request(body)).await? {
-            $answer => Ok(Answer::new($taken)),
+            $answer => Ok(tonic::Response::new($taken)),
             _ => Err(unexpected()),
         }
     }};
 }
 
-#[tonic::async_trait]
-impl Kv for Api {
-    async fn range(&self, grpc: Grpc<RangeRequest>) -> Result<Answer<RangeResponse>, Status> {
-        ask!(self, grpc, Request::Range, Response::Applied(Applied::Range(r)) => r)
-    }
-
-    async fn put(&self, grpc: Grpc<PutRequest>) -> Result<Answer<PutResponse>, Status> {
-        ask!(self, grpc, Request::Put, Response::Applied(Applied::Put(r)) => r)
-    }
-
-    async fn delete_range(
-        &self,
-        grpc: Grpc<DeleteRangeRequest>,
-    ) -> Result<Answer<DeleteRangeResponse>, Status> {
-        ask!(self, grpc, Request::DeleteRange, Response::Applied(Applied::DeleteRange(r)) => r)
-    }
-
-    async fn txn(&self, grpc: Grpc<TxnRequest>) -> Result<Answer<TxnResponse>, Status> {
-        ask!(self, grpc, Request::Txn, Response::Applied(Applied::Txn(r)) => r)
-    }
-
-    async fn compact(
-        &self,
-        grpc: Grpc<CompactionRequest>,
-    ) -> Result<Answer<CompactionResponse>, Status> {
-        ask!(self, grpc, Request::Compact, Response::Applied(Applied::Compact(r)) => r)
-    }
-}
-
-#[tonic::async_trait]
-impl Cluster for Api {
-    async fn member_list(
-        &self,
-        grpc: Grpc<MemberListRequest>,
-    ) -> Result<Answer<MemberListResponse>, Status> {
-        let request =
-            |body: MemberListRequest| Request::MemberList { linearizable: body.linearizable };
-        ask!(self, grpc, request, Response::MemberList(r) => r)
-    }
-}
-
-#[tonic::async_trait]
-impl Maintenance for Api {
-    async fn status(&self, grpc: Grpc<StatusRequest>) -> Result<Answer<StatusResponse>, Status> {
-        ask!(self, grpc, |_: StatusRequest| Request::Status, Response::Status(r) => r)
-    }
-}
+use ask;
