@@ -29,6 +29,10 @@ pub mod proto {
     pub mod etcdserverpb {
         tonic::include_proto!("etcdserverpb");
     }
+    /// The standard health service.
+    pub mod healthpb {
+        tonic::include_proto!("grpc.health.v1");
+    }
     /// What the nodes write to their logs and to each other.
     pub mod ordealpb {
         tonic::include_proto!("ordealpb");

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ordeal_cluster::bugs::Bugs;
 use ordeal_cluster::disk::{Disk, MemDisk, RealDisk};
 use ordeal_cluster::log::snapshot::{Image, save};
 use ordeal_cluster::log::{Log, LogConfig, LogError, Position, Recovered, Write, open};
@@ -12,7 +13,13 @@ use raft::eraftpb::{Entry, HardState, SnapshotMetadata};
 const FIRST_SEGMENT: &str = "member/wal/0000000000000001.wal";
 
 fn config() -> LogConfig {
-    LogConfig { node_id: 1, cluster_id: 2, segment_bytes: 600 }
+    LogConfig {
+        node_id: 1,
+        cluster_id: 2,
+        segment_bytes: 600,
+        joined: false,
+        bugs: Bugs::default(),
+    }
 }
 
 fn open_mem(disk: &MemDisk) -> Result<(Log, Recovered), LogError> {

@@ -163,7 +163,7 @@ impl Node {
         } else if early {
             return Some(Reason::Pending);
         }
-        if taken || raft.has_pending_conf() || raft.prs().conf().auto_leave() {
+        if taken || raft.has_pending_conf() || *raft.prs().conf().auto_leave() {
             return Some(Reason::Pending);
         }
         let Some(Op::ChangeMembers(change)) = &command.op else { return None };

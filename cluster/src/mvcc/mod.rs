@@ -7,11 +7,13 @@
 
 mod check;
 mod chunked;
+mod hash;
 mod range;
 mod txn;
 
 pub use check::{check_delete, check_put, check_range, check_txn, is_read_only, is_serializable};
 pub use chunked::ChunkedMap;
+pub use hash::KvHash;
 pub use txn::WriteTxn;
 
 use std::ops::Bound;

@@ -175,6 +175,11 @@ pub(super) fn address<'a>(flag: &'static str, url: &'a str) -> Result<&'a str, C
     if good { Ok(authority) } else { Err(wrong()) }
 }
 
+/// Whether a member may be added with this URL.
+pub(super) fn is_peer_url(url: &str) -> bool {
+    address("a member's peer URL", url).is_ok()
+}
+
 /// As in etcd, the id is a hash of the peer addresses and the token, so every node derives the same
 /// without asking.
 fn member_id(urls: &[String], token: &str) -> u64 {

@@ -12,6 +12,7 @@ use super::{Config, ServerError};
 use super::disk_thread::LogThread;
 use super::peers::Peers;
 use super::say::say;
+use super::syncs::Syncs;
 use crate::core::{Effect, Event, Node, Request, RequestId, Response};
 use crate::disk::Disk;
 use crate::error::ApiError;
@@ -37,11 +38,12 @@ pub(super) enum Input {
 pub(super) struct Handle {
     inputs: mpsc::Sender<Input>,
     leader: Arc<AtomicU64>,
+    syncs: Arc<Syncs>,
 }
 
 impl Handle {
     pub fn new(inputs: mpsc::Sender<Input>) -> Self {
-        Self { inputs, leader: Arc::default() }
+        Self { inputs, leader: Arc::default(), syncs: Arc::default() }
     }
 
     /// Asks the node. The request runs its course even if the caller does not wait for the answer.
@@ -50,6 +52,11 @@ impl Handle {
         let sent = self.inputs.send(Input::Request(request, answer)).await;
         sent.map_err(|_| ApiError::Stopped)?;
         answered.await.unwrap_or(Err(ApiError::Stopped))
+    }
+
+    /// How long the log's syncs take.
+    pub fn syncs(&self) -> &Syncs {
+        &self.syncs
     }
 
     /// Whether the node knows a leader.

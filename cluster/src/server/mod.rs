@@ -15,9 +15,11 @@ mod config;
 mod disk_thread;
 mod driver;
 mod grpc;
+mod http;
 mod join;
 mod peers;
 mod say;
+mod syncs;
 
 use std::io;
 use std::net::SocketAddr;
@@ -118,6 +120,11 @@ impl Running {
         self.join()
     }
 
+    /// Whether the node has stopped by itself; [`Running::stop`] tells why.
+    pub fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
     fn join(&mut self) -> Result<(), ServerError> {
         drop(self.stop.take());
         match self.thread.take().map(JoinHandle::join) {
@@ -209,16 +216,16 @@ async fn serve(
     let node = core::Node::new(core_config(&config, &identity), recovered)?;
 
     let (inputs, received) = mpsc::channel(INPUTS_MAX);
-    let log_thread = disk_thread::spawn(log, inputs.clone())?;
+    let handle = Handle::new(inputs.clone());
+    let log_thread = disk_thread::spawn(log, inputs.clone(), handle.clone())?;
     let Identity { cluster_id, id, ref members, .. } = identity;
     let mut peers = peers::Peers::new(&config, cluster_id, id, inputs.clone());
     peers.set(members, &[]);
     for listener in peer_listeners {
         peers.listen(listener);
     }
-    let handle = Handle::new(inputs.clone());
     for listener in client_listeners {
-        grpc::serve(listener, handle.clone());
+        grpc::serve(listener, &config, handle.clone());
     }
     if let Some(ready) = ready {
         // The starter may have given up; then the node is stopped through `stop`.

@@ -126,7 +126,7 @@ impl World {
         place.incarnation += 1;
         (place.written, place.syncing) = (0, false);
         let disk: Arc<dyn Disk> = Arc::new(place.disk.clone());
-        let config = LogConfig { node_id: id, cluster_id: CLUSTER, segment_bytes };
+        let config = LogConfig { node_id: id, cluster_id: CLUSTER, segment_bytes, joined: false, bugs };
         let (log, recovered) = open(disk, config).expect("the disk is good");
         let config = Config {
             id,

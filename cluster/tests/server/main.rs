@@ -3,6 +3,8 @@
 mod cluster;
 mod differential;
 mod etcdctl;
+mod http;
+mod members;
 
 use cluster::{Cluster, eventually};
 use etcd_client::{Compare, CompareOp, GetOptions, PutOptions, Txn, TxnOp, TxnOpResponse};

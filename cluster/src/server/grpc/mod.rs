@@ -1,37 +1,48 @@
 //! The services of etcd's API, as far as they are served, on the client port.
 
 mod cluster;
+mod health;
 mod kv;
 mod maintenance;
 
 use tokio::net::TcpListener;
 use tonic::Status;
 use tonic::metadata::MetadataMap;
+use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
+use super::Config;
 use super::driver::Handle;
+use super::http;
 use super::say::say;
 use crate::core::{Request, Response};
 use crate::error::{ApiError, Code};
+use crate::proto::healthpb::health_server::HealthServer;
 use crate::proto::etcdserverpb::cluster_server::ClusterServer;
 use crate::proto::etcdserverpb::kv_server::KvServer;
 use crate::proto::etcdserverpb::maintenance_server::MaintenanceServer;
 
-/// The largest message that a client may send, in bytes: etcd's limit for a request, with room for
-/// what surrounds it.
-const MESSAGE_BYTES_MAX: usize = 2 << 20;
+/// What a message may have around the largest request, in bytes (etcd's `grpcOverheadBytes`).
+const OVERHEAD_BYTES: usize = 512 << 10;
 
 /// Serves clients on a listener for as long as the runtime lives.
-pub(super) fn serve(listener: TcpListener, handle: Handle) {
+pub(super) fn serve(listener: TcpListener, config: &Config, handle: Handle) {
     // Without TCP_NODELAY an answer may wait 40 ms for the client's acknowledgement.
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let api = Api { handle };
-    let kv = KvServer::new(api.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    let server = Server::builder()
-        .add_service(kv)
+    let api = Api { handle: handle.clone() };
+    let bytes_max = config.limits.request_bytes.saturating_add(OVERHEAD_BYTES);
+    let kv = KvServer::new(api.clone()).max_decoding_message_size(bytes_max);
+    let routes = Routes::new(kv)
         .add_service(ClusterServer::new(api.clone()))
-        .add_service(MaintenanceServer::new(api));
+        .add_service(MaintenanceServer::new(api.clone()))
+        .add_service(HealthServer::new(api));
+    let routes = Routes::from(http::add_to(routes.prepare().into_axum_router(), handle));
+    let server = Server::builder()
+        // Health checks and Prometheus speak HTTP/1.1.
+        .accept_http1(true)
+        .max_concurrent_streams(config.max_concurrent_streams)
+        .add_routes(routes);
     tokio::spawn(async move {
         if let Err(error) = server.serve_with_incoming(incoming).await {
             say(format_args!("the client port fails: {error}"));
@@ -62,6 +73,8 @@ fn status(error: ApiError) -> Status {
         Code::OutOfRange => tonic::Code::OutOfRange,
         Code::ResourceExhausted => tonic::Code::ResourceExhausted,
         Code::Unavailable => tonic::Code::Unavailable,
+        Code::FailedPrecondition => tonic::Code::FailedPrecondition,
+        Code::DataLoss => tonic::Code::DataLoss,
     };
     Status::new(code, error.to_string())
 }

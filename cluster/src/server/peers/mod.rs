@@ -90,13 +90,20 @@ impl Peers {
         self.roster.set(members, removed);
         self.queues.retain(|id, _| !removed.contains(id));
         for member in members {
-            self.meet(member.id, &member.peer_ur_ls);
+            self.link(member.id, &member.peer_ur_ls);
+        }
+    }
+
+    /// Learns from a peer's own call where it is, if nothing else has told.
+    pub fn meet(&mut self, peer: u64, urls: &[String]) {
+        if !self.queues.contains_key(&peer) {
+            self.link(peer, urls);
         }
     }
 
     /// Sees to it that there is a way to a peer: one task, which connects and keeps the connection
     /// up.
-    pub fn meet(&mut self, peer: u64, urls: &[String]) {
+    fn link(&mut self, peer: u64, urls: &[String]) {
         let addresses: Vec<String> = urls
             .iter()
             .filter_map(|url| address("--initial-cluster", url).ok().map(str::to_owned))
