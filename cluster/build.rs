@@ -5,5 +5,8 @@ fn main() -> std::io::Result<()> {
         .build_client(false)
         .bytes(".")
         .boxed(".etcdserverpb.RequestOp.request.request_txn")
-        .compile_protos(&["proto/rpc.proto", "proto/health.proto", "proto/internal.proto"], &["proto"])
+        .compile_protos(
+            &["proto/rpc.proto", "proto/health.proto", "proto/internal.proto"],
+            &["proto"],
+        )
 }

@@ -114,7 +114,8 @@ impl Node {
     pub(super) fn settle_transfer(&mut self, out: &mut Vec<Effect>) {
         let leader = self.raft.raft.leader_id;
         let now_us = self.now_us;
-        let ends = |transfer: &mut Transfer| transfer.to == leader || transfer.deadline_us <= now_us;
+        let ends =
+            |transfer: &mut Transfer| transfer.to == leader || transfer.deadline_us <= now_us;
         if let Some(Transfer { id, to, .. }) = self.transfer.take_if(ends) {
             let result = if to == leader {
                 Ok(Response::Header(self.header(0)))

@@ -173,10 +173,14 @@ pub enum Request {
     DeleteRange(DeleteRangeRequest),
     Txn(TxnRequest),
     Compact(CompactionRequest),
-    MemberList { linearizable: bool },
+    MemberList {
+        linearizable: bool,
+    },
     /// A member that is added without an id gets one.
     ChangeMembers(ChangeMembers),
-    MoveLeader { to: u64 },
+    MoveLeader {
+        to: u64,
+    },
     Alarm(AlarmRequest),
     Defragment,
     /// The state as it is here, to be hashed.

@@ -8,11 +8,11 @@ use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::{Config, ServerError};
 use super::disk_thread::LogThread;
 use super::peers::Peers;
 use super::say::say;
 use super::syncs::Syncs;
+use super::{Config, ServerError};
 use crate::core::{Effect, Event, Node, Request, RequestId, Response};
 use crate::disk::Disk;
 use crate::error::ApiError;

@@ -79,7 +79,8 @@ impl Draft {
     /// No two members share a peer URL.
     fn check_urls(&self, change: &MemberChange) -> Result<(), ApiError> {
         let mut others = self.members.values().filter(|member| member.id != change.id);
-        let taken = |member: &Member| member.peer_ur_ls.iter().any(|u| change.peer_urls.contains(u));
+        let taken =
+            |member: &Member| member.peer_ur_ls.iter().any(|u| change.peer_urls.contains(u));
         if others.any(taken) { Err(ApiError::PeerUrlExists) } else { Ok(()) }
     }
 }

@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ordeal_cluster::bugs::Bugs;
-use ordeal_cluster::core::{Config, Effect, Event, Limits, Node, Request, RequestId, Response, Status};
+use ordeal_cluster::core::{
+    Config, Effect, Event, Limits, Node, Request, RequestId, Response, Status,
+};
 use ordeal_cluster::disk::{Disk, MemDisk};
 use ordeal_cluster::error::ApiError;
 use ordeal_cluster::log::{Log, LogConfig, Position, open, snapshot};
@@ -126,7 +128,8 @@ impl World {
         place.incarnation += 1;
         (place.written, place.syncing) = (0, false);
         let disk: Arc<dyn Disk> = Arc::new(place.disk.clone());
-        let config = LogConfig { node_id: id, cluster_id: CLUSTER, segment_bytes, joined: false, bugs };
+        let config =
+            LogConfig { node_id: id, cluster_id: CLUSTER, segment_bytes, joined: false, bugs };
         let (log, recovered) = open(disk, config).expect("the disk is good");
         let config = Config {
             id,

@@ -50,7 +50,9 @@ fn a_learner_joins_is_caught_up_is_promoted_votes_and_is_removed() {
         assert!(matches!(stranger, ServerError::NotAdded { .. }), "{stranger}");
         let id = add(&mut client, &config.listen_peer_urls[0], true).await;
         let early = client.member_promote(id).await.map(drop).expect_err("it has not started");
-        assert!(text(early).ends_with("can only promote a learner member which is in sync with leader"));
+        assert!(
+            text(early).ends_with("can only promote a learner member which is in sync with leader")
+        );
         let again = client.member_add([config.listen_peer_urls[0].as_str()], None).await;
         assert_eq!(
             text(again.map(drop).expect_err("its URL is taken")),
@@ -74,8 +76,10 @@ fn a_learner_joins_is_caught_up_is_promoted_votes_and_is_removed() {
             text(client.member_promote(id).await.map(drop).expect_err("it votes")),
             "FailedPrecondition: etcdserver: can only promote a learner member"
         );
-        eventually("it takes writes as a voter", async || learner.put("k", "v", None).await.is_ok())
-            .await;
+        eventually("it takes writes as a voter", async || {
+            learner.put("k", "v", None).await.is_ok()
+        })
+        .await;
 
         cluster.stop(new);
         cluster.restart(new);
@@ -209,7 +213,8 @@ fn a_full_store_raises_the_alarm_and_takes_no_more_until_there_is_room() {
         client.compact(revision, None).await.expect("a compaction passes");
         client.defragment().await.expect("a defragmentation passes");
         for alarm in up.alarms() {
-            let options = etcd_client::AlarmOptions::new().with_member(alarm.member_id());
+            let mut options = etcd_client::AlarmOptions::new();
+            options.with_member(alarm.member_id());
             client
                 .alarm(AlarmAction::Deactivate, alarm.alarm(), Some(options))
                 .await

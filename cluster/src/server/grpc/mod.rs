@@ -18,10 +18,10 @@ use super::http;
 use super::say::say;
 use crate::core::{Request, Response};
 use crate::error::{ApiError, Code};
-use crate::proto::healthpb::health_server::HealthServer;
 use crate::proto::etcdserverpb::cluster_server::ClusterServer;
 use crate::proto::etcdserverpb::kv_server::KvServer;
 use crate::proto::etcdserverpb::maintenance_server::MaintenanceServer;
+use crate::proto::healthpb::health_server::HealthServer;
 
 /// What a message may have around the largest request, in bytes (etcd's `grpcOverheadBytes`).
 const OVERHEAD_BYTES: usize = 512 << 10;

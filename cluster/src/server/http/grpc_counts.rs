@@ -46,7 +46,7 @@ pub(super) struct Calls {
 
 impl GrpcCounts {
     /// The calls by path, `/package.Service/Method`.
-    pub fn snapshot(&self) -> BTreeMap<String, Calls> {
+    pub(super) fn snapshot(&self) -> BTreeMap<String, Calls> {
         self.lock().clone()
     }
 

@@ -7,7 +7,8 @@ use crate::core::Vitals;
 use crate::server::syncs::{BUCKETS_S, Syncs};
 
 /// Methods whose calls are streams both ways, and those whose answer is one.
-const BIDIRECTIONAL: [&str; 2] = ["/etcdserverpb.Watch/Watch", "/etcdserverpb.Lease/LeaseKeepAlive"];
+const BIDIRECTIONAL: [&str; 2] =
+    ["/etcdserverpb.Watch/Watch", "/etcdserverpb.Lease/LeaseKeepAlive"];
 const SERVER_STREAMS: [&str; 2] =
     ["/etcdserverpb.Maintenance/Snapshot", "/v3electionpb.Election/Observe"];
 

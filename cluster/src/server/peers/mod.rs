@@ -15,8 +15,8 @@ use std::io;
 use std::time::Duration;
 
 use raft::eraftpb::Message;
-use rustc_hash::FxHashMap;
 use roster::Roster;
+use rustc_hash::FxHashMap;
 use socket2::{SockRef, TcpKeepalive};
 use thiserror::Error;
 use tokio::net::TcpStream;

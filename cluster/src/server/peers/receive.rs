@@ -16,11 +16,7 @@ use crate::server::driver::Input;
 use crate::server::say::say;
 
 /// Accepts connections for as long as the node runs.
-pub(super) async fn run(
-    listener: TcpListener,
-    roster: Roster,
-    inputs: mpsc::Sender<Input>,
-) {
+pub(super) async fn run(listener: TcpListener, roster: Roster, inputs: mpsc::Sender<Input>) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
@@ -56,7 +52,8 @@ async fn converse(
     if !welcome.refused.is_empty() {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, welcome.refused));
     }
-    if hello.asks_members || inputs.send(Input::Meet(hello.from, hello.from_urls.clone())).await.is_err()
+    if hello.asks_members
+        || inputs.send(Input::Meet(hello.from, hello.from_urls.clone())).await.is_err()
     {
         return Ok(());
     }
