@@ -15,7 +15,13 @@ pub enum Bug {
     /// See the registry's entry, as for those that follow.
     AckBeforeFsync,
     /// See the registry.
+    AppliedIndexEarly,
+    /// See the registry.
+    AppliedIndexLate,
+    /// See the registry.
     ApplyDiffers,
+    /// See the registry.
+    CommitPriorTerm,
     /// See the registry.
     LocalRead,
     /// See the registry.
@@ -25,9 +31,17 @@ pub enum Bug {
     /// See the registry.
     ReadDuringReplay,
     /// See the registry.
+    ReadIndexBeforeTermCommit,
+    /// See the registry.
+    ReadIndexIdReuse,
+    /// See the registry.
     ReadIndexNoQuorum,
     /// See the registry.
     RevisionSkips,
+    /// See the registry.
+    SnapshotLogGap,
+    /// See the registry.
+    TornTailTrusted,
     /// See the registry.
     VoteNotPersisted,
 }
@@ -60,6 +74,24 @@ pub const REGISTRY: &[BugInfo] = &[
         fault: "power loss",
     },
     BugInfo {
+        bug: Bug::AppliedIndexEarly,
+        name: "applied-index-early",
+        summary: "a snapshot says that it covers an entry which it lacks, so after a restart \
+                  the member goes on without it",
+        source: "etcd #13766, where the applied index was saved before what it counts",
+        workload: "cas",
+        fault: "kill",
+    },
+    BugInfo {
+        bug: Bug::AppliedIndexLate,
+        name: "applied-index-late",
+        summary: "a snapshot has an entry that it does not say to cover, so after a restart the \
+                  member applies it twice",
+        source: "the mirror of etcd #13766",
+        workload: "counter",
+        fault: "kill",
+    },
+    BugInfo {
         bug: Bug::ApplyDiffers,
         name: "apply-differs",
         summary: "a transaction that puts a key and reads at a revision not there yet fails on \
@@ -67,6 +99,14 @@ pub const REGISTRY: &[BugInfo] = &[
         source: "etcd #18667",
         workload: "mixed transactions",
         fault: "none",
+    },
+    BugInfo {
+        bug: Bug::CommitPriorTerm,
+        name: "commit-prior-term",
+        summary: "a leader takes an entry of an earlier term for committed when a majority has it",
+        source: "Raft (Ongaro and Ousterhout 2014), §5.4.2 and figure 8",
+        workload: "append",
+        fault: "kills of leaders",
     },
     BugInfo {
         bug: Bug::LocalRead,
@@ -105,6 +145,24 @@ pub const REGISTRY: &[BugInfo] = &[
         fault: "kill of all members",
     },
     BugInfo {
+        bug: Bug::ReadIndexBeforeTermCommit,
+        name: "read-index-before-term-commit",
+        summary: "a new leader gives its commit index to readers before it has committed an \
+                  entry of its own term",
+        source: "etcd's fix in 3.4.20; Raft thesis §6.4",
+        workload: "register",
+        fault: "elections",
+    },
+    BugInfo {
+        bug: Bug::ReadIndexIdReuse,
+        name: "read-index-id-reuse",
+        summary: "the rounds that confirm reads all have one name, so a late answer to one \
+                  counts for another",
+        source: "etcd #20418",
+        workload: "register",
+        fault: "pauses",
+    },
+    BugInfo {
         bug: Bug::ReadIndexNoQuorum,
         name: "read-index-no-quorum",
         summary: "the leader gives its commit index to readers for as long as it believes that \
@@ -120,6 +178,23 @@ pub const REGISTRY: &[BugInfo] = &[
         source: "etcd's API: a revision is one change of the store",
         workload: "any that deletes",
         fault: "none",
+    },
+    BugInfo {
+        bug: Bug::SnapshotLogGap,
+        name: "snapshot-log-gap",
+        summary: "after a restart the log's entries between a snapshot and the moment when it \
+                  was finished are gone",
+        source: "RedisRaft #43",
+        workload: "append",
+        fault: "kill and partition",
+    },
+    BugInfo {
+        bug: Bug::TornTailTrusted,
+        name: "torn-tail-trusted",
+        summary: "the log's reader takes a torn last record for whole",
+        source: "the write-ahead logs of several stores, which read without a checksum",
+        workload: "append",
+        fault: "torn write",
     },
     BugInfo {
         bug: Bug::VoteNotPersisted,

@@ -64,6 +64,8 @@ pub struct Node {
     /// No alarm of the quota is raised again before then.
     pub(super) alarm_us: u64,
     pub(super) counts: Vitals,
+    /// The state before the newest entry; kept for `applied-index-early` alone.
+    pub(super) before: Option<State>,
 }
 
 /// Why a node cannot start.
@@ -141,6 +143,7 @@ impl Node {
             taken_bytes: 0,
             alarm_us: 0,
             counts: Vitals::default(),
+            before: None,
         };
         node.set_election_timeout();
         Ok(node)
@@ -275,6 +278,10 @@ impl Node {
             // BUG local-read, for those who read through a follower.
             return out.push(Effect::Send(self.unconfirmed_read_index(message)));
         }
+        if self.answers_too_early() && message.get_msg_type() == MessageType::MsgReadIndex {
+            // BUG read-index-before-term-commit, for those who read through a follower.
+            return out.push(Effect::Send(self.unconfirmed_read_index(message)));
+        }
         if message.get_msg_type() == MessageType::MsgPropose {
             self.admit(message.mut_entries());
         }
@@ -300,6 +307,28 @@ impl Node {
     pub(super) fn ask_read_index(&mut self, context: u64) {
         let Config { id, incarnation, .. } = self.config;
         self.raft.read_index(context_bytes(id, incarnation, context));
+    }
+
+    /// Whether this leader gives its commit index to readers before it has committed an entry of
+    /// its own term.
+    pub(super) fn answers_too_early(&self) -> bool {
+        self.config.bugs.has(Bug::ReadIndexBeforeTermCommit)
+            && self.is_leader()
+            && !self.raft.raft.commit_to_current_term()
+    }
+
+    /// BUG commit-prior-term: an entry of an earlier term counts as committed when a majority has
+    /// it, though a leader of a later term may not (Raft figure 8).
+    pub(super) fn commit_prior_term(&mut self) {
+        if !self.config.bugs.has(Bug::CommitPriorTerm) || !self.is_leader() {
+            return;
+        }
+        let raft = &mut self.raft.raft;
+        let (index, _) = raft.mut_prs().maximal_committed_index();
+        if index > raft.raft_log.committed {
+            raft.raft_log.commit_to(index);
+            raft.bcast_append();
+        }
     }
 
     /// BUG local-read: the leader's commit index as if a majority had confirmed that it leads.
@@ -352,7 +381,9 @@ fn raft_config(config: &Config, applied: u64) -> raft::Config {
         election_tick: config.election_ticks,
         heartbeat_tick: 1,
         applied,
-        max_size_per_msg: 1 << 20,
+        // One entry a message shows commit-prior-term at work: else a leader's own first entry
+        // goes with those of earlier terms, and commits them rightly.
+        max_size_per_msg: if config.bugs.has(Bug::CommitPriorTerm) { 0 } else { 1 << 20 },
         max_inflight_msgs: 512,
         // BUG local-read: as in etcd's of that time, nothing tells a leader that it has lost its
         // followers, so it goes on answering.

@@ -2,7 +2,7 @@
 
 use prost::Message as _;
 use raft::eraftpb::{Entry, EntryType, Message, MessageType, Snapshot};
-use raft::{ReadState, Ready};
+use raft::{ReadState, Ready, Storage};
 
 use super::node::Node;
 use super::outbox::promises_nothing;
@@ -25,6 +25,7 @@ const SNAPSHOT_FREE_BYTES: u64 = 16 << 20;
 impl Node {
     /// Gives the effects of the events stepped since the last flush.
     pub fn flush(&mut self, out: &mut Vec<Effect>) {
+        self.commit_prior_term();
         self.propose();
         self.begin_reads();
         while self.raft.has_ready() {
@@ -77,12 +78,17 @@ impl Node {
             // BUG read-during-replay: what the log held at the start is taken for the newest.
             return self.reads.skip_round(self.raft.store().applied().index);
         }
+        if self.answers_too_early() {
+            // BUG read-index-before-term-commit: what an earlier leader has committed, and this
+            // one does not know to be, is passed over.
+            return self.reads.skip_round(self.raft.raft.raft_log.committed);
+        }
         // A leader knows what is committed only when an entry of its own term is (thesis §6.4).
         if leader == 0 || (self.is_leader() && !self.raft.raft.commit_to_current_term()) {
             return;
         }
         let retry_us = READ_RETRY_TICKS * self.config.tick_us;
-        if let Some(context) = self.reads.begin(self.now_us, leader, retry_us) {
+        if let Some(context) = self.reads.begin(self.now_us, leader, retry_us, self.config.bugs) {
             self.ask_read_index(context);
         }
     }
@@ -215,6 +221,9 @@ impl Node {
 
     fn apply(&mut self, entries: Vec<Entry>, out: &mut Vec<Effect>) {
         for entry in entries {
+            if self.config.bugs.has(Bug::AppliedIndexEarly) {
+                self.before = Some(self.state.clone());
+            }
             let position = Position { index: entry.index, term: entry.term };
             match entry.get_entry_type() {
                 EntryType::EntryNormal if entry.data.is_empty() => {}
@@ -254,6 +263,23 @@ impl Node {
         }
     }
 
+    /// The image that a restart goes on from.
+    fn saved_image(&mut self) -> Image {
+        let mut image = self.image();
+        if let Some(before) = self.before.take() {
+            // BUG applied-index-early: the index is that of an entry which the state lacks.
+            image.state = before;
+        }
+        let before = image.metadata.index - 1;
+        if self.config.bugs.has(Bug::AppliedIndexLate)
+            && let Ok(term) = self.raft.store().term(before)
+        {
+            // BUG applied-index-late: the state has an entry that will be applied once more.
+            (image.metadata.index, image.metadata.term) = (before, term);
+        }
+        image
+    }
+
     fn maybe_snapshot(&mut self, out: &mut Vec<Effect>) {
         let applied = self.raft.store().applied();
         let due = applied.index >= self.snapshot_index + self.config.snapshot_count;
@@ -267,6 +293,7 @@ impl Node {
         self.saving = true;
         self.applied_bytes = 0;
         out.push(Effect::Note(Note::SavesSnapshot { index: applied.index }));
-        out.push(Effect::SaveSnapshot(self.image()));
+        let image = self.saved_image();
+        out.push(Effect::SaveSnapshot(image));
     }
 }
