@@ -4,6 +4,9 @@
 //! crash loses or tears what was not synced. After every flush the world checks that no term has
 //! two leaders, and that all nodes which applied the same entry hold the same revision.
 
+// Each test program uses a part of it.
+#![allow(dead_code)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -110,12 +113,17 @@ impl World {
             options,
         };
         for id in 1..=world.options.nodes {
-            let disk = MemDisk::new();
-            let place = Place { disk, incarnation: 0, up: None, written: 0, syncing: false };
-            world.places.insert(id, place);
-            world.start(id);
+            world.join(id);
         }
         world
+    }
+
+    /// Starts a node that was not there before: one beyond the first joins the running cluster.
+    pub fn join(&mut self, id: u64) {
+        let disk = MemDisk::new();
+        let place = Place { disk, incarnation: 0, up: None, written: 0, syncing: false };
+        self.places.insert(id, place);
+        self.start(id);
     }
 
     pub fn ids(&self) -> Vec<u64> {
@@ -134,15 +142,18 @@ impl World {
         let config = Config {
             id,
             cluster_id: CLUSTER,
-            members: (1..=nodes).map(|id| Member { id, ..Member::default() }).collect(),
-            joins: false,
+            members: (1..=nodes.max(id))
+                .filter(|n| *n <= nodes || *n == id)
+                .map(|id| Member { id, ..Member::default() })
+                .collect(),
+            joins: id > nodes,
             incarnation: place.incarnation,
             seed,
             election_ticks: 10,
             tick_us: TICK_US,
             request_timeout_us: 7_000_000,
             snapshot_count,
-            limits: Limits::default(),
+            limits: Limits { strict_reconfig: false, ..Limits::default() },
             bugs,
         };
         let node = Node::new(config, recovered).expect("the configuration is good");
@@ -354,7 +365,8 @@ impl World {
     fn deliver(&mut self, message: Message) -> bool {
         let lost = self.draw.below(100) < self.options.loss_percent;
         let delay = 100 + self.draw.below(2_000);
-        if lost || self.cut.contains(&(message.from, message.to)) {
+        let absent = !self.places.contains_key(&message.to);
+        if lost || absent || self.cut.contains(&(message.from, message.to)) {
             return false;
         }
         self.later(delay, message.to, Happening::Deliver(Box::new(message)));
