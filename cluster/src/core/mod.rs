@@ -137,6 +137,8 @@ pub enum Event {
 }
 
 /// What a node wants done.
+// A handful of them live at a time, and a box for each message would cost more than the room.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug)]
 pub enum Effect {
     /// Send to the peer that the message names. It may be lost.
