@@ -1,6 +1,10 @@
 //! The core by hand: elections, replication, crashes, partitions, reads, snapshots, determinism.
 
 mod hand;
+#[path = "core/membership.rs"]
+mod membership;
+#[path = "core/raft_bugs.rs"]
+mod raft_bugs;
 
 use hand::{Options, World};
 use ordeal_cluster::bugs::{Bug, Bugs};

@@ -4,9 +4,6 @@
 //! crash loses or tears what was not synced. After every flush the world checks that no term has
 //! two leaders, and that all nodes which applied the same entry hold the same revision.
 
-// Each test program uses a part of it.
-#![allow(dead_code)]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

@@ -1,13 +1,12 @@
 //! Changes of the membership by hand: joining, joint consensus, promotion, removal, and the bugs.
 
-mod hand;
-
-use hand::{Options, World};
 use ordeal_cluster::bugs::{Bug, Bugs};
 use ordeal_cluster::core::{Request, RequestId};
 use ordeal_cluster::error::ApiError;
 use ordeal_cluster::proto::ordealpb::member_change::Kind;
 use ordeal_cluster::proto::ordealpb::{ChangeMembers, MemberChange};
+
+use crate::hand::{Options, World};
 
 const SECOND: u64 = 1_000_000;
 

@@ -1,9 +1,8 @@
 //! Bugs of Raft and of what is kept on disk, each at work, and the same schedule without it.
 
-mod hand;
-
-use hand::{Options, World};
 use ordeal_cluster::bugs::{Bug, Bugs};
+
+use crate::hand::{Options, World};
 
 const SECOND: u64 = 1_000_000;
 
