@@ -13,6 +13,7 @@ fn main() -> std::io::Result<()> {
                 "proto/watch.proto",
                 "proto/lock.proto",
                 "proto/election.proto",
+                "proto/health.proto",
                 "proto/internal.proto",
             ],
             &["proto"],

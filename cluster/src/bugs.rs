@@ -15,11 +15,17 @@ pub enum Bug {
     /// See the registry's entry, as for those that follow.
     AckBeforeFsync,
     /// See the registry.
+    AppliedIndexEarly,
+    /// See the registry.
+    AppliedIndexLate,
+    /// See the registry.
     ApplyDiffers,
     /// See the registry.
     AuthCheckNotGuarded,
     /// See the registry.
     AuthIndexNotSaved,
+    /// See the registry.
+    CommitPriorTerm,
     /// See the registry.
     LeaseReadWallClock,
     /// See the registry.
@@ -27,11 +33,19 @@ pub enum Bug {
     /// See the registry.
     LockWithoutKey,
     /// See the registry.
+    MembershipBeforeCommit,
+    /// See the registry.
     OldLeaderRevokes,
+    /// See the registry.
+    OneStepMembership,
     /// See the registry.
     ProgressEarly,
     /// See the registry.
     ReadDuringReplay,
+    /// See the registry.
+    ReadIndexBeforeTermCommit,
+    /// See the registry.
+    ReadIndexIdReuse,
     /// See the registry.
     ReadIndexNoQuorum,
     /// See the registry.
@@ -39,9 +53,13 @@ pub enum Bug {
     /// See the registry.
     RevisionSkips,
     /// See the registry.
+    SnapshotLogGap,
+    /// See the registry.
     SnapshotOmitsAuth,
     /// See the registry.
     SnapshotOmitsLeases,
+    /// See the registry.
+    TornTailTrusted,
     /// See the registry.
     VoteNotPersisted,
     /// See the registry.
@@ -78,6 +96,24 @@ pub const REGISTRY: &[BugInfo] = &[
         fault: "power loss",
     },
     BugInfo {
+        bug: Bug::AppliedIndexEarly,
+        name: "applied-index-early",
+        summary: "a snapshot says that it covers an entry which it lacks, so after a restart \
+                  the member goes on without it",
+        source: "etcd #13766, where the applied index was saved before what it counts",
+        workload: "cas",
+        fault: "kill",
+    },
+    BugInfo {
+        bug: Bug::AppliedIndexLate,
+        name: "applied-index-late",
+        summary: "a snapshot has an entry that it does not say to cover, so after a restart the \
+                  member applies it twice",
+        source: "the mirror of etcd #13766",
+        workload: "counter",
+        fault: "kill",
+    },
+    BugInfo {
         bug: Bug::ApplyDiffers,
         name: "apply-differs",
         summary: "a transaction that puts a key and reads at a revision not there yet fails on \
@@ -106,6 +142,14 @@ pub const REGISTRY: &[BugInfo] = &[
         fault: "kill",
     },
     BugInfo {
+        bug: Bug::CommitPriorTerm,
+        name: "commit-prior-term",
+        summary: "a leader takes an entry of an earlier term for committed when a majority has it",
+        source: "Raft (Ongaro and Ousterhout 2014), §5.4.2 and figure 8",
+        workload: "append",
+        fault: "kills of leaders",
+    },
+    BugInfo {
         bug: Bug::LeaseReadWallClock,
         name: "lease-read-wall-clock",
         summary: "for an election timeout after a majority has confirmed it, the leader answers \
@@ -132,6 +176,15 @@ pub const REGISTRY: &[BugInfo] = &[
         fault: "none",
     },
     BugInfo {
+        bug: Bug::MembershipBeforeCommit,
+        name: "membership-before-commit",
+        summary: "a new leader takes a change of the membership before it has committed an entry \
+                  of its own term, though an earlier leader's change may be in the log",
+        source: "Ongaro on raft-dev, 2015: the bug in single-server membership changes",
+        workload: "append",
+        fault: "membership and partition",
+    },
+    BugInfo {
         bug: Bug::OldLeaderRevokes,
         name: "old-leader-revokes",
         summary: "a leader that has lost its place hands the leases that it believes expired to \
@@ -139,6 +192,15 @@ pub const REGISTRY: &[BugInfo] = &[
         source: "etcd #15247",
         workload: "lease",
         fault: "pause of the leader",
+    },
+    BugInfo {
+        bug: Bug::OneStepMembership,
+        name: "one-step-membership",
+        summary: "a change of the membership is taken while the one before is not applied, \
+                  without joint consensus",
+        source: "RedisRaft #17",
+        workload: "append",
+        fault: "membership and partition",
     },
     BugInfo {
         bug: Bug::ProgressEarly,
@@ -157,6 +219,24 @@ pub const REGISTRY: &[BugInfo] = &[
         source: "RedisRaft #18, etcd #3879",
         workload: "register",
         fault: "kill of all members",
+    },
+    BugInfo {
+        bug: Bug::ReadIndexBeforeTermCommit,
+        name: "read-index-before-term-commit",
+        summary: "a new leader gives its commit index to readers before it has committed an \
+                  entry of its own term",
+        source: "etcd's fix in 3.4.20; Raft thesis §6.4",
+        workload: "register",
+        fault: "elections",
+    },
+    BugInfo {
+        bug: Bug::ReadIndexIdReuse,
+        name: "read-index-id-reuse",
+        summary: "the rounds that confirm reads all have one name, so a late answer to one \
+                  counts for another",
+        source: "etcd #20418",
+        workload: "register",
+        fault: "pauses",
     },
     BugInfo {
         bug: Bug::ReadIndexNoQuorum,
@@ -185,6 +265,15 @@ pub const REGISTRY: &[BugInfo] = &[
         fault: "none",
     },
     BugInfo {
+        bug: Bug::SnapshotLogGap,
+        name: "snapshot-log-gap",
+        summary: "after a restart the log's entries between a snapshot and the moment when it \
+                  was finished are gone",
+        source: "RedisRaft #43",
+        workload: "append",
+        fault: "kill and partition",
+    },
+    BugInfo {
         bug: Bug::SnapshotOmitsAuth,
         name: "snapshot-omits-auth",
         summary: "a member that is caught up by a snapshot keeps the users, roles and permissions \
@@ -200,6 +289,14 @@ pub const REGISTRY: &[BugInfo] = &[
         source: "the family of etcd #14571 and #13676",
         workload: "lease",
         fault: "kill, with a low --snapshot-count",
+    },
+    BugInfo {
+        bug: Bug::TornTailTrusted,
+        name: "torn-tail-trusted",
+        summary: "the log's reader takes a torn last record for whole",
+        source: "the write-ahead logs of several stores, which read without a checksum",
+        workload: "append",
+        fault: "torn write",
     },
     BugInfo {
         bug: Bug::VoteNotPersisted,

@@ -104,12 +104,66 @@ pub enum ApiError {
     /// The token is not known, or no longer.
     #[error("etcdserver: invalid auth token")]
     InvalidAuthToken,
+    /// [`ApiError::UserEmpty`], where etcd gives the error of its innards, without a code.
+    #[error("auth: user name is empty")]
+    UserEmptyWithoutCode,
+    /// [`ApiError::PermissionDenied`], likewise.
+    #[error("auth: permission denied")]
+    PermissionDeniedWithoutCode,
+    /// [`ApiError::InvalidAuthToken`], likewise.
+    #[error("auth: invalid auth token")]
+    InvalidAuthTokenWithoutCode,
     /// What would leave nobody in charge, or a permission on no key.
     #[error("etcdserver: invalid auth management")]
     InvalidAuthManagement,
     /// Users, roles or permissions have changed since the caller was found out.
     #[error("etcdserver: revision of auth store is old")]
     AuthOldRevision,
+    /// A member was to be named that is not there.
+    #[error("etcdserver: member not found")]
+    MemberNotFound,
+    /// A member was to be added with the id of another.
+    #[error("etcdserver: member ID already exist")]
+    MemberExists,
+    /// A member was to have a peer URL of another.
+    #[error("etcdserver: Peer URLs already exists")]
+    PeerUrlExists,
+    /// Peer URLs that are none.
+    #[error("etcdserver: given member URLs are invalid")]
+    MemberBadUrls,
+    /// The change would leave fewer members that have ever started than a majority.
+    #[error("etcdserver: re-configuration failed due to not enough started members")]
+    NotEnoughStarted,
+    /// The change needs a majority that is not in reach.
+    #[error("etcdserver: unhealthy cluster")]
+    Unhealthy,
+    /// A member that votes already was to be promoted.
+    #[error("etcdserver: can only promote a learner member")]
+    NotLearner,
+    /// A learner was to be promoted whose log is far behind the leader's.
+    #[error("etcdserver: can only promote a learner member which is in sync with leader")]
+    LearnerNotReady,
+    /// There are as many learners as there may be.
+    #[error("etcdserver: too many learner members in cluster")]
+    TooManyLearners,
+    /// A learner answers neither writes nor linearizable reads.
+    #[error("etcdserver: rpc not supported for learner")]
+    Learner,
+    /// Only the leader can do what was asked.
+    #[error("etcdserver: not leader")]
+    NotLeader,
+    /// The leadership was to go to somebody who is no voting member.
+    #[error("etcdserver: bad leader transferee")]
+    BadTransferee,
+    /// The leadership did not move within the bound.
+    #[error("etcdserver: request timed out, leader transfer took too long")]
+    TransferTimeout,
+    /// The quota is used up.
+    #[error("etcdserver: mvcc: database space exceeded")]
+    NoSpace,
+    /// The alarm says that members differ.
+    #[error("etcdserver: corrupt cluster")]
+    Corrupt,
     /// The node is stopping.
     #[error("etcdserver: server stopped")]
     Stopped,
@@ -136,9 +190,21 @@ pub enum Code {
     Unauthenticated,
     /// etcd has no code for it.
     Unknown,
+    /// What was stored is damaged.
+    DataLoss,
 }
 
 impl ApiError {
+    /// The error as etcd gives it where it does not translate those of its package `auth`.
+    pub(crate) fn without_code(self) -> Self {
+        match self {
+            Self::UserEmpty => Self::UserEmptyWithoutCode,
+            Self::PermissionDenied => Self::PermissionDeniedWithoutCode,
+            Self::InvalidAuthToken => Self::InvalidAuthTokenWithoutCode,
+            other => other,
+        }
+    }
+
     /// The status code that etcd gives the error.
     pub fn code(self) -> Code {
         use ApiError::*;
@@ -151,23 +217,31 @@ impl ApiError {
             | DuplicateKey
             | InvalidSortOption
             | RequestTooLarge
+            | MemberBadUrls
             | UserEmpty
             | RoleEmpty
             | PermissionNotGiven
             | AuthFailed
             | InvalidAuthManagement
             | AuthOldRevision => Code::InvalidArgument,
-            RootUserNotExist | RootRoleNotExist | UserAlreadyExists | UserNotFound
-            | RoleAlreadyExists | RoleNotFound | RoleNotGranted | PermissionNotGranted
-            | AuthNotEnabled => Code::FailedPrecondition,
+            MemberExists | PeerUrlExists | NotEnoughStarted | NotLearner | LearnerNotReady
+            | TooManyLearners | NotLeader | BadTransferee | LeaseExists | RootUserNotExist
+            | RootRoleNotExist | UserAlreadyExists | UserNotFound | RoleAlreadyExists
+            | RoleNotFound | RoleNotGranted | PermissionNotGranted | AuthNotEnabled => {
+                Code::FailedPrecondition
+            }
             PermissionDenied => Code::PermissionDenied,
             InvalidAuthToken => Code::Unauthenticated,
-            PasswordOfNoPasswordUser => Code::Unknown,
-            LeaseNotFound => Code::NotFound,
-            LeaseExists => Code::FailedPrecondition,
+            PasswordOfNoPasswordUser
+            | UserEmptyWithoutCode
+            | PermissionDeniedWithoutCode
+            | InvalidAuthTokenWithoutCode => Code::Unknown,
+            LeaseNotFound | MemberNotFound => Code::NotFound,
             Compacted | FutureRevision | LeaseTtlTooLarge => Code::OutOfRange,
-            TooManyRequests => Code::ResourceExhausted,
-            Timeout | LeaderChanged | NoLeader | Stopped => Code::Unavailable,
+            TooManyRequests | NoSpace => Code::ResourceExhausted,
+            Timeout | LeaderChanged | NoLeader | Stopped | Unhealthy | Learner
+            | TransferTimeout => Code::Unavailable,
+            Corrupt => Code::DataLoss,
         }
     }
 }

@@ -43,6 +43,10 @@ pub mod proto {
     pub mod v3electionpb {
         tonic::include_proto!("v3electionpb");
     }
+    /// The standard health service.
+    pub mod healthpb {
+        tonic::include_proto!("grpc.health.v1");
+    }
     /// What the nodes write to their logs and to each other.
     pub mod ordealpb {
         tonic::include_proto!("ordealpb");

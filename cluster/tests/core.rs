@@ -5,6 +5,10 @@ mod scenarios;
 
 #[path = "hand/auth.rs"]
 mod auth;
+#[path = "core/membership.rs"]
+mod membership;
+#[path = "core/raft_bugs.rs"]
+mod raft_bugs;
 
 use hand::{Options, World};
 use ordeal_cluster::bugs::{Bug, Bugs};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ordeal_cluster::bugs::{Bug, Bugs};
 use ordeal_cluster::disk::{Disk, MemDisk, RealDisk};
 use ordeal_cluster::log::snapshot::{Image, save};
 use ordeal_cluster::log::{Log, LogConfig, LogError, Position, Recovered, Write, open};
@@ -12,7 +13,13 @@ use raft::eraftpb::{Entry, HardState, SnapshotMetadata};
 const FIRST_SEGMENT: &str = "member/wal/0000000000000001.wal";
 
 fn config() -> LogConfig {
-    LogConfig { node_id: 1, cluster_id: 2, segment_bytes: 600 }
+    LogConfig {
+        node_id: 1,
+        cluster_id: 2,
+        segment_bytes: 600,
+        joined: false,
+        bugs: Bugs::default(),
+    }
 }
 
 fn open_mem(disk: &MemDisk) -> Result<(Log, Recovered), LogError> {
@@ -253,4 +260,50 @@ fn a_directory_in_use_is_refused_and_free_again_when_the_log_is_dropped() {
     drop(log);
     let (_, recovered) = open(disk(), config()).expect("it is free");
     assert!(!recovered.fresh);
+}
+
+fn open_with(disk: &MemDisk, bugs: Bugs) -> Recovered {
+    let config = LogConfig { bugs, segment_bytes: 1 << 20, ..config() };
+    open(Arc::new(disk.clone()), config).expect("the log opens").1
+}
+
+#[test]
+fn a_torn_entry_is_cut_off_and_torn_tail_trusted_takes_it_for_whole() {
+    let torn = || {
+        let disk = MemDisk::new();
+        let (mut log, _) = open_mem(&disk).expect("a fresh disk");
+        log.append(&Write { entries: vec![entry(2, 1, 50)], ..Write::default() }).expect("written");
+        log.sync().expect("durable");
+        log.append(&Write { entries: vec![entry(3, 1, 90)], ..Write::default() }).expect("written");
+        drop(log);
+        disk.corrupt(FIRST_SEGMENT, |bytes| bytes.truncate(bytes.len() - 40)).expect("torn");
+        disk
+    };
+    let cut = open_with(&torn(), Bugs::default());
+    assert_eq!(cut.entries, [entry(2, 1, 50)]);
+    assert!(cut.torn_bytes > 0);
+    let trusted = open_with(&torn(), Bugs::default().with(Bug::TornTailTrusted));
+    assert_eq!(trusted.entries.len(), 2);
+    assert_eq!(trusted.entries[1].index, 3);
+    assert_ne!(trusted.entries[1].data, entry(3, 1, 90).data, "a write that nobody made");
+}
+
+#[test]
+fn entries_written_while_a_snapshot_was_saved_stay_and_snapshot_log_gap_loses_them() {
+    let disk = MemDisk::new();
+    let (mut log, _) = open_mem(&disk).expect("a fresh disk");
+    let entries: Vec<Entry> = (2..=10).map(|index| entry(index, 1, 5)).collect();
+    log.append(&Write { entries, ..Write::default() }).expect("written");
+    save(&disk, &image(5, 1)).expect("saved");
+    let release = Some(Position { index: 5, term: 1 });
+    log.append(&Write { release, ..Write::default() }).expect("written");
+    log.append(&Write { entries: vec![entry(11, 1, 5)], ..Write::default() }).expect("written");
+    log.sync().expect("durable");
+    drop(log);
+    let indexes = |recovered: Recovered| -> Vec<u64> {
+        recovered.entries.iter().map(|entry| entry.index).collect()
+    };
+    assert_eq!(indexes(open_with(&disk, Bugs::default())), [6, 7, 8, 9, 10, 11]);
+    let bugs = Bugs::default().with(Bug::SnapshotLogGap);
+    assert_eq!(indexes(open_with(&disk, bugs)), [0; 0]);
 }

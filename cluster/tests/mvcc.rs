@@ -41,7 +41,7 @@ fn apply(state: &mut State, op: Op) -> Result<Applied, ApiError> {
 }
 
 fn txn(state: &mut State, request: TxnRequest) -> Result<TxnResponse, ApiError> {
-    check_txn(&request)?;
+    check_txn(&request, 128)?;
     match apply(state, Op::Txn(request))? {
         Applied::Txn(response) => Ok(response),
         other => panic!("a transaction's answer was due, not {other:?}"),
@@ -244,7 +244,7 @@ fn transactions_that_make_no_sense_are_refused() {
         (success(ops([Request::RequestRange(range("", ""))])), Err(ApiError::EmptyKey)),
         (success(vec![RequestOp::default()]), Err(ApiError::KeyNotFound)),
     ] {
-        assert_eq!(check_txn(&request), expected, "{request:?}");
+        assert_eq!(check_txn(&request, 128), expected, "{request:?}");
     }
 }
 

@@ -5,8 +5,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgAction, Args};
 use ordeal_cluster::bugs::{Bug, Bugs};
+use ordeal_cluster::core::Limits;
 use ordeal_cluster::server::{self, AuthConfig, Config, ServerError, TlsFiles};
 
 /// Exit status: the flags are wrong.
@@ -47,7 +48,7 @@ pub struct NodeArgs {
     /// Tells clusters apart that have the same members
     #[arg(long, value_name = "TOKEN", default_value = "etcd-cluster")]
     pub initial_cluster_token: String,
-    /// Whether the cluster is `new`; a member whose data directory holds a log goes on from it
+    /// `new`, or `existing` to join a running cluster; a log that is there is gone on from
     #[arg(long, value_name = "STATE", default_value = "new", value_parser = ["new", "existing"])]
     pub initial_cluster_state: String,
     /// Time between two heartbeats, in milliseconds
@@ -98,6 +99,22 @@ pub struct NodeArgs {
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[arg(value_name = "BOOL", default_value_t = false)]
     pub peer_client_cert_auth: bool,
+    /// Refuse changes of the membership that would cost the majority
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(value_name = "BOOL", default_value = "true", action = ArgAction::Set)]
+    pub strict_reconfig_check: bool,
+    /// Bytes that the store may take before it takes no more; 0 means 2 GiB
+    #[arg(long, value_name = "BYTES", default_value_t = 0, allow_hyphen_values = true)]
+    pub quota_backend_bytes: i64,
+    /// Operations in a transaction, at most
+    #[arg(long, value_name = "N", default_value_t = 128)]
+    pub max_txn_ops: usize,
+    /// Bytes of a request, at most
+    #[arg(long, value_name = "BYTES", default_value_t = 1_572_864)]
+    pub max_request_bytes: usize,
+    /// Streams that a client may have open at a time
+    #[arg(long, value_name = "N", default_value_t = u32::MAX, hide_default_value = true)]
+    pub max_concurrent_streams: u32,
     /// Switch on a bug; may be given more than once (see `ordeal list bugs`)
     #[arg(long = "bug", value_name = "NAME")]
     pub bugs: Vec<String>,
@@ -156,6 +173,17 @@ impl NodeArgs {
                 token_ttl: Duration::from_secs(self.auth_token_ttl),
                 bcrypt_cost: self.bcrypt_cost,
             },
+            limits: Limits {
+                strict_reconfig: self.strict_reconfig_check,
+                quota_bytes: match self.quota_backend_bytes {
+                    0 => Limits::default().quota_bytes,
+                    // As with etcd, less than nothing is no quota at all.
+                    bytes => u64::try_from(bytes).unwrap_or(u64::MAX),
+                },
+                txn_ops: self.max_txn_ops,
+                request_bytes: self.max_request_bytes,
+            },
+            max_concurrent_streams: self.max_concurrent_streams,
             bugs,
             name: self.name,
         })
@@ -177,8 +205,10 @@ pub fn run(args: NodeArgs) -> u8 {
 
 fn status_of(error: &ServerError) -> u8 {
     match error {
-        ServerError::Config(_) | ServerError::Start(_) | ServerError::Joins => EXIT_USAGE,
+        ServerError::Config(_) | ServerError::Start(_) => EXIT_USAGE,
+        ServerError::NotAdded { .. } | ServerError::MemberCount { .. } => EXIT_USAGE,
         ServerError::Log(_) | ServerError::Listen { .. } => EXIT_UNAVAILABLE,
+        ServerError::NobodyToJoin | ServerError::Removed => EXIT_UNAVAILABLE,
         ServerError::System(_) | ServerError::Failed(_) => EXIT_FAILED,
     }
 }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::{Access, AuthStore, ROOT, has_role};
 use crate::error::ApiError;
 use crate::mvcc::Leases;
+use crate::proto::etcdserverpb::alarm_request::AlarmAction;
 use crate::proto::etcdserverpb::request_op::Request;
 use crate::proto::etcdserverpb::{DeleteRangeRequest, PutRequest, RequestOp, TxnRequest};
 use crate::proto::ordealpb::auth_change::Change;
@@ -36,8 +37,13 @@ impl AuthStore {
             Op::Compact(_) => self.permit_admin(caller),
             Op::GrantLease(_) => self.permit_user(caller),
             Op::RevokeLease(revoke) => self.permit_lease(caller, Access::Write, revoke.id, leases),
+            // Seeing the alarms is every user's, making and ending them root's.
+            Op::Alarm(alarm) if alarm.action() == AlarmAction::Get => self.permit_user(caller),
+            Op::Alarm(_) => self.permit_admin(caller),
             // A member speaks for itself.
             Op::Publish(_) => Ok(()),
+            // Asked before it is proposed: what Raft has agreed on must be done by every member.
+            Op::ChangeMembers(_) | Op::Refused(_) => Ok(()),
             Op::Auth(auth) => match &auth.change {
                 // Who logs in is nobody yet.
                 Some(Change::Login(_)) | None => Ok(()),

@@ -138,6 +138,12 @@ impl Node {
         }
     }
 
+    /// Whether it is root who asks, or nobody is checked.
+    pub(super) fn permit_root(&mut self, who: &Credentials) -> Result<(), ApiError> {
+        let caller = self.caller(who)?;
+        self.state.auth.permit_admin(&caller)
+    }
+
     /// Finds out who gives a command. Whether they may is asked when it is applied.
     pub(super) fn caller_who_may_ask(
         &mut self,

@@ -23,6 +23,8 @@
 mod asides;
 mod auth;
 mod leases;
+mod maintenance;
+mod membership;
 mod node;
 mod outbox;
 mod raft_log;
@@ -44,16 +46,18 @@ use crate::error::ApiError;
 use crate::log::snapshot::Image;
 use crate::log::{Position, Write};
 use crate::proto::etcdserverpb::{
-    CompactionRequest, DeleteRangeRequest, LeaseGrantRequest, LeaseKeepAliveRequest,
+    AlarmRequest, CompactionRequest, DeleteRangeRequest, LeaseGrantRequest, LeaseKeepAliveRequest,
     LeaseKeepAliveResponse, LeaseLeasesResponse, LeaseRevokeRequest, LeaseTimeToLiveRequest,
-    LeaseTimeToLiveResponse, Member, PutRequest, RangeRequest, StatusResponse, TxnRequest,
-    WatchCreateRequest, WatchResponse,
+    LeaseTimeToLiveResponse, Member, PutRequest, RangeRequest, ResponseHeader, StatusResponse,
+    TxnRequest, WatchCreateRequest, WatchResponse,
 };
+use crate::proto::ordealpb::ChangeMembers;
 use crate::proto::ordealpb::auth_change::Change;
 use crate::state::Applied;
 
 pub use auth::{AuthAnswer, AuthQuery, AuthResponse, Credentials};
-pub use node::{Node, StartError, Status};
+pub use maintenance::Vitals;
+pub use node::{Node, StartError, Status, bootstrap_image};
 pub(crate) use timeout::mix;
 pub use watch::{StreamId, WatchInput};
 
@@ -70,6 +74,8 @@ pub struct Config {
     pub cluster_id: u64,
     /// The members when the cluster is new, this one among them with all that it publishes.
     pub members: Vec<Member>,
+    /// The cluster is not new: a node without a log learns everything from the leader.
+    pub joins: bool,
     /// Differs at each start of the member, so that an answer meant for the process that ran
     /// before does not go to a request of this one.
     pub incarnation: u64,
@@ -89,8 +95,29 @@ pub struct Config {
     pub watch_progress_us: u64,
     /// A simple token that is not used for so many microseconds is forgotten.
     pub token_ttl_us: u64,
+    /// What is refused.
+    pub limits: Limits,
     /// The bugs that are on.
     pub bugs: Bugs,
+}
+
+/// What a node refuses; the defaults are etcd's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// `--strict-reconfig-check`: no change of the membership that would cost the majority.
+    pub strict_reconfig: bool,
+    /// `--quota-backend-bytes`: the store takes no more when it has grown to this.
+    pub quota_bytes: u64,
+    /// `--max-txn-ops`: operations, and compares, of one transaction.
+    pub txn_ops: usize,
+    /// `--max-request-bytes`: the largest command.
+    pub request_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { strict_reconfig: true, quota_bytes: 2 << 30, txn_ops: 128, request_bytes: 1_572_864 }
+    }
 }
 
 /// Names a request among those of one incarnation of a node; given by the driver, never 0 and
@@ -125,11 +152,15 @@ pub enum Event {
     },
     /// A message to the peer could not be sent.
     Unreachable(u64),
+    /// The connection to the peer is gone.
+    Disconnected(u64),
     /// There is a connection to the peer.
     Reachable(u64),
 }
 
 /// What a node wants done.
+// A handful of them live at a time, and a box for each message would cost more than the room.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug)]
 pub enum Effect {
     /// Send to the peer that the message names. It may be lost.
@@ -147,6 +178,16 @@ pub enum Effect {
     Watch(StreamId, WatchResponse),
     /// There can be no such stream, or no longer.
     WatchEnded(StreamId, ApiError),
+    /// Who the members are now, and who has been one and is no more: those to talk to, and those
+    /// to be refused.
+    Members {
+        /// By id.
+        members: Vec<Member>,
+        /// Their ids.
+        removed: Vec<u64>,
+    },
+    /// This node has been removed from the cluster. Send what is to be sent, and stop.
+    Removed,
     /// Something that an operator would want to read of.
     Note(Note),
 }
@@ -163,7 +204,6 @@ pub enum Request {
     MemberList {
         linearizable: bool,
     },
-    Status,
     LeaseGrant(LeaseGrantRequest),
     LeaseRevoke(LeaseRevokeRequest),
     LeaseKeepAlive(LeaseKeepAliveRequest),
@@ -173,6 +213,19 @@ pub enum Request {
     AuthChange(Change),
     /// Whether whoever asks may have a watch.
     MayWatch(WatchCreateRequest),
+    /// A member that is added without an id gets one.
+    ChangeMembers(ChangeMembers),
+    MoveLeader {
+        to: u64,
+    },
+    Alarm(AlarmRequest),
+    Defragment,
+    /// The state as it is here, to be hashed.
+    Hash,
+    /// The state as it is here, to be sent.
+    Snapshot,
+    Status,
+    Vitals,
 }
 
 /// What a client gets. The headers are whole.
@@ -188,6 +241,9 @@ pub enum Response {
     Auth(AuthResponse),
     /// The watch may be had.
     MayWatch,
+    Vitals(Box<Vitals>),
+    Image(Box<Image>, ResponseHeader),
+    Header(ResponseHeader),
 }
 
 /// A notable turn of events.

@@ -1,13 +1,14 @@
 //! The node: what happens to it, and who it is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use raft::eraftpb::{ConfState, Message, MessageType};
+use raft::eraftpb::{ConfState, Message, MessageType, SnapshotMetadata};
 use raft::{RawNode, ReadOnlyOption, StateRole};
 use thiserror::Error;
 
 use super::asides::{Asides, is_aside};
 use super::leases::LeaseClock;
+use super::maintenance::{Transfer, Vitals};
 use super::outbox::Outbox;
 use super::raft_log::RaftLog;
 use super::reads::{Reads, context_bytes};
@@ -61,6 +62,22 @@ pub struct Node {
     pub(super) tokens: Tokens,
     /// The last entry that was known to be committed when the node started.
     pub(super) replayed_until: u64,
+    /// The peers in reach, and since when.
+    pub(super) connected: BTreeMap<u64, u64>,
+    /// The membership is without this node.
+    pub(super) removed: bool,
+    /// The members were told of since the start.
+    told_members: bool,
+    /// The number of the newest ready.
+    pub(super) last_ready: u64,
+    pub(super) transfer: Option<Transfer>,
+    /// The most that the store has taken since it was defragmented, in bytes.
+    pub(super) taken_bytes: u64,
+    /// No alarm of the quota is raised again before then.
+    pub(super) alarm_us: u64,
+    pub(super) counts: Vitals,
+    /// The state before the newest entry; kept for `applied-index-early` alone.
+    pub(super) before: Option<State>,
 }
 
 /// Why a node cannot start.
@@ -141,6 +158,15 @@ impl Node {
             met_leader: false,
             tokens: Tokens::default(),
             replayed_until,
+            connected: BTreeMap::new(),
+            removed: false,
+            told_members: false,
+            last_ready: 0,
+            transfer: None,
+            taken_bytes: 0,
+            alarm_us: 0,
+            counts: Vitals::default(),
+            before: None,
         };
         node.set_election_timeout();
         Ok(node)
@@ -150,10 +176,14 @@ impl Node {
     /// [`Node::flush`].
     pub fn step(&mut self, now_us: u64, event: Event, out: &mut Vec<Effect>) {
         self.now_us = now_us;
+        if !std::mem::replace(&mut self.told_members, true) {
+            self.tell_members(out);
+        }
         match event {
             Event::Tick => {
                 self.raft.tick();
                 self.campaign_if_alone();
+                self.settle_transfer(out);
                 self.writes.expire(now_us, out);
                 self.reads.expire(now_us, out);
                 self.expire_asides(out);
@@ -180,7 +210,14 @@ impl Node {
                 self.raft.report_snapshot(peer, status);
             }
             Event::Unreachable(peer) => self.raft.report_unreachable(peer),
-            Event::Reachable(peer) => self.reached(peer),
+            Event::Disconnected(peer) => {
+                self.connected.remove(&peer);
+                self.raft.report_unreachable(peer);
+            }
+            Event::Reachable(peer) => {
+                self.connected.entry(peer).or_insert(now_us);
+                self.reached(peer);
+            }
         }
         self.set_election_timeout();
     }
@@ -277,6 +314,13 @@ impl Node {
             // BUG local-read, for those who read through a follower.
             return out.push(Effect::Send(self.unconfirmed_read_index(message)));
         }
+        if self.answers_too_early() && message.get_msg_type() == MessageType::MsgReadIndex {
+            // BUG read-index-before-term-commit, for those who read through a follower.
+            return out.push(Effect::Send(self.unconfirmed_read_index(message)));
+        }
+        if message.get_msg_type() == MessageType::MsgPropose {
+            self.admit(message.mut_entries());
+        }
         // A message that Raft has no use for, from a stranger or of the past, is dropped.
         let _ = self.raft.step(message);
     }
@@ -301,6 +345,28 @@ impl Node {
         self.raft.read_index(context_bytes(id, incarnation, context));
     }
 
+    /// Whether this leader gives its commit index to readers before it has committed an entry of
+    /// its own term.
+    pub(super) fn answers_too_early(&self) -> bool {
+        self.config.bugs.has(Bug::ReadIndexBeforeTermCommit)
+            && self.is_leader()
+            && !self.raft.raft.commit_to_current_term()
+    }
+
+    /// BUG commit-prior-term: an entry of an earlier term counts as committed when a majority has
+    /// it, though a leader of a later term may not (Raft figure 8).
+    pub(super) fn commit_prior_term(&mut self) {
+        if !self.config.bugs.has(Bug::CommitPriorTerm) || !self.is_leader() {
+            return;
+        }
+        let raft = &mut self.raft.raft;
+        let (index, _) = raft.mut_prs().maximal_committed_index();
+        if index > raft.raft_log.committed {
+            raft.raft_log.commit_to(index);
+            raft.bcast_append();
+        }
+    }
+
     /// BUG local-read: the leader's commit index as if a majority had confirmed that it leads.
     fn unconfirmed_read_index(&self, request: Message) -> Message {
         let mut response = Message::default();
@@ -323,18 +389,35 @@ pub(super) fn restored(mut state: State, bugs: Bugs) -> State {
     state
 }
 
-fn bootstrap(config: &Config) -> (State, Position, ConfState) {
-    let voters = config.members.iter().map(|member| member.id).collect();
-    let conf_state = ConfState { voters, ..ConfState::default() };
+/// The state of a new cluster, before its first entry: the same on every member.
+pub fn bootstrap_image(members: &[Member]) -> Image {
+    let conf_state = ConfState {
+        voters: members.iter().map(|member| member.id).collect(),
+        ..ConfState::default()
+    };
     // The flags tell no member's client addresses but this one's, and every node must begin with
     // the same state: each publishes its own later.
-    let members = config.members.iter().map(|member| Member {
+    let members = members.iter().map(|member| Member {
         id: member.id,
         peer_ur_ls: member.peer_ur_ls.clone(),
         ..Member::default()
     });
-    let base = Position { index: BOOTSTRAP_INDEX, term: BOOTSTRAP_TERM };
-    (State::bootstrap(members), base, conf_state)
+    let metadata = SnapshotMetadata {
+        conf_state: Some(conf_state),
+        index: BOOTSTRAP_INDEX,
+        term: BOOTSTRAP_TERM,
+    };
+    Image { metadata, state: State::bootstrap(members) }
+}
+
+fn bootstrap(config: &Config) -> (State, Position, ConfState) {
+    if config.joins {
+        // It knows nothing before the leader has told it.
+        return Default::default();
+    }
+    let image = bootstrap_image(&config.members);
+    let position = image.position();
+    (image.state, position, image.metadata.conf_state.unwrap_or_default())
 }
 
 fn raft_config(config: &Config, applied: u64) -> raft::Config {
@@ -343,7 +426,9 @@ fn raft_config(config: &Config, applied: u64) -> raft::Config {
         election_tick: config.election_ticks,
         heartbeat_tick: 1,
         applied,
-        max_size_per_msg: 1 << 20,
+        // One entry a message shows commit-prior-term at work: else a leader's own first entry
+        // goes with those of earlier terms, and commits them rightly.
+        max_size_per_msg: if config.bugs.has(Bug::CommitPriorTerm) { 0 } else { 1 << 20 },
         max_inflight_msgs: 512,
         // BUG local-read: as in etcd's of that time, nothing tells a leader that it has lost its
         // followers, so it goes on answering.

@@ -37,6 +37,10 @@ impl RaftLog {
         &self.conf_state
     }
 
+    pub fn set_conf_state(&mut self, conf_state: ConfState) {
+        self.conf_state = conf_state;
+    }
+
     pub fn applied(&self) -> Position {
         self.applied
     }

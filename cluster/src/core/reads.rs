@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 
 use super::asides::Asker;
 use super::{AuthQuery, Credentials, Effect, RequestId};
+use crate::bugs::{Bug, Bugs};
 use crate::error::ApiError;
 use crate::proto::etcdserverpb::{RangeRequest, TxnRequest, WatchCreateRequest};
 use crate::proto::ordealpb::aside::What;
@@ -70,7 +71,7 @@ impl Reads {
 
     /// Begins a round, or tries the one under way again if `retry_us` have passed without an
     /// answer. Gives the round's name, if the leader is to be asked.
-    pub fn begin(&mut self, now_us: u64, leader: u64, retry_us: u64) -> Option<u64> {
+    pub fn begin(&mut self, now_us: u64, leader: u64, retry_us: u64, bugs: Bugs) -> Option<u64> {
         match &self.round {
             Some(round) if now_us < round.tried_us + retry_us => return None,
             // Reads that came after the first try wait for the next round: the answer to that
@@ -83,7 +84,9 @@ impl Reads {
             }
         }
         let round = self.round.as_mut()?;
-        self.last_context += 1;
+        // BUG read-index-id-reuse: every round has the same name, so that a late answer to one
+        // that was given up ends the next.
+        self.last_context = if bugs.has(Bug::ReadIndexIdReuse) { 1 } else { self.last_context + 1 };
         round.contexts.push(self.last_context);
         round.tried_us = now_us;
         Some(self.last_context)
@@ -143,5 +146,39 @@ impl Reads {
             round.reads.retain(&mut keep);
         }
         self.round.take_if(|round| round.reads.is_empty());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Credentials, Query, Read, Reads, RequestId};
+    use crate::bugs::{Bug, Bugs};
+
+    fn read(id: RequestId, deadline_us: u64) -> Read {
+        Read { id, deadline_us, query: Query::MemberList, credentials: Credentials::None }
+    }
+
+    /// A read's round is given up; then the answer to it comes, while the next round is under way.
+    /// Gives whether the second read takes that answer for its own.
+    fn late_answer_counts(bugs: Bugs) -> bool {
+        let mut reads = Reads::default();
+        let mut out = Vec::new();
+        reads.add(read(1, 10));
+        let first = reads.begin(0, 7, 100, bugs).expect("a round begins");
+        reads.expire(10, &mut out);
+        assert_eq!(out.len(), 1, "the first read is given up");
+        reads.add(read(2, 1_000));
+        let second = reads.begin(20, 7, 100, bugs).expect("another round begins");
+        reads.confirm(first, 3);
+        let early = !reads.ready(3).is_empty();
+        reads.confirm(second, 5);
+        assert!(early || reads.ready(5).len() == 1, "its own answer ends the round");
+        early
+    }
+
+    #[test]
+    fn an_answer_to_a_round_that_was_given_up_ends_no_other_unless_names_are_used_again() {
+        assert!(!late_answer_counts(Bugs::default()));
+        assert!(late_answer_counts(Bugs::default().with(Bug::ReadIndexIdReuse)));
     }
 }

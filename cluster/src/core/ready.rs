@@ -2,7 +2,7 @@
 
 use prost::Message as _;
 use raft::eraftpb::{Entry, EntryType, Message, MessageType, Snapshot};
-use raft::{ReadState, Ready};
+use raft::{ReadState, Ready, Storage};
 
 use super::node::{Node, restored};
 use super::outbox::promises_nothing;
@@ -26,6 +26,7 @@ const SNAPSHOT_FREE_BYTES: u64 = 16 << 20;
 impl Node {
     /// Gives the effects of the events stepped since the last flush.
     pub fn flush(&mut self, out: &mut Vec<Effect>) {
+        self.commit_prior_term();
         self.propose();
         self.send_asides(out);
         self.begin_reads();
@@ -42,6 +43,7 @@ impl Node {
             self.answer(read, out);
         }
         self.tell_watches(out);
+        self.settle_transfer(out);
         self.maybe_snapshot(out);
         self.set_election_timeout();
     }
@@ -66,6 +68,7 @@ impl Node {
         }
         for mut proposal in self.writes.take_proposals(self.config.bugs) {
             proposal.from = self.config.id;
+            self.admit(proposal.mut_entries());
             // A proposal that is dropped nonetheless is answered when its time is up.
             let _ = self.raft.step(proposal);
         }
@@ -85,12 +88,17 @@ impl Node {
             // BUG lease-read-wall-clock: as long as the clock on the wall says so.
             return self.reads.skip_round(self.raft.store().applied().index);
         }
+        if self.answers_too_early() {
+            // BUG read-index-before-term-commit: what an earlier leader has committed, and this
+            // one does not know to be, is passed over.
+            return self.reads.skip_round(self.raft.raft.raft_log.committed);
+        }
         // A leader knows what is committed only when an entry of its own term is (thesis §6.4).
         if leader == 0 || (self.is_leader() && !self.raft.raft.commit_to_current_term()) {
             return;
         }
         let retry_us = READ_RETRY_TICKS * self.config.tick_us;
-        if let Some(context) = self.reads.begin(self.now_us, leader, retry_us) {
+        if let Some(context) = self.reads.begin(self.now_us, leader, retry_us, self.config.bugs) {
             self.wall_round_begins(context);
             self.ask_read_index(context);
         }
@@ -98,6 +106,7 @@ impl Node {
 
     fn ready(&mut self, out: &mut Vec<Effect>) {
         let mut ready = self.raft.ready();
+        self.last_ready = ready.number();
         self.note_leader(&ready, out);
         // First, because a snapshot that is sent is the state as it is before the entries below.
         for message in ready.take_messages() {
@@ -128,6 +137,9 @@ impl Node {
         let Some(leader) = ready.ss().map(|soft| soft.leader_id) else { return };
         if leader == self.leader {
             return;
+        }
+        if leader != 0 {
+            self.counts.leader_changes += 1;
         }
         self.leader = leader;
         self.wall_lease_ends();
@@ -177,7 +189,9 @@ impl Node {
         self.watches.installed(&self.state.kv, self.config.bugs);
         self.snapshot_index = position.index;
         self.raft.mut_store().install(metadata);
+        self.taken_bytes = self.state.kv.size_bytes();
         out.push(Effect::Note(Note::InstalledSnapshot { index: position.index }));
+        self.tell_members(out);
         Install { position, bytes }
     }
 
@@ -231,9 +245,14 @@ impl Node {
 
     fn apply(&mut self, entries: Vec<Entry>, out: &mut Vec<Effect>) {
         for entry in entries {
+            if self.config.bugs.has(Bug::AppliedIndexEarly) {
+                self.before = Some(self.state.clone());
+            }
             let position = Position { index: entry.index, term: entry.term };
-            if entry.get_entry_type() == EntryType::EntryNormal && !entry.data.is_empty() {
-                self.apply_command(entry, out);
+            match entry.get_entry_type() {
+                EntryType::EntryNormal if entry.data.is_empty() => {}
+                EntryType::EntryNormal => self.apply_command(entry, out),
+                _ => self.apply_conf_change(&entry, out),
             }
             self.raft.mut_store().set_applied(position);
         }
@@ -249,20 +268,35 @@ impl Node {
                 return out.push(Effect::Note(note));
             }
         };
+        self.apply_and_answer(&command, Position { index, term }, out);
+    }
+
+    /// Changes the state by a command, and answers whoever waits for it here.
+    pub(super) fn apply_and_answer(
+        &mut self,
+        command: &Command,
+        Position { index, term }: Position,
+        out: &mut Vec<Effect>,
+    ) {
         let Some(op) = &command.op else { return };
         if Self::is_void(op, term) {
             return;
         }
+        self.count(op);
         self.apply_auth_twice(index, op);
         let ours = command.origin == self.config.id
             && command.incarnation == self.config.incarnation
             && self.writes.settle(command.sequence);
-        let permitted = self.permit_command(&command, op);
+        let permitted = self.permit_command(command, op);
         let voided = self.tokens_voided_by(op);
         let result = permitted.and_then(|()| self.state.apply(op, self.config.bugs, ours));
         self.watches.note(&mut self.state.kv);
+        self.taken_bytes = self.taken_bytes.max(self.state.kv.size_bytes());
         if result.is_ok() {
             self.account_leases(op);
+            if matches!(op, Op::ChangeMembers(_)) {
+                self.tell_members(out);
+            }
         }
         let result = match (result, op) {
             (Ok(Applied::Auth(auth_revision)), Op::Auth(auth)) => {
@@ -274,6 +308,23 @@ impl Node {
         if ours {
             out.push(Effect::Respond(command.sequence, result));
         }
+    }
+
+    /// The image that a restart goes on from.
+    fn saved_image(&mut self) -> Image {
+        let mut image = self.image();
+        if let Some(before) = self.before.take() {
+            // BUG applied-index-early: the index is that of an entry which the state lacks.
+            image.state = before;
+        }
+        let before = image.metadata.index - 1;
+        if self.config.bugs.has(Bug::AppliedIndexLate)
+            && let Ok(term) = self.raft.store().term(before)
+        {
+            // BUG applied-index-late: the state has an entry that will be applied once more.
+            (image.metadata.index, image.metadata.term) = (before, term);
+        }
+        image
     }
 
     fn maybe_snapshot(&mut self, out: &mut Vec<Effect>) {
@@ -288,12 +339,8 @@ impl Node {
         }
         self.saving = true;
         self.applied_bytes = 0;
-        let metadata = raft::eraftpb::SnapshotMetadata {
-            conf_state: Some(self.raft.store().conf_state().clone()),
-            index: applied.index,
-            term: applied.term,
-        };
         out.push(Effect::Note(Note::SavesSnapshot { index: applied.index }));
-        out.push(Effect::SaveSnapshot(Image { metadata, state: self.state.clone() }));
+        let image = self.saved_image();
+        out.push(Effect::SaveSnapshot(image));
     }
 }

@@ -8,7 +8,7 @@ use super::{Config, Credentials, Effect, Request, RequestId, Response, mix};
 use crate::error::ApiError;
 use crate::mvcc;
 use crate::proto::etcdserverpb::{
-    LeaseLeasesResponse, LeaseStatus, MemberListResponse, ResponseHeader, StatusResponse,
+    LeaseGrantRequest, LeaseLeasesResponse, LeaseStatus, MemberListResponse, ResponseHeader,
 };
 use crate::proto::ordealpb::aside::What;
 use crate::proto::ordealpb::command::Op;
@@ -23,24 +23,21 @@ impl Node {
         who: Credentials,
         out: &mut Vec<Effect>,
     ) {
-        let checked = match &request {
-            Request::Range(range) => mvcc::check_range(range),
-            Request::Put(put) => mvcc::check_put(put),
-            Request::DeleteRange(delete) => mvcc::check_delete(delete),
-            Request::Txn(txn) => mvcc::check_txn(txn),
-            Request::LeaseGrant(grant) if grant.ttl > TTL_MAX => Err(ApiError::LeaseTtlTooLarge),
-            _ => Ok(()),
-        };
-        if let Err(error) = checked {
+        if let Err(error) = self.check(&request) {
             return out.push(Effect::Respond(id, Err(error)));
         }
         match request {
-            Request::Status => {
-                let permitted =
-                    self.caller(&who).and_then(|caller| self.state.auth.permit_admin(&caller));
-                let status = permitted.map(|()| Response::Status(self.status_response()));
-                out.push(Effect::Respond(id, status));
+            Request::Vitals => {
+                let vitals = Box::new(self.vitals());
+                out.push(Effect::Respond(id, Ok(Response::Vitals(vitals))));
             }
+            Request::Status | Request::Defragment | Request::Hash | Request::Snapshot => {
+                let result = self.maintain(&who, &request);
+                out.push(Effect::Respond(id, result));
+            }
+            Request::MoveLeader { to } => self.move_leader((id, who), to, out),
+            Request::ChangeMembers(change) => self.change_members((id, who), change, out),
+            Request::Alarm(alarm) => self.write((id, who), Op::Alarm(alarm), out),
             Request::MemberList { linearizable } => {
                 self.read((id, who), Query::MemberList, !linearizable, out);
             }
@@ -64,9 +61,8 @@ impl Node {
                 self.write((id, who), Op::Auth(AuthChange { change: Some(change) }), out);
             }
             Request::LeaseGrant(grant) => {
-                let lease = if grant.id == 0 { self.choose_lease(id) } else { grant.id };
-                let ttl = grant.ttl.max(self.ttl_min());
-                self.write((id, who), Op::GrantLease(GrantLease { id: lease, ttl }), out);
+                let op = Op::GrantLease(self.bounded(id, &grant));
+                self.write((id, who), op, out);
             }
             Request::LeaseRevoke(revoke) => {
                 let op = Op::RevokeLease(RevokeLease { id: revoke.id, expired_in_term: 0 });
@@ -82,6 +78,27 @@ impl Node {
         }
     }
 
+    /// What is wrong with a request in itself, or on this member.
+    fn check(&self, request: &Request) -> Result<(), ApiError> {
+        if self.is_learner() && !is_for_learners(request) {
+            return Err(ApiError::Learner);
+        }
+        match request {
+            Request::Range(range) => mvcc::check_range(range),
+            Request::Put(put) => mvcc::check_put(put),
+            Request::DeleteRange(delete) => mvcc::check_delete(delete),
+            Request::Txn(txn) => mvcc::check_txn(txn, self.config.limits.txn_ops),
+            Request::LeaseGrant(grant) if grant.ttl > TTL_MAX => Err(ApiError::LeaseTtlTooLarge),
+            _ => Ok(()),
+        }
+    }
+
+    /// The lease to be granted: with an id, and with no shorter a time to live than there may be.
+    fn bounded(&self, request: RequestId, grant: &LeaseGrantRequest) -> GrantLease {
+        let id = if grant.id == 0 { self.choose_lease(request) } else { grant.id };
+        GrantLease { id, ttl: grant.ttl.max(self.ttl_min()) }
+    }
+
     /// An id for a lease, positive, that no other request of any member gets but by chance.
     fn choose_lease(&self, request: RequestId) -> i64 {
         let Config { id, incarnation, seed, .. } = self.config;
@@ -89,15 +106,24 @@ impl Node {
         (hash as i64 & i64::MAX).max(1)
     }
 
-    fn write(&mut self, (id, who): (RequestId, Credentials), op: Op, out: &mut Vec<Effect>) {
+    pub(super) fn write(
+        &mut self,
+        (id, who): (RequestId, Credentials),
+        op: Op,
+        out: &mut Vec<Effect>,
+    ) {
         let caller = match self.caller_who_may_ask(&who, &op) {
             Ok(caller) => caller,
             Err(error) => return out.push(Effect::Respond(id, Err(error))),
         };
-        let mut command = command(self.config.id, self.config.incarnation, id, op);
-        (command.user, command.auth_revision) = (caller.user, caller.revision);
         let deadline_us = self.now_us + self.config.request_timeout_us;
-        if let Err(error) = self.writes.add(id, deadline_us, &command) {
+        let taken = self.check_quota(&op).and_then(|()| {
+            let mut command = command(self.config.id, self.config.incarnation, id, op);
+            (command.user, command.auth_revision) = (caller.user, caller.revision);
+            let bytes_max = self.config.limits.request_bytes;
+            self.writes.add(id, deadline_us, &command, bytes_max)
+        });
+        if let Err(error) = taken {
             out.push(Effect::Respond(id, Err(error)));
         }
     }
@@ -122,6 +148,7 @@ impl Node {
         if let Err(error) = permitted {
             return out.push(Effect::Respond(id, Err(error)));
         }
+        self.counts.ranges += 1;
         let result = match query {
             Query::Range(range) => self.with_header(self.state.range(&range)),
             Query::Txn(txn) => {
@@ -155,6 +182,8 @@ impl Node {
             Ok(Applied::Compact(response)) => &mut response.header,
             Ok(Applied::LeaseGrant(response)) => &mut response.header,
             Ok(Applied::LeaseRevoke(response)) => &mut response.header,
+            Ok(Applied::Members(response)) => &mut response.header,
+            Ok(Applied::Alarm(response)) => &mut response.header,
             Ok(Applied::Published | Applied::Auth(_)) | Err(_) => &mut None,
         };
         let revision = header.as_ref().map_or(0, |header| header.revision);
@@ -178,23 +207,6 @@ impl Node {
         }
     }
 
-    fn status_response(&self) -> StatusResponse {
-        let status = self.status();
-        let size = self.state.kv.size_bytes() as i64;
-        StatusResponse {
-            header: Some(self.header(status.revision)),
-            version: crate::SERVED_VERSION.to_owned(),
-            db_size: size,
-            db_size_in_use: size,
-            leader: status.leader,
-            raft_index: status.commit,
-            raft_applied_index: status.applied.index,
-            raft_term: status.term,
-            errors: if status.leader == 0 { vec![ApiError::NoLeader.to_string()] } else { vec![] },
-            is_learner: false,
-        }
-    }
-
     /// Tells the members, through the log, this one's name and where clients reach it, until they
     /// know.
     pub(super) fn publish(&mut self) {
@@ -211,5 +223,14 @@ impl Node {
             PublishMember { id, name: own.name.clone(), client_urls: own.client_ur_ls.clone() };
         let command = command(id, self.config.incarnation, 0, Op::Publish(member));
         self.writes.add_unanswered(&command);
+    }
+}
+
+/// Whether a learner answers it: it votes on nothing, and its state may be of any age.
+fn is_for_learners(request: &Request) -> bool {
+    match request {
+        Request::Status | Request::Vitals | Request::Snapshot => true,
+        Request::Range(range) => range.serializable,
+        _ => false,
     }
 }

@@ -10,6 +10,7 @@ use prost::Message as _;
 use raft::eraftpb::{Entry, Message, MessageType};
 use rustc_hash::FxHashSet;
 
+use super::membership::entry_for;
 use super::{Effect, RequestId};
 use crate::bugs::{Bug, Bugs};
 use crate::error::ApiError;
@@ -18,9 +19,6 @@ use crate::proto::ordealpb::command::Op;
 
 /// Requests that may wait at once; etcd's bound is of the same order.
 const PENDING_MAX: usize = 16_384;
-
-/// The largest command, in bytes (etcd's `--max-request-bytes`).
-const COMMAND_BYTES_MAX: usize = 1_572_864;
 
 /// How many bytes of proposals go into one message to the leader.
 const PROPOSAL_BYTES_MAX: usize = 1 << 20;
@@ -32,12 +30,14 @@ const UNANSWERED: RequestId = 0;
 #[derive(Debug, Default)]
 pub(super) struct Writes {
     /// Not yet given to Raft: there was no leader to give them to.
-    queued: VecDeque<(RequestId, Vec<u8>)>,
+    queued: VecDeque<(RequestId, Entry)>,
     pending: FxHashSet<RequestId>,
     /// What has been proposed and is not settled; kept for a bug's sake alone.
-    proposed: BTreeMap<RequestId, Vec<u8>>,
+    proposed: BTreeMap<RequestId, Entry>,
     /// All have the same time to live, so they expire in the order in which they came.
     deadlines: VecDeque<(u64, RequestId)>,
+    /// How many have expired.
+    failed: u64,
 }
 
 impl Writes {
@@ -50,9 +50,10 @@ impl Writes {
         id: RequestId,
         deadline_us: u64,
         command: &Command,
+        bytes_max: usize,
     ) -> Result<(), ApiError> {
-        let data = command.encode_to_vec();
-        if data.len() > COMMAND_BYTES_MAX {
+        let entry = entry_for(command);
+        if entry.data.len() > bytes_max {
             return Err(ApiError::RequestTooLarge);
         }
         if self.pending.len() >= PENDING_MAX {
@@ -60,35 +61,45 @@ impl Writes {
         }
         self.pending.insert(id);
         self.deadlines.push_back((deadline_us, id));
-        self.queued.push_back((id, data));
+        self.queued.push_back((id, entry));
         Ok(())
+    }
+
+    /// How many wait.
+    pub fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// How many were never answered in time.
+    pub fn failed(&self) -> u64 {
+        self.failed
     }
 
     /// Takes a command of the node's own, whose result nobody waits for.
     pub fn add_unanswered(&mut self, command: &Command) {
-        self.queued.push_back((UNANSWERED, command.encode_to_vec()));
+        self.queued.push_back((UNANSWERED, entry_for(command)));
     }
 
     /// Takes what is queued as proposals of bounded size, without those that have expired.
     pub fn take_proposals(&mut self, bugs: Bugs) -> Vec<Message> {
         let mut proposals: Vec<Message> = Vec::new();
         let mut bytes = usize::MAX;
-        for (id, data) in self.queued.drain(..) {
+        for (id, entry) in self.queued.drain(..) {
             if id != UNANSWERED && !self.pending.contains(&id) {
                 continue;
             }
-            if bytes.saturating_add(data.len()) > PROPOSAL_BYTES_MAX {
+            if bytes.saturating_add(entry.data.len()) > PROPOSAL_BYTES_MAX {
                 let mut message = Message::default();
                 message.set_msg_type(MessageType::MsgPropose);
                 proposals.push(message);
                 bytes = 0;
             }
-            bytes += data.len();
+            bytes += entry.data.len();
             if id != UNANSWERED && bugs.has(Bug::RetryDuplicates) {
-                self.proposed.insert(id, data.clone());
+                self.proposed.insert(id, entry.clone());
             }
             if let Some(message) = proposals.last_mut() {
-                message.entries.push(Entry { data, ..Entry::default() });
+                message.entries.push(entry);
             }
         }
         proposals
@@ -120,10 +131,16 @@ impl Writes {
             self.deadlines.pop_front();
             if waits {
                 self.pending.remove(&id);
+                self.failed += 1;
                 out.push(Effect::Respond(id, Err(ApiError::Timeout)));
             }
         }
     }
+}
+
+/// The entry of a command that is the state machine's business alone.
+pub(super) fn normal_entry(command: &Command) -> Entry {
+    Entry { data: command.encode_to_vec(), ..Entry::default() }
 }
 
 /// The command for a request of this incarnation.

@@ -19,10 +19,12 @@ pub mod snapshot;
 mod writer;
 
 pub use error::LogError;
-pub use recover::{Recovered, open};
+pub use recover::{Recovered, open, owner};
 pub use writer::Log;
 
 use raft::eraftpb::{Entry, HardState};
+
+use crate::bugs::Bugs;
 
 /// The format of the log and of snapshots that this version writes, and the newest that it reads.
 pub const FORMAT: u32 = 1;
@@ -40,6 +42,21 @@ pub struct LogConfig {
     pub cluster_id: u64,
     /// A segment that has grown beyond this is closed and the next begun.
     pub segment_bytes: u64,
+    /// The member joined a running cluster.
+    pub joined: bool,
+    /// The bugs that are on.
+    pub bugs: Bugs,
+}
+
+/// Whose a data directory is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// The member that writes it.
+    pub node_id: u64,
+    /// The cluster that the member belongs to.
+    pub cluster_id: u64,
+    /// The member joined a running cluster, so its id is not made from its flags.
+    pub joined: bool,
 }
 
 /// The size in bytes at which etcd, too, begins a new segment.

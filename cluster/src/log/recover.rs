@@ -7,10 +7,13 @@ use prost::Message as _;
 use raft::eraftpb::{Entry, HardState};
 use raft_prost::Message as _;
 
-use super::record::{Ending, Kind, Record, scan};
+use super::record::{Ending, Kind, Record, decode, decode_trusting, scan};
 use super::snapshot::{self, Image};
 use super::writer::{Closed, Log, Resume};
-use super::{FORMAT, LOCK, LogConfig, LogError, Position, SNAP_DIR, WAL_DIR, segment_path};
+use super::{
+    FORMAT, LOCK, LogConfig, LogError, Owner, Position, SNAP_DIR, WAL_DIR, Write, segment_path,
+};
+use crate::bugs::{Bug, Bugs};
 use crate::disk::Disk;
 use crate::proto::ordealpb::{LogMetadata, SnapshotMark};
 
@@ -43,7 +46,8 @@ pub fn open(disk: Arc<dyn Disk>, config: LogConfig) -> Result<(Log, Recovered), 
         ErrorKind::WouldBlock => LogError::InUse(LOCK.to_owned()),
         _ => LogError::disk("lock", LOCK)(error),
     })?;
-    let mut replay = Replay::default();
+    let mut replay = Replay { bugs: config.bugs, ..Replay::default() };
+    let mut trusted = None;
     let mut closed = Vec::new();
     let mut current = None;
     let mut torn_bytes = 0;
@@ -64,6 +68,10 @@ pub fn open(disk: Arc<dyn Disk>, config: LogConfig) -> Result<(Log, Recovered), 
             break;
         }
         if found.ending == Ending::Torn {
+            if config.bugs.has(Bug::TornTailTrusted) {
+                // BUG torn-tail-trusted: what is left of the last record is taken for an entry.
+                trusted = decode_trusting(&bytes, found.end);
+            }
             disk.truncate(&path, found.end as u64).map_err(LogError::disk("truncate", &path))?;
         }
         let last_index = replay.segment(&path, &config, &found.records)?;
@@ -74,10 +82,36 @@ pub fn open(disk: Arc<dyn Disk>, config: LogConfig) -> Result<(Log, Recovered), 
         }
     }
     let mark = replay.mark;
-    let recovered = replay.finish(&*disk, current.is_none(), torn_bytes)?;
+    let mut recovered = replay.finish(&*disk, current.is_none(), torn_bytes)?;
     let hard_state = recovered.hard_state.clone();
-    let log = Log::resume(disk, config, Resume { closed, current, hard_state, mark }, lock)?;
+    let mut log = Log::resume(disk, config, Resume { closed, current, hard_state, mark }, lock)?;
+    if let Some(entry) = trusted.and_then(|bytes| Entry::decode(&bytes[..]).ok())
+        && recovered.entries.last().is_some_and(|last| last.index + 1 == entry.index)
+    {
+        log.append(&Write { entries: vec![entry.clone()], ..Write::default() })?;
+        recovered.entries.push(entry);
+    }
     Ok((log, recovered))
+}
+
+/// Reads whose a data directory is, from the newest segment that tells; none if it is empty. Takes
+/// no lock and changes nothing.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn owner(disk: &dyn Disk) -> Result<Option<Owner>, LogError> {
+    disk.create_dir_all(WAL_DIR).map_err(LogError::disk("create", WAL_DIR))?;
+    for sequence in segments(disk)?.into_iter().rev() {
+        let path = segment_path(sequence);
+        let bytes = disk.read(&path).map_err(LogError::disk("read", &path))?;
+        if let Some(record) = decode(&bytes, 0)
+            && let Ok(metadata) = LogMetadata::decode(record.payload)
+        {
+            let LogMetadata { node_id, cluster_id, joined, .. } = metadata;
+            return Ok(Some(Owner { node_id, cluster_id, joined }));
+        }
+    }
+    Ok(None)
 }
 
 fn segments(disk: &dyn Disk) -> Result<Vec<u64>, LogError> {
@@ -106,6 +140,7 @@ struct Replay {
     hard_state: HardState,
     entries: Vec<Entry>,
     mark: Option<SnapshotMark>,
+    bugs: Bugs,
 }
 
 impl Replay {
@@ -165,7 +200,9 @@ impl Replay {
     }
 
     fn mark(&mut self, mark: SnapshotMark) {
-        if mark.installed {
+        // BUG snapshot-log-gap: the mark of a snapshot that took a while voids what was written
+        // meanwhile, too.
+        if mark.installed || self.bugs.has(Bug::SnapshotLogGap) {
             self.entries.clear();
         } else {
             self.entries.retain(|entry| entry.index > mark.index);
@@ -193,14 +230,24 @@ impl Replay {
             first.index > position.index.max(crate::core::BOOTSTRAP_INDEX) + 1
         });
         self.hard_state.commit = self.hard_state.commit.max(position.index);
+        if self.bugs.has(Bug::SnapshotLogGap) && (gap || self.hard_state.commit > last) {
+            // BUG snapshot-log-gap: and nobody minds the gap.
+            self.entries.clear();
+            self.hard_state.commit = position.index;
+            return Ok(self.recovered(snapshot, fresh, torn_bytes));
+        }
         let last = if fresh { last } else { last.max(crate::core::BOOTSTRAP_INDEX) };
         if gap || self.hard_state.commit > last {
             let what =
                 format!("the log ends at {last} but {} was committed", self.hard_state.commit);
             return Err(LogError::corrupt(WAL_DIR, 0, what));
         }
+        Ok(self.recovered(snapshot, fresh, torn_bytes))
+    }
+
+    fn recovered(self, snapshot: Option<Image>, fresh: bool, torn_bytes: u64) -> Recovered {
         let Replay { hard_state, entries, .. } = self;
-        Ok(Recovered { hard_state, entries, snapshot, fresh, torn_bytes })
+        Recovered { hard_state, entries, snapshot, fresh, torn_bytes }
     }
 }
 

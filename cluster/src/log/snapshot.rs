@@ -15,7 +15,7 @@ use crate::state::{State, StateDecoder};
 
 /// The state machine as of one entry, ready to be written: cheap to make, as the state's parts are
 /// shared with the live one until that changes them.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Image {
     /// The last entry that the state contains, and the membership then.
     pub metadata: SnapshotMetadata,

@@ -180,6 +180,7 @@ impl Log {
             format: FORMAT,
             node_id: self.config.node_id,
             cluster_id: self.config.cluster_id,
+            joined: self.config.joined,
         };
         self.put(Kind::Metadata, |out| out.extend_from_slice(&metadata.encode_to_vec()));
         if self.hard_state != HardState::default() {

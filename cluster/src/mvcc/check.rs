@@ -11,10 +11,6 @@ use crate::proto::etcdserverpb::{
     DeleteRangeRequest, PutRequest, RangeRequest, RequestOp, TxnRequest,
 };
 
-/// The most operations, and the most compares, that a transaction may have (etcd's
-/// `--max-txn-ops`).
-const TXN_OPS_MAX: usize = 128;
-
 /// Checks a range.
 ///
 /// # Errors
@@ -53,12 +49,12 @@ pub fn check_delete(request: &DeleteRangeRequest) -> Result<(), ApiError> {
     if request.key.is_empty() { Err(ApiError::EmptyKey) } else { Ok(()) }
 }
 
-/// Checks a transaction, and those within it.
+/// Checks a transaction, and those within it, of at most `ops_max` operations and compares.
 ///
 /// # Errors
 /// Too many operations, a bad operation, or a key that one branch writes twice.
-pub fn check_txn(request: &TxnRequest) -> Result<(), ApiError> {
-    check_ops(request, TXN_OPS_MAX)?;
+pub fn check_txn(request: &TxnRequest, ops_max: usize) -> Result<(), ApiError> {
+    check_ops(request, ops_max)?;
     for branch in [&request.success, &request.failure] {
         writes(branch)?;
     }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 const CHUNK: usize = 128;
 
 /// A map from keys to `V`, in the keys' byte order.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ChunkedMap<V> {
     /// None is empty; they are in order, and so is each within.
     chunks: Vec<Arc<Vec<(Bytes, V)>>>,

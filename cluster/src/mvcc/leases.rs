@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::ChunkedMap;
 
 /// One lease.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Lease {
     /// The time to live that was granted, in seconds.
     pub ttl: i64,
@@ -24,7 +24,7 @@ impl Lease {
 }
 
 /// The leases by id. A clone is cheap.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Leases {
     granted: ChunkedMap<Lease>,
 }

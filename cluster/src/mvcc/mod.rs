@@ -8,6 +8,7 @@
 mod changes;
 mod check;
 mod chunked;
+mod hash;
 mod leases;
 mod range;
 mod txn;
@@ -15,6 +16,7 @@ mod txn;
 pub use changes::Change;
 pub use check::{check_delete, check_put, check_range, check_txn, is_read_only, is_serializable};
 pub use chunked::ChunkedMap;
+pub use hash::KvHash;
 pub use leases::{Lease, Leases};
 pub use txn::WriteTxn;
 
@@ -64,7 +66,7 @@ impl Version {
 pub type History = Vec<Version>;
 
 /// The store. A clone is cheap and shares what neither side has changed since.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Mvcc {
     keys: ChunkedMap<History>,
     revision: i64,
@@ -118,6 +120,16 @@ impl Mvcc {
     /// Takes the keys that the last transaction changed, in the order of its changes.
     pub(crate) fn take_changed(&mut self) -> Vec<Bytes> {
         std::mem::take(&mut self.changed)
+    }
+
+    /// How many keys are kept, those among them of which only history is left.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether nothing is kept at all.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
     }
 
     /// The newest revision.

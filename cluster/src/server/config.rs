@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::tls::{TlsError, TlsFiles};
 use super::token::TokenError;
 use crate::bugs::Bugs;
-use crate::core::mix;
+use crate::core::{Limits, mix};
 use crate::proto::etcdserverpb::Member;
 
 /// How to run a node; the fields are etcd's flags.
@@ -28,7 +28,7 @@ pub struct Config {
     pub initial_cluster: String,
     /// `--initial-cluster-token`: clusters with the same members but another token are others.
     pub initial_cluster_token: String,
-    /// `--initial-cluster-state existing`: the data directory must hold a log to go on from.
+    /// `--initial-cluster-state existing`: without a log to go on from, the member joins.
     pub cluster_exists: bool,
     /// `--heartbeat-interval`.
     pub heartbeat_interval: Duration,
@@ -44,6 +44,10 @@ pub struct Config {
     pub client_tls: TlsFiles,
     /// TLS between members: `--peer-cert-file` and its like.
     pub peer_tls: TlsFiles,
+    /// `--strict-reconfig-check`, `--quota-backend-bytes`, `--max-txn-ops`, `--max-request-bytes`.
+    pub limits: Limits,
+    /// `--max-concurrent-streams`, of one client's connection.
+    pub max_concurrent_streams: u32,
     /// The bugs that are on.
     pub bugs: Bugs,
 }
@@ -156,6 +160,15 @@ impl Config {
         Ok(Membership { cluster_id, id, members })
     }
 
+    /// This member's peer URLs, sorted, as `--initial-cluster` gives them.
+    pub(super) fn own_peer_urls(&self) -> Vec<String> {
+        let parts = self.initial_cluster.split(',').filter_map(|part| part.split_once('='));
+        let own = parts.filter(|(name, _)| *name == self.name);
+        let mut urls: Vec<String> = own.map(|(_, url)| url.to_owned()).collect();
+        urls.sort();
+        urls
+    }
+
     fn check_numbers(&self) -> Result<(), ConfigError> {
         let election_ms = self.election_timeout.as_millis();
         let heartbeat_ms = self.heartbeat_interval.as_millis();
@@ -224,6 +237,11 @@ pub(super) fn address<'a>(flag: &'static str, url: &'a str) -> Result<&'a str, C
     let (host, port) = authority.rsplit_once(':').ok_or_else(wrong)?;
     let good = !host.is_empty() && !authority.contains('/') && port.parse::<u16>().is_ok();
     if good { Ok(authority) } else { Err(wrong()) }
+}
+
+/// Whether a member may be added with this URL.
+pub(super) fn is_peer_url(url: &str) -> bool {
+    address("a member's peer URL", url).is_ok()
 }
 
 /// As in etcd, the id is a hash of the peer addresses and the token, so every node derives the same

@@ -4,10 +4,11 @@
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use tokio::sync::mpsc;
 
-use super::driver::Input;
+use super::driver::{Handle, Input};
 use crate::core::Event;
 use crate::log::{Log, LogError, Write};
 
@@ -23,10 +24,14 @@ pub(super) struct LogThread {
     pub thread: JoinHandle<()>,
 }
 
-pub(super) fn spawn(log: Log, inputs: mpsc::Sender<Input>) -> io::Result<LogThread> {
+pub(super) fn spawn(
+    log: Log,
+    inputs: mpsc::Sender<Input>,
+    handle: Handle,
+) -> io::Result<LogThread> {
     let (jobs, received) = channel();
     let thread = std::thread::Builder::new().name("log".into()).spawn(move || {
-        if let Err(error) = work(log, &received, &inputs) {
+        if let Err(error) = work(log, &received, &inputs, &handle) {
             // If the driver is gone there is nobody to tell.
             let _ = inputs.blocking_send(Input::Failed(error.to_string()));
         }
@@ -34,7 +39,12 @@ pub(super) fn spawn(log: Log, inputs: mpsc::Sender<Input>) -> io::Result<LogThre
     Ok(LogThread { jobs, thread })
 }
 
-fn work(mut log: Log, jobs: &Receiver<Job>, inputs: &mpsc::Sender<Input>) -> Result<(), LogError> {
+fn work(
+    mut log: Log,
+    jobs: &Receiver<Job>,
+    inputs: &mpsc::Sender<Input>,
+    handle: &Handle,
+) -> Result<(), LogError> {
     while let Ok(first) = jobs.recv() {
         let mut last = None;
         for (write, number) in std::iter::once(first).chain(jobs.try_iter().take(BATCH_MAX)) {
@@ -42,7 +52,9 @@ fn work(mut log: Log, jobs: &Receiver<Job>, inputs: &mpsc::Sender<Input>) -> Res
             last = number.or(last);
         }
         if let Some(number) = last {
+            let begun = Instant::now();
             log.sync()?;
+            handle.syncs().add(begun.elapsed());
             if inputs.blocking_send(Input::Event(Event::Persisted(number))).is_err() {
                 break;
             }

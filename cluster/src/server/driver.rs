@@ -8,11 +8,12 @@ use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::Config;
 use super::disk_thread::LogThread;
 use super::peers::Peers;
 use super::say::say;
+use super::syncs::Syncs;
 use super::watching::{self, Outlet, Requests, Responses};
+use super::{Config, ServerError};
 use crate::bugs::Bug;
 use crate::core::{
     Credentials, Effect, Event, Node, Request, RequestId, Response, StreamId, WatchInput,
@@ -31,6 +32,10 @@ pub(super) enum Input {
     WatchOpen(StreamId, Outlet),
     Watch(StreamId, WatchInput),
     Request(Request, Credentials, oneshot::Sender<Result<Response, ApiError>>),
+    /// A peer has called, and this is where it is reached.
+    Meet(u64, Vec<String>),
+    /// A peer says that this node is no member any more.
+    Removed,
     /// Something broke that the node cannot go on without.
     Failed(String),
 }
@@ -41,11 +46,13 @@ pub(super) struct Handle {
     inputs: mpsc::Sender<Input>,
     leader: Arc<AtomicU64>,
     last_stream: Arc<AtomicU64>,
+    syncs: Arc<Syncs>,
 }
 
 impl Handle {
     pub fn new(inputs: mpsc::Sender<Input>) -> Self {
-        Self { inputs, leader: Arc::default(), last_stream: Arc::default() }
+        let (leader, last_stream, syncs) = (Arc::default(), Arc::default(), Arc::default());
+        Self { inputs, leader, last_stream, syncs }
     }
 
     /// Asks the node on behalf of whom the credentials show. The request runs its course even if
@@ -70,6 +77,11 @@ impl Handle {
         Ok((requests, responses))
     }
 
+    /// How long the log's syncs take.
+    pub fn syncs(&self) -> &Syncs {
+        &self.syncs
+    }
+
     /// Whether the node knows a leader.
     pub fn has_leader(&self) -> bool {
         self.leader.load(Ordering::Relaxed) != 0
@@ -91,6 +103,10 @@ pub(super) struct Driver {
     started: Instant,
     /// The log's thread has ended: nothing more would become durable.
     log_is_gone: bool,
+    /// This node has been removed, and goes on until then so that the others hear of it.
+    ends: Option<Instant>,
+    /// How long that is.
+    farewell: Duration,
 }
 
 impl Driver {
@@ -117,6 +133,8 @@ impl Driver {
             tells_wall_clock: config.bugs.has(Bug::LeaseReadWallClock),
             started: Instant::now(),
             log_is_gone: false,
+            ends: None,
+            farewell: config.election_timeout,
         }
     }
 
@@ -125,7 +143,7 @@ impl Driver {
         mut self,
         mut inputs: mpsc::Receiver<Input>,
         stop: impl Future<Output = ()>,
-    ) -> Result<(), String> {
+    ) -> Result<(), ServerError> {
         let mut stop = std::pin::pin!(stop);
         let mut ticks = interval(self.tick);
         // A process that was stopped for a while must not take the ticks that it missed for
@@ -145,8 +163,11 @@ impl Driver {
                 self.node.step(now_us, Event::WallClock(wall_us()), &mut effects);
             }
             let failed = batch.drain(..).find_map(|input| self.take(now_us, input, &mut effects));
-            if let Some(what) = failed {
-                break Err(what);
+            if let Some(error) = failed {
+                break Err(error);
+            }
+            if self.ends.is_some_and(|ends| ends <= Instant::now()) {
+                break Err(ServerError::Removed);
             }
             self.node.flush(&mut effects);
             self.handle.leader.store(self.node.status().leader, Ordering::Relaxed);
@@ -155,7 +176,8 @@ impl Driver {
                 unreachable.extend(self.perform(effect));
             }
             if std::mem::take(&mut self.log_is_gone) && inputs.is_empty() {
-                break Err("the thread that writes the log has ended".into());
+                let what = "the thread that writes the log has ended";
+                break Err(ServerError::Failed(what.into()));
             }
             for peer in unreachable {
                 self.node.step(now_us, Event::Unreachable(peer), &mut effects);
@@ -165,7 +187,7 @@ impl Driver {
         result
     }
 
-    fn take(&mut self, now_us: u64, input: Input, out: &mut Vec<Effect>) -> Option<String> {
+    fn take(&mut self, now_us: u64, input: Input, out: &mut Vec<Effect>) -> Option<ServerError> {
         match input {
             Input::Event(event) => self.node.step(now_us, event, out),
             Input::WatchOpen(id, outlet) => {
@@ -184,7 +206,9 @@ impl Driver {
                 let event = Event::RequestAs(self.last_request, request, credentials);
                 self.node.step(now_us, event, out);
             }
-            Input::Failed(what) => return Some(what),
+            Input::Meet(peer, urls) => self.peers.meet(peer, &urls),
+            Input::Removed => return Some(ServerError::Removed),
+            Input::Failed(what) => return Some(ServerError::Failed(what)),
         }
         None
     }
@@ -216,6 +240,8 @@ impl Driver {
                     outlet.end(error);
                 }
             }
+            Effect::Members { members, removed } => self.peers.set(&members, &removed),
+            Effect::Removed => self.ends = Some(Instant::now() + self.farewell),
             Effect::Note(note) => say(format_args!("{note}")),
         }
         None

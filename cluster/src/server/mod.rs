@@ -16,9 +16,12 @@ mod config;
 mod disk_thread;
 mod driver;
 mod grpc;
+mod http;
+mod join;
 mod peers;
 mod say;
 mod stream;
+mod syncs;
 mod tls;
 mod token;
 mod watching;
@@ -39,8 +42,10 @@ pub use token::TokenError;
 
 use crate::core;
 use crate::disk::{Disk, RealDisk};
-use crate::log::{LogConfig, LogError, SEGMENT_BYTES};
+use crate::log::{LogConfig, LogError, SEGMENT_BYTES, Write, snapshot};
+use crate::proto::etcdserverpb::Member;
 use driver::{Driver, Handle};
+use join::Identity;
 use tls::Tls;
 
 /// How many inputs may wait for the core before those who bring them must wait.
@@ -55,12 +60,37 @@ pub enum ServerError {
     /// The data directory cannot be used.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// It is to join a running cluster.
+    /// No member of the cluster that is to be joined answers.
     #[error(
-        "--initial-cluster-state existing, but the data directory holds no log: a member cannot \
-         join a running cluster, only start with it or go on from its log"
+        "--initial-cluster-state existing, but none of the other members in --initial-cluster \
+         tells of the cluster: check their URLs, and that they run"
     )]
-    Joins,
+    NobodyToJoin,
+    /// The cluster that is to be joined has no such member.
+    #[error(
+        "the cluster has no member with the peer URLs {urls}: add it there first \
+         (etcdctl member add {name} --peer-urls={urls})"
+    )]
+    NotAdded {
+        /// This member's name.
+        name: String,
+        /// Its peer URLs.
+        urls: String,
+    },
+    /// The flags and the cluster disagree.
+    #[error("--initial-cluster names {named} members, the cluster has {found}: name those")]
+    MemberCount {
+        /// In the flags.
+        named: usize,
+        /// In the cluster.
+        found: usize,
+    },
+    /// The cluster goes on without this member.
+    #[error(
+        "the member has been permanently removed from the cluster: to come back, add it again and \
+         start it with an empty data directory"
+    )]
+    Removed,
     /// The core refuses its configuration.
     #[error(transparent)]
     Start(#[from] core::StartError),
@@ -96,6 +126,11 @@ impl Running {
     /// Why it had stopped already, if it had.
     pub fn stop(mut self) -> Result<(), ServerError> {
         self.join()
+    }
+
+    /// Whether the node has stopped by itself; [`Running::stop`] tells why.
+    pub fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
     fn join(&mut self) -> Result<(), ServerError> {
@@ -171,7 +206,7 @@ async fn serve(
     ready: Option<std::sync::mpsc::Sender<Vec<SocketAddr>>>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServerError> {
-    let membership = config.membership()?;
+    config.membership()?;
     let tokens = Arc::new(token::Tokens::new(&config.auth.token).map_err(ConfigError::Token)?);
     let client_tls = config.client_tls.load("").map_err(ConfigError::Tls)?;
     let peer_tls = config.peer_tls.load("peer-").map_err(ConfigError::Tls)?;
@@ -182,39 +217,40 @@ async fn serve(
         addresses.push(listener.local_addr()?);
     }
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(&config.data_dir));
-    let (log, recovered) = open_log(&config, &membership, disk.clone())?;
-    // A log without a term is one that was made and never used.
-    if config.cluster_exists && recovered.hard_state.term == 0 {
-        return Err(ServerError::Joins);
+    let identity = join::identify(&config, crate::log::owner(&*disk)?, peer_tls.as_ref()).await?;
+    let (log, recovered) = open_log(&config, &identity, &disk)?;
+    if let Some(image) = &recovered.snapshot
+        && image.state.removed.contains(&identity.id)
+    {
+        return Err(ServerError::Removed);
     }
-    let node = core::Node::new(core_config(&config, &membership), recovered)?;
+    let node = core::Node::new(core_config(&config, &identity), recovered)?;
 
     let (inputs, received) = mpsc::channel(INPUTS_MAX);
-    let log_thread = disk_thread::spawn(log, inputs.clone())?;
-    let peers = peers::Peers::new(&config, &membership, peer_tls.clone(), inputs.clone());
+    let handle = Handle::new(inputs.clone());
+    let log_thread = disk_thread::spawn(log, inputs.clone(), handle.clone())?;
+    let Identity { cluster_id, id, ref members, .. } = identity;
+    let mut peers = peers::Peers::new(&config, (cluster_id, id), peer_tls.clone(), inputs.clone());
+    peers.set(members, &[]);
     for (listener, tls) in secured(peer_listeners, &config.listen_peer_urls, &peer_tls) {
         peers.listen(listener, tls);
     }
-    let handle = Handle::new(inputs.clone());
-    let bcrypt_cost = config.auth.bcrypt_cost;
-    let certificates_name_users = config.client_tls.client_cert_auth;
     let api = grpc::Api {
         handle: handle.clone(),
         bugs: config.bugs,
         tokens,
-        bcrypt_cost,
-        certificates_name_users,
+        bcrypt_cost: config.auth.bcrypt_cost,
+        certificates_name_users: config.client_tls.client_cert_auth,
     };
     for (listener, tls) in secured(client_listeners, &config.listen_client_urls, &client_tls) {
-        grpc::serve(listener, tls, api.clone());
+        grpc::serve(listener, tls, &config, api.clone());
     }
     if let Some(ready) = ready {
         // The starter may have given up; then the node is stopped through `stop`.
         let _ = ready.send(addresses);
     }
     let driver = Driver::new(node, &config, handle, log_thread, disk, peers, inputs);
-    let result = driver.run(received, stop).await;
-    result.map_err(ServerError::Failed)
+    driver.run(received, stop).await
 }
 
 async fn listen(urls: &[String]) -> Result<Vec<TcpListener>, ServerError> {
@@ -240,12 +276,27 @@ fn secured(
 
 fn open_log(
     config: &Config,
-    membership: &Membership,
-    disk: Arc<dyn Disk>,
+    identity: &Identity,
+    disk: &Arc<dyn Disk>,
 ) -> Result<(crate::log::Log, crate::log::Recovered), ServerError> {
-    let Membership { id, cluster_id, .. } = *membership;
-    let log_config = LogConfig { node_id: id, cluster_id, segment_bytes: SEGMENT_BYTES };
-    let (log, recovered) = crate::log::open(disk, log_config)?;
+    let Identity { id, cluster_id, joins, .. } = *identity;
+    let log_config = LogConfig {
+        node_id: id,
+        cluster_id,
+        segment_bytes: SEGMENT_BYTES,
+        joined: joins,
+        bugs: config.bugs,
+    };
+    let (mut log, mut recovered) = crate::log::open(disk.clone(), log_config)?;
+    // A log without a term is one that was made and never used.
+    if !joins && recovered.snapshot.is_none() && recovered.hard_state.term == 0 {
+        // From here on the flags may change: who the first members were stands in a snapshot.
+        let image = core::bootstrap_image(&identity.members);
+        snapshot::save(&**disk, &image)?;
+        log.append(&Write { release: Some(image.position()), ..Write::default() })?;
+        recovered.hard_state.commit = image.position().index;
+        recovered.snapshot = Some(image);
+    }
     say::say(format_args!(
         "started {} as member {id:x} of cluster {cluster_id:x}: snapshot at {}, {} entries, \
          commit {}, term {}, {} torn bytes cut off",
@@ -262,16 +313,26 @@ fn open_log(
     Ok((log, recovered))
 }
 
-fn core_config(config: &Config, membership: &Membership) -> core::Config {
+fn core_config(config: &Config, identity: &Identity) -> core::Config {
     let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
     // No two starts of a member share it: the clock moves, and two processes differ in their id.
     let incarnation = core::mix(nanos as u64 ^ core::mix(u64::from(std::process::id())));
     let tick_us = config.heartbeat_interval.as_micros() as u64;
     let election_us = config.election_timeout.as_micros() as u64;
+    let own = Member {
+        id: identity.id,
+        name: config.name.clone(),
+        peer_ur_ls: config.own_peer_urls(),
+        client_ur_ls: config.advertise_client_urls.clone(),
+        is_learner: false,
+    };
+    let others = identity.members.iter().filter(|member| member.id != own.id).cloned();
+    let members = others.chain([own.clone()]).collect();
     core::Config {
-        id: membership.id,
-        cluster_id: membership.cluster_id,
-        members: membership.members.clone(),
+        id: identity.id,
+        cluster_id: identity.cluster_id,
+        members,
+        joins: identity.joins,
         incarnation,
         seed: incarnation,
         election_ticks: (election_us / tick_us) as usize,
@@ -281,6 +342,7 @@ fn core_config(config: &Config, membership: &Membership) -> core::Config {
         snapshot_count: config.snapshot_count,
         watch_progress_us: config.watch_progress_interval.as_micros() as u64,
         token_ttl_us: config.auth.token_ttl.as_micros() as u64,
+        limits: config.limits,
         bugs: config.bugs,
     }
 }

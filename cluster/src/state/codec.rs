@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use prost::Message;
 
-use super::State;
+use super::{Alarms, State};
 use crate::auth::AuthStore;
 use crate::mvcc::{Mvcc, Version};
 use crate::proto::ordealpb::{
@@ -27,6 +27,8 @@ impl State {
             members: self.members.values().cloned().collect(),
             leases: self.granted_leases(),
             auth: Some(self.auth.to_wire()),
+            removed: self.removed.iter().copied().collect(),
+            alarms: self.alarms.to_wire(),
         };
         give(&header.encode_to_vec())?;
         let mut batch = KeyBatch::default();
@@ -94,7 +96,9 @@ impl StateDecoder {
                 }
                 let members = header.members.into_iter().map(|m| (m.id, m)).collect();
                 let auth = Arc::new(AuthStore::from_wire(header.auth)?);
-                *state = Some(State { kv, members, auth });
+                let removed = header.removed.into_iter().collect();
+                let alarms = Alarms::from_wire(&header.alarms);
+                *state = Some(State { kv, members, auth, removed, alarms });
                 Ok(())
             }
             (Some(batch), Some(state)) => {

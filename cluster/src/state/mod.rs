@@ -4,28 +4,32 @@
 //! command. A clone is cheap (see [`crate::mvcc::ChunkedMap`]), so that a snapshot can be written
 //! while the state machine goes on.
 
+mod alarms;
 mod codec;
 mod lease;
+mod members;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+pub use alarms::Alarms;
 pub use codec::StateDecoder;
+pub(crate) use members::check_members;
 
 use crate::auth::AuthStore;
 use crate::bugs::{Bug, Bugs};
 use crate::error::ApiError;
 use crate::mvcc::Mvcc;
 use crate::proto::etcdserverpb::{
-    CompactionRequest, CompactionResponse, DeleteRangeRequest, DeleteRangeResponse,
-    LeaseGrantResponse, LeaseRevokeResponse, Member, PutRequest, PutResponse, RangeRequest,
-    RangeResponse, ResponseHeader, TxnRequest, TxnResponse,
+    AlarmResponse, CompactionRequest, CompactionResponse, DeleteRangeRequest, DeleteRangeResponse,
+    LeaseGrantResponse, LeaseRevokeResponse, Member, MemberListResponse, PutRequest, PutResponse,
+    RangeRequest, RangeResponse, ResponseHeader, TxnRequest, TxnResponse,
 };
 use crate::proto::ordealpb::PublishMember;
 use crate::proto::ordealpb::command::Op;
 
 /// Everything that is replicated.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct State {
     /// The keys.
     pub kv: Mvcc,
@@ -33,6 +37,10 @@ pub struct State {
     pub members: BTreeMap<u64, Member>,
     /// Who may do what.
     pub auth: Arc<AuthStore>,
+    /// The ids of members that were removed, never to come back.
+    pub removed: BTreeSet<u64>,
+    /// What operators are warned of.
+    pub alarms: Alarms,
 }
 
 /// What a command gives back. The headers hold the revision alone: who answers, and in which
@@ -45,6 +53,8 @@ pub enum Applied {
     DeleteRange(DeleteRangeResponse),
     Txn(TxnResponse),
     Compact(CompactionResponse),
+    Members(MemberListResponse),
+    Alarm(AlarmResponse),
     Published,
     LeaseGrant(LeaseGrantResponse),
     LeaseRevoke(LeaseRevokeResponse),
@@ -65,6 +75,7 @@ impl State {
     /// # Errors
     /// The client's to see; a command that fails changes nothing.
     pub fn apply(&mut self, op: &Op, bugs: Bugs, ours: bool) -> Result<Applied, ApiError> {
+        self.alarms.admit(op)?;
         match op {
             Op::Put(request) => self.put(request),
             Op::DeleteRange(request) => Ok(self.delete_range(request, bugs)),
@@ -80,6 +91,9 @@ impl State {
                 change.map_or(Ok(()), |change| Arc::make_mut(&mut self.auth).apply(change))?;
                 Ok(Applied::Auth(self.auth.revision()))
             }
+            Op::ChangeMembers(change) => self.change_members(change),
+            Op::Refused(refused) => Err(members::refusal(refused.reason())),
+            Op::Alarm(request) => Ok(self.alarm(request)),
         }
     }
 
@@ -88,6 +102,7 @@ impl State {
     /// # Errors
     /// A revision outside what is kept.
     pub fn range(&self, request: &RangeRequest) -> Result<Applied, ApiError> {
+        self.alarms.admit_read()?;
         let mut response = self.kv.range(request, self.kv.revision())?;
         response.header = self.header(self.kv.revision());
         Ok(Applied::Range(response))
@@ -98,6 +113,7 @@ impl State {
     /// # Errors
     /// A revision outside what is kept.
     pub fn read_txn(&mut self, request: &TxnRequest) -> Result<Applied, ApiError> {
+        self.alarms.admit_read()?;
         self.txn(request, true)
     }
 

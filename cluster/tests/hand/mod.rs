@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use ordeal_cluster::bugs::Bugs;
 use ordeal_cluster::core::{
-    Config, Credentials, Effect, Event, Node, Request, RequestId, Response, Status, StreamId,
-    WatchInput,
+    Config, Credentials, Effect, Event, Limits, Node, Request, RequestId, Response, Status,
+    StreamId, WatchInput,
 };
 use ordeal_cluster::disk::{Disk, MemDisk};
 use ordeal_cluster::error::ApiError;
@@ -127,12 +127,17 @@ impl World {
             options,
         };
         for id in 1..=world.options.nodes {
-            let disk = MemDisk::new();
-            let place = Place { disk, incarnation: 0, up: None, written: 0, syncing: false };
-            world.places.insert(id, place);
-            world.start(id);
+            world.join(id);
         }
         world
+    }
+
+    /// Starts a node that was not there before: one beyond the first joins the running cluster.
+    pub fn join(&mut self, id: u64) {
+        let disk = MemDisk::new();
+        let place = Place { disk, incarnation: 0, up: None, written: 0, syncing: false };
+        self.places.insert(id, place);
+        self.start(id);
     }
 
     pub fn ids(&self) -> Vec<u64> {
@@ -145,12 +150,17 @@ impl World {
         place.incarnation += 1;
         (place.written, place.syncing) = (0, false);
         let disk: Arc<dyn Disk> = Arc::new(place.disk.clone());
-        let config = LogConfig { node_id: id, cluster_id: CLUSTER, segment_bytes };
+        let config =
+            LogConfig { node_id: id, cluster_id: CLUSTER, segment_bytes, joined: false, bugs };
         let (log, recovered) = open(disk, config).expect("the disk is good");
         let config = Config {
             id,
             cluster_id: CLUSTER,
-            members: (1..=nodes).map(|id| Member { id, ..Member::default() }).collect(),
+            members: (1..=nodes.max(id))
+                .filter(|n| *n <= nodes || *n == id)
+                .map(|id| Member { id, ..Member::default() })
+                .collect(),
+            joins: id > nodes,
             incarnation: place.incarnation,
             seed,
             election_ticks: 10,
@@ -159,6 +169,7 @@ impl World {
             snapshot_count,
             watch_progress_us: 600_000_000,
             token_ttl_us: 300_000_000,
+            limits: Limits { strict_reconfig: false, ..Limits::default() },
             bugs,
         };
         let node = Node::new(config, recovered).expect("the configuration is good");
@@ -406,6 +417,9 @@ impl World {
             Effect::WatchEnded(stream, error) => {
                 panic!("stream {stream} ended: {error}");
             }
+            Effect::Members { .. } | Effect::Removed => {
+                self.mark(&format!("{id} {} {effect:?}", self.now_us));
+            }
             Effect::Note(note) => {
                 self.mark(&format!("{id} {} {note}", self.now_us));
                 self.notes.push(note.to_string());
@@ -431,7 +445,8 @@ impl World {
     fn deliver(&mut self, message: Message) -> bool {
         let lost = self.draw.below(100) < self.options.loss_percent;
         let delay = 100 + self.draw.below(2_000);
-        if lost || self.cut.contains(&(message.from, message.to)) {
+        let absent = !self.places.contains_key(&message.to);
+        if lost || absent || self.cut.contains(&(message.from, message.to)) {
             return false;
         }
         self.later(delay, message.to, Happening::Deliver(Box::new(message)));

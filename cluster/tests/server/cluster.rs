@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use etcd_client::{Client, ConnectOptions};
 use ordeal_cluster::bugs::Bugs;
-use ordeal_cluster::server::{AuthConfig, Config, Running, TlsFiles, start};
+use ordeal_cluster::core::Limits;
+use ordeal_cluster::server::{AuthConfig, Config, Running, ServerError, TlsFiles, start};
 use tempfile::TempDir;
 
 /// How long anything that is awaited may take on a busy machine.
@@ -56,6 +57,49 @@ impl Cluster {
 
     pub fn restart(&mut self, member: usize) {
         self.nodes[member] = Some(run(&self.configs[member]));
+    }
+
+    /// The flags of one more member, which nobody has added yet.
+    pub fn joining(&self) -> Config {
+        let ports = free_ports(2);
+        let mut config = self.configs[0].clone();
+        config.name = format!("n{}", self.configs.len());
+        config.data_dir.set_file_name(&config.name);
+        config.listen_peer_urls = vec![format!("http://127.0.0.1:{}", ports[0])];
+        config.listen_client_urls = vec![format!("http://127.0.0.1:{}", ports[1])];
+        config.advertise_client_urls = config.listen_client_urls.clone();
+        config.initial_cluster += &format!(",{}={}", config.name, config.listen_peer_urls[0]);
+        config.cluster_exists = true;
+        config
+    }
+
+    /// Starts one more member; gives its number.
+    pub fn join(&mut self, config: Config) -> usize {
+        self.nodes.push(Some(run(&config)));
+        self.configs.push(config);
+        self.nodes.len() - 1
+    }
+
+    /// Waits until a member stops by itself; gives why.
+    pub fn ended(&mut self, member: usize) -> ServerError {
+        let node = self.nodes[member].take().expect("the member runs");
+        let deadline = Instant::now() + PATIENCE;
+        while !node.has_ended() {
+            assert!(Instant::now() < deadline, "the member still runs");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        node.stop().expect_err("it had a reason")
+    }
+
+    /// Starts a member that cannot start, or not for long; gives why.
+    pub fn try_restart(&mut self, member: usize) -> ServerError {
+        match start(self.configs[member].clone()) {
+            Err(error) => error,
+            Ok(node) => {
+                self.nodes[member] = Some(node);
+                self.ended(member)
+            }
+        }
     }
 
     pub fn url(&self, member: usize) -> &str {
@@ -110,6 +154,8 @@ pub fn lone_config(folder: &Path) -> Config {
         auth: AuthConfig { bcrypt_cost: 4, ..AuthConfig::default() },
         client_tls: TlsFiles::default(),
         peer_tls: TlsFiles::default(),
+        limits: Limits::default(),
+        max_concurrent_streams: u32::MAX,
         bugs: Bugs::default(),
     }
 }

@@ -5,6 +5,8 @@ mod cluster;
 mod coordination;
 mod differential;
 mod etcdctl;
+mod http;
+mod members;
 mod tls;
 
 use cluster::{Cluster, eventually};

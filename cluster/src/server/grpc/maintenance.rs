@@ -1,15 +1,123 @@
 //! The service Maintenance.
 
+use bytes::Bytes;
+use futures::stream;
+use sha2::{Digest, Sha256};
 use tonic::{Request as Grpc, Response as Answer, Status};
 
-use super::{Api, ask, unexpected};
+use super::{Api, Caller, ask, status, unexpected};
 use crate::core::{Request, Response};
+use crate::error::ApiError;
+use crate::log::snapshot::Image;
 use crate::proto::etcdserverpb::maintenance_server::Maintenance;
-use crate::proto::etcdserverpb::{StatusRequest, StatusResponse};
+use crate::proto::etcdserverpb::{
+    AlarmRequest, AlarmResponse, DefragmentRequest, DefragmentResponse, HashKvRequest,
+    HashKvResponse, HashRequest, HashResponse, MoveLeaderRequest, MoveLeaderResponse,
+    ResponseHeader, SnapshotRequest, SnapshotResponse, StatusRequest, StatusResponse,
+};
+use crate::state::Applied;
+
+/// Bytes of a snapshot in one message, as etcd sends them.
+const BLOB_BYTES: usize = 32 << 10;
+
+/// etcd's snapshots are whole pages, and its clients take that, with the checksum's 32 bytes
+/// behind, for the sign of a whole file.
+const PAGE_BYTES: usize = 512;
+
+impl Api {
+    /// The state as it is here, and work on it in a thread of its own: it may take long.
+    async fn with_image<T: Send + 'static>(
+        &self,
+        caller: &Caller,
+        request: Request,
+        work: impl FnOnce(Image) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<(ResponseHeader, T), Status> {
+        let Response::Image(image, header) = self.ask(caller, request).await? else {
+            return Err(unexpected());
+        };
+        let done = tokio::task::spawn_blocking(move || work(*image)).await;
+        let done = done.map_err(|error| Status::internal(error.to_string()))?;
+        Ok((header, done.map_err(status)?))
+    }
+}
 
 #[tonic::async_trait]
 impl Maintenance for Api {
+    type SnapshotStream = stream::Iter<std::vec::IntoIter<Result<SnapshotResponse, Status>>>;
+
+    async fn alarm(&self, grpc: Grpc<AlarmRequest>) -> Result<Answer<AlarmResponse>, Status> {
+        ask!(self, grpc, Request::Alarm, Response::Applied(Applied::Alarm(r)) => r)
+    }
+
     async fn status(&self, grpc: Grpc<StatusRequest>) -> Result<Answer<StatusResponse>, Status> {
         ask!(self, grpc, |_: StatusRequest| Request::Status, Response::Status(r) => r)
     }
+
+    async fn defragment(
+        &self,
+        grpc: Grpc<DefragmentRequest>,
+    ) -> Result<Answer<DefragmentResponse>, Status> {
+        let request = |_: DefragmentRequest| Request::Defragment;
+        ask!(self, grpc, request, Response::Header(header) => DefragmentResponse {
+            header: Some(header)
+        })
+    }
+
+    async fn hash(&self, grpc: Grpc<HashRequest>) -> Result<Answer<HashResponse>, Status> {
+        let (caller, _) = Caller::of(grpc);
+        let hash = |image: Image| image.state.kv.hash(0);
+        let (header, hash) = self.with_image(&caller, Request::Hash, hash).await?;
+        Ok(Answer::new(HashResponse { header: Some(header), hash: hash.hash }))
+    }
+
+    async fn hash_kv(&self, grpc: Grpc<HashKvRequest>) -> Result<Answer<HashKvResponse>, Status> {
+        let (caller, body) = Caller::of(grpc);
+        let hash = move |image: Image| image.state.kv.hash(body.revision);
+        let (header, hash) = self.with_image(&caller, Request::Hash, hash).await?;
+        Ok(Answer::new(HashKvResponse {
+            header: Some(header),
+            hash: hash.hash,
+            compact_revision: hash.compact_revision,
+            hash_revision: hash.revision,
+        }))
+    }
+
+    async fn snapshot(
+        &self,
+        grpc: Grpc<SnapshotRequest>,
+    ) -> Result<Answer<Self::SnapshotStream>, Status> {
+        let (caller, _) = Caller::of(grpc);
+        let (header, file) =
+            self.with_image(&caller, Request::Snapshot, |image| Ok(file(&image))).await?;
+        let total = file.len();
+        let blobs = (0..total).step_by(BLOB_BYTES).map(|from| {
+            let to = (from + BLOB_BYTES).min(total);
+            Ok(SnapshotResponse {
+                header: Some(header),
+                remaining_bytes: (total - to) as u64,
+                blob: file.slice(from..to),
+                version: String::new(),
+            })
+        });
+        Ok(Answer::new(stream::iter(blobs.collect::<Vec<_>>())))
+    }
+
+    async fn move_leader(
+        &self,
+        grpc: Grpc<MoveLeaderRequest>,
+    ) -> Result<Answer<MoveLeaderResponse>, Status> {
+        let request = |body: MoveLeaderRequest| Request::MoveLeader { to: body.target_id };
+        ask!(self, grpc, request, Response::Header(header) => MoveLeaderResponse {
+            header: Some(header)
+        })
+    }
+}
+
+/// The image as a client saves it: the file, zeros up to a whole page, and the checksum of all.
+fn file(image: &Image) -> Bytes {
+    let mut bytes = image.encode();
+    bytes.resize(bytes.len().next_multiple_of(PAGE_BYTES), 0);
+    let sum = Sha256::digest(&bytes);
+    bytes.extend_from_slice(&sum);
+    bytes.into()
 }

@@ -4,6 +4,7 @@ mod auth;
 mod cluster;
 mod concurrency;
 mod election;
+mod health;
 mod kv;
 mod lease;
 mod lock;
@@ -15,11 +16,14 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::MetadataMap;
+use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Extensions, Status};
 
+use super::Config;
 use super::driver::Handle;
+use super::http;
 use super::say::say;
 use super::stream::Certificate;
 use super::tls::Tls;
@@ -33,25 +37,33 @@ use crate::proto::etcdserverpb::kv_server::KvServer;
 use crate::proto::etcdserverpb::lease_server::LeaseServer;
 use crate::proto::etcdserverpb::maintenance_server::MaintenanceServer;
 use crate::proto::etcdserverpb::watch_server::WatchServer;
+use crate::proto::healthpb::health_server::HealthServer;
 use crate::proto::v3electionpb::election_server::ElectionServer;
 use crate::proto::v3lockpb::lock_server::LockServer;
 
-/// The largest message that a client may send, in bytes: etcd's limit for a request, with room for
-/// what surrounds it.
-const MESSAGE_BYTES_MAX: usize = 2 << 20;
+/// What a message may have around the largest request, in bytes (etcd's `grpcOverheadBytes`).
+const OVERHEAD_BYTES: usize = 512 << 10;
 
 /// Serves clients on a listener for as long as the runtime lives.
-pub(super) fn serve(listener: TcpListener, tls: Option<Tls>, api: Api) {
-    let kv = KvServer::new(api.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    let server = Server::builder()
-        .add_service(kv)
+pub(super) fn serve(listener: TcpListener, tls: Option<Tls>, config: &Config, api: Api) {
+    let handle = api.handle.clone();
+    let bytes_max = config.limits.request_bytes.saturating_add(OVERHEAD_BYTES);
+    let kv = KvServer::new(api.clone()).max_decoding_message_size(bytes_max);
+    let routes = Routes::new(kv)
         .add_service(AuthServer::new(api.clone()))
         .add_service(ClusterServer::new(api.clone()))
         .add_service(MaintenanceServer::new(api.clone()))
         .add_service(LeaseServer::new(api.clone()))
         .add_service(LockServer::new(api.clone()))
         .add_service(ElectionServer::new(api.clone()))
-        .add_service(WatchServer::new(api).max_decoding_message_size(MESSAGE_BYTES_MAX));
+        .add_service(HealthServer::new(api.clone()))
+        .add_service(WatchServer::new(api).max_decoding_message_size(bytes_max));
+    let routes = Routes::from(http::add_to(routes.prepare().into_axum_router(), handle));
+    let server = Server::builder()
+        // Health checks and Prometheus speak HTTP/1.1.
+        .accept_http1(true)
+        .max_concurrent_streams(config.max_concurrent_streams)
+        .add_routes(routes);
     tokio::spawn(async move {
         let served = match tls {
             Some(tls) => {
@@ -143,6 +155,7 @@ pub(super) fn status(error: ApiError) -> Status {
         Code::PermissionDenied => tonic::Code::PermissionDenied,
         Code::Unauthenticated => tonic::Code::Unauthenticated,
         Code::Unknown => tonic::Code::Unknown,
+        Code::DataLoss => tonic::Code::DataLoss,
     };
     Status::new(code, error.to_string())
 }

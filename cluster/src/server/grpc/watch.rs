@@ -8,7 +8,7 @@ use tonic::{Request as Grpc, Response as Answer, Status, Streaming};
 
 use super::{Api, Caller, status};
 use crate::core::{Request, WatchInput};
-use crate::error::ApiError;
+use crate::error::{ApiError, Code};
 use crate::proto::etcdserverpb::watch_request::RequestUnion;
 use crate::proto::etcdserverpb::watch_server::Watch;
 use crate::proto::etcdserverpb::{WatchRequest, WatchResponse};
@@ -52,7 +52,10 @@ async fn forward(
         tokio::select! {
             request = incoming.message(), if !ended => match request {
                 Ok(Some(request)) => {
-                    let input = permitted(&api, &caller, request).await;
+                    let input = match permitted(&api, &caller, request).await {
+                        Ok(input) => input,
+                        Err(error) => return requests.end(status(error)),
+                    };
                     if requests.send(input).await.is_err() {
                         return;
                     }
@@ -75,11 +78,21 @@ async fn forward(
 
 /// What a request comes to, now that it is known whether the client may have the watch that it asks
 /// for. As in etcd that is asked once, when the watch begins.
-async fn permitted(api: &Api, caller: &Caller, request: WatchRequest) -> WatchInput {
+///
+/// # Errors
+/// Why the whole stream ends: this member cannot tell.
+async fn permitted(
+    api: &Api,
+    caller: &Caller,
+    request: WatchRequest,
+) -> Result<WatchInput, ApiError> {
     if let Some(RequestUnion::CreateRequest(create)) = &request.request_union
         && let Err(error) = api.ask_wherever(caller, Request::MayWatch(create.clone())).await
     {
-        return WatchInput::Refused(error);
+        return match error.code() {
+            Code::Unavailable | Code::ResourceExhausted => Err(error),
+            _ => Ok(WatchInput::Refused(error)),
+        };
     }
-    WatchInput::Request(request)
+    Ok(WatchInput::Request(request))
 }

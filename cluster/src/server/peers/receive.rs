@@ -1,7 +1,6 @@
 //! The receiving end: a task for each connection that comes.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, BufReader};
@@ -9,56 +8,26 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
-use super::{CONNECT_TIMEOUT, FORMAT, frame, prepare, snapshot};
+use super::roster::Roster;
+use super::{CONNECT_TIMEOUT, frame, prepare, snapshot};
 use crate::core::Event;
-use crate::proto::ordealpb::{Hello, Welcome};
+use crate::proto::ordealpb::Hello;
 use crate::server::driver::Input;
 use crate::server::say::say;
 use crate::server::stream::Stream;
 use crate::server::tls::Tls;
 
-/// Decides who may come in.
-#[derive(Debug)]
-pub(super) struct Doorkeeper {
-    cluster_id: u64,
-    own: u64,
-    known: Vec<u64>,
-}
-
-impl Doorkeeper {
-    pub fn new(cluster_id: u64, own: u64, known: Vec<u64>) -> Self {
-        Self { cluster_id, own, known }
-    }
-
-    /// Why a caller is refused; empty if it is not.
-    fn refusal(&self, hello: &Hello) -> String {
-        let Hello { format, cluster_id, from, to, .. } = *hello;
-        if format != FORMAT {
-            format!("the peers' format here is {FORMAT}, not {format}")
-        } else if cluster_id != self.cluster_id {
-            format!("the cluster here is {:x}, not {cluster_id:x}", self.cluster_id)
-        } else if to != self.own {
-            format!("the member here is {:x}, not {to:x}", self.own)
-        } else if !self.known.contains(&from) {
-            format!("{from:x} is no member of the cluster")
-        } else {
-            String::new()
-        }
-    }
-}
-
 /// Accepts connections for as long as the node runs.
 pub(super) async fn run(
     listener: TcpListener,
     tls: Option<Tls>,
-    doorkeeper: Doorkeeper,
+    roster: Roster,
     inputs: mpsc::Sender<Input>,
 ) {
-    let doorkeeper = Arc::new(doorkeeper);
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                tokio::spawn(serve(stream, tls.clone(), doorkeeper.clone(), inputs.clone()));
+                tokio::spawn(serve(stream, tls.clone(), roster.clone(), inputs.clone()));
             }
             Err(error) => {
                 // Out of descriptors, most likely: let some be given back.
@@ -69,13 +38,8 @@ pub(super) async fn run(
     }
 }
 
-async fn serve(
-    stream: TcpStream,
-    tls: Option<Tls>,
-    doorkeeper: Arc<Doorkeeper>,
-    inputs: mpsc::Sender<Input>,
-) {
-    if let Err(error) = converse(stream, tls, &doorkeeper, &inputs).await {
+async fn serve(stream: TcpStream, tls: Option<Tls>, roster: Roster, inputs: mpsc::Sender<Input>) {
+    if let Err(error) = converse(stream, tls, &roster, &inputs).await {
         say(format_args!("a peer's connection ends: {error}"));
     }
 }
@@ -83,7 +47,7 @@ async fn serve(
 async fn converse(
     stream: TcpStream,
     tls: Option<Tls>,
-    doorkeeper: &Doorkeeper,
+    roster: &Roster,
     inputs: &mpsc::Sender<Input>,
 ) -> io::Result<()> {
     prepare(&stream)?;
@@ -95,17 +59,22 @@ async fn converse(
         Ok(hello) => hello?,
         Err(_) => return Err(io::ErrorKind::TimedOut.into()),
     };
-    let refused = doorkeeper.refusal(&hello);
-    frame::write(&mut stream, &Welcome { refused: refused.clone() }).await?;
-    if !refused.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, refused));
+    let welcome = roster.answer(&hello);
+    frame::write(&mut stream, &welcome).await?;
+    if !welcome.refused.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, welcome.refused));
+    }
+    if hello.asks_members
+        || inputs.send(Input::Meet(hello.from, hello.from_urls.clone())).await.is_err()
+    {
+        return Ok(());
     }
     if hello.snapshot_bytes > 0 {
         return snapshot::receive(stream, &hello, inputs).await;
     }
     let mut stream = BufReader::with_capacity(64 << 10, stream);
     while let Some(message) = frame::take(&mut stream).await? {
-        if message.to != doorkeeper.own {
+        if message.to != roster.own {
             return Err(frame::invalid("a message for another member"));
         }
         if inputs.send(Input::Event(Event::Message(message))).await.is_err() {

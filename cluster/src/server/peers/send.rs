@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use super::{Link, frame};
+use super::{Link, RemovedError, frame};
 use crate::core::Event;
 use crate::server::driver::Input;
 use crate::server::say::say;
@@ -46,6 +46,11 @@ pub(super) async fn run(
             Err(error) => error,
         };
         let why = error.to_string();
+        if error.get_ref().is_some_and(|error| error.is::<RemovedError>()) {
+            // Nobody else is left to hear of it.
+            let _ = inputs.send(Input::Removed).await;
+            return;
+        }
         if why != told {
             say(format_args!("cannot send to {:x}: {why}", link.peer));
             told = why;
@@ -61,7 +66,7 @@ pub(super) async fn run(
 }
 
 fn unreachable(link: &Link) -> Input {
-    Input::Event(Event::Unreachable(link.peer))
+    Input::Event(Event::Disconnected(link.peer))
 }
 
 /// Writes messages until the queue is closed or the connection fails.
