@@ -6,13 +6,18 @@ use ordeal_cluster::core::{AuthAnswer, AuthQuery, Request, RequestId, Response};
 use ordeal_cluster::error::ApiError;
 use ordeal_cluster::proto::authpb::Permission;
 use ordeal_cluster::proto::authpb::permission::Type;
+use ordeal_cluster::proto::etcdserverpb::alarm_request::AlarmAction;
+use ordeal_cluster::proto::etcdserverpb::request_op::Request as Inner;
 use ordeal_cluster::proto::etcdserverpb::{
-    AuthEnableRequest, AuthRoleAddRequest, AuthRoleGrantPermissionRequest, AuthUserAddRequest,
-    AuthUserDeleteRequest, AuthUserGrantRoleRequest, AuthUserRevokeRoleRequest, PutRequest,
-    RangeRequest,
+    AlarmRequest, AuthEnableRequest, AuthRoleAddRequest, AuthRoleGrantPermissionRequest,
+    AuthUserAddRequest, AuthUserDeleteRequest, AuthUserGrantRoleRequest, AuthUserRevokeRoleRequest,
+    LeaseGrantRequest, LeaseKeepAliveRequest, LeaseRevokeRequest, LeaseTimeToLiveRequest,
+    PutRequest, RangeRequest, RequestOp, TxnRequest, WatchCreateRequest,
 };
-use ordeal_cluster::proto::ordealpb::Login;
 use ordeal_cluster::proto::ordealpb::auth_change::Change;
+use ordeal_cluster::proto::ordealpb::member_change::Kind;
+use ordeal_cluster::proto::ordealpb::{ChangeMembers, Login, MemberChange};
+use ordeal_cluster::state::Applied;
 
 use crate::hand::{Options, World};
 use crate::{SECOND, elected};
@@ -229,4 +234,121 @@ fn snapshot_omits_auth_leaves_a_member_with_the_permissions_of_before() {
     revisions.sort();
     assert!(revisions[0] < revisions[1], "{revisions:?}");
     assert_eq!(revisions[1], revisions[2], "{revisions:?}");
+}
+
+fn put_bound(key: &str, lease: i64) -> PutRequest {
+    PutRequest { key: key.to_owned().into(), lease, ..PutRequest::default() }
+}
+
+/// What may be asked of a lease, by name.
+fn of_lease(id: i64) -> Vec<(&'static str, Request)> {
+    let op = RequestOp { request: Some(Inner::RequestPut(put_bound("b", id))) };
+    let txn = TxnRequest { success: vec![op], ..TxnRequest::default() };
+    vec![
+        ("bind", Request::Put(put_bound("b", id))),
+        ("bind in a transaction", Request::Txn(txn)),
+        ("renew", Request::LeaseKeepAlive(LeaseKeepAliveRequest { id })),
+        ("see the keys", Request::LeaseTimeToLive(LeaseTimeToLiveRequest { id, keys: true })),
+        ("revoke", Request::LeaseRevoke(LeaseRevokeRequest { id })),
+    ]
+}
+
+#[test]
+fn a_lease_is_for_those_who_may_use_all_of_its_keys() {
+    let (mut world, leader, root, alice) = guarded(Options::new(3, 6));
+    for (lease, key) in [(7, "z"), (8, "a")] {
+        for request in [
+            Request::LeaseGrant(LeaseGrantRequest { id: lease, ttl: 100 }),
+            Request::Put(put_bound(key, lease)),
+        ] {
+            let asked = world.ask_as(leader, request, &root);
+            answered(&mut world, asked).expect("root may");
+        }
+    }
+    let follower = leader % 3 + 1;
+    for id in [leader, follower] {
+        for (what, request) in of_lease(7) {
+            let asked = world.ask_as(id, request, &alice);
+            let error = answered(&mut world, asked).err();
+            assert_eq!(error, Some(ApiError::PermissionDenied), "{what} at {id}");
+        }
+        let times = LeaseTimeToLiveRequest { id: 7, keys: false };
+        let asked = world.ask_as(id, Request::LeaseTimeToLive(times), &alice);
+        answered(&mut world, asked).expect("the time is every user's to see");
+        let asked = world.ask_as(id, Request::LeaseLeases, &alice);
+        assert_eq!(answered(&mut world, asked), Err(ApiError::PermissionDenied), "at {id}");
+        let asked = world.ask_as(id, Request::LeaseLeases, "");
+        assert_eq!(answered(&mut world, asked), Err(ApiError::UserEmpty), "at {id}");
+    }
+    for (what, request) in of_lease(8) {
+        let asked = world.ask_as(follower, request, &alice);
+        assert!(answered(&mut world, asked).is_ok(), "{what}");
+    }
+}
+
+#[test]
+fn an_expired_lease_is_revoked_where_users_are_checked() {
+    let (mut world, leader, root, alice) = guarded(Options::new(3, 7));
+    for request in
+        [Request::LeaseGrant(LeaseGrantRequest { id: 7, ttl: 2 }), Request::Put(put_bound("a", 7))]
+    {
+        let asked = world.ask_as(leader, request, &alice);
+        answered(&mut world, asked).expect("alice may");
+    }
+    world.run_us(20 * SECOND);
+    let asked = world.ask_as(leader, Request::LeaseLeases, &root);
+    match answered(&mut world, asked) {
+        Ok(Response::LeaseLeases(response)) => assert_eq!(response.leases, []),
+        other => panic!("the leases were due, not {other:?}"),
+    }
+    let asked = world.ask_as(leader, get("a"), &alice);
+    match answered(&mut world, asked) {
+        Ok(Response::Applied(Applied::Range(range))) => assert_eq!(range.kvs, []),
+        other => panic!("a range was due, not {other:?}"),
+    }
+}
+
+#[test]
+fn a_watch_is_for_those_who_may_read_its_range() {
+    let (mut world, leader, _, alice) = guarded(Options::new(3, 8));
+    for (key, range_end, expected) in [
+        ("a", "c", None),
+        ("a", "d", Some(ApiError::PermissionDenied)),
+        ("z", "", Some(ApiError::PermissionDenied)),
+        ("", "\0", Some(ApiError::PermissionDenied)),
+    ] {
+        let watch = WatchCreateRequest {
+            key: key.into(),
+            range_end: range_end.into(),
+            ..WatchCreateRequest::default()
+        };
+        let asked = world.ask_as(leader, Request::MayWatch(watch), &alice);
+        assert_eq!(answered(&mut world, asked).err(), expected, "{key:?} to {range_end:?}");
+    }
+}
+
+#[test]
+fn what_operators_ask_is_for_root_alone() {
+    let (mut world, leader, root, alice) = guarded(Options::new(3, 9));
+    let deactivate = AlarmRequest { action: AlarmAction::Deactivate.into(), ..Default::default() };
+    let change = MemberChange { kind: Kind::Remove.into(), id: 99, peer_urls: Vec::new() };
+    let (plain, bare) = (ApiError::PermissionDenied, ApiError::PermissionDeniedWithoutCode);
+    for (request, refusal) in [
+        (Request::Status, plain),
+        (Request::MoveLeader { to: leader % 3 + 1 }, plain),
+        (Request::ChangeMembers(ChangeMembers { changes: vec![change] }), plain),
+        (Request::Alarm(deactivate), plain),
+        (Request::Defragment, bare),
+        (Request::Hash, bare),
+        (Request::Snapshot, bare),
+    ] {
+        let asked = world.ask_as(leader, request.clone(), &alice);
+        assert_eq!(answered(&mut world, asked).err(), Some(refusal), "{request:?}");
+    }
+    for (request, token) in
+        [(Request::Alarm(AlarmRequest::default()), &alice), (Request::Hash, &root)]
+    {
+        let asked = world.ask_as(leader, request.clone(), token);
+        assert!(answered(&mut world, asked).is_ok(), "{request:?}");
+    }
 }

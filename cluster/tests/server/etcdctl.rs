@@ -142,7 +142,7 @@ fn shown(program: &str, url: &str, arguments: &[&str]) -> String {
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
     let lines = said.lines().filter(|line| !line.starts_with('{'));
-    lines.map(|line| format!("{line}\n")).collect()
+    lines.map(|line| format!("{line}\n").replace(url, "URL")).collect()
 }
 
 /// Each by spaces; what follows `--user` logs in.
@@ -190,6 +190,19 @@ const AUTH_COMMANDS: &[&str] = &[
     "--user alice:pw put w1 1",
     "--user alice:pw put w1 1 --prev-kv",
     "--user alice:pw del w --prefix",
+    "--user alice:pw watch z",
+    "--user alice:pw watch a e",
+    "--user alice:pw lease list",
+    "--user alice:pw lease revoke 4d",
+    "--user alice:pw put b 1 --lease=4d",
+    "--user alice:pw alarm list",
+    "--user alice:pw compact 1",
+    "--user alice:pw defrag",
+    "--user alice:pw move-leader 1",
+    "--user alice:pw member remove 1",
+    "watch b",
+    "lease list",
+    "member list",
     "--user alice:pw user get alice",
     "--user alice:pw user get root",
     "--user alice:pw role get r",
