@@ -74,8 +74,8 @@ enum CheckError {
     Input(#[from] InputError),
     #[error("{place}: {message}")]
     Misfit { place: String, message: String },
-    #[error("{file}: no model has an operation `{f}`; choose one with --model")]
-    NoModel { file: String, f: String },
+    #[error("{place}: no model has an operation `{f}`; choose one with --model")]
+    NoModel { place: String, f: String },
 }
 
 /// A file that was judged, and how long that took.
@@ -128,7 +128,7 @@ fn judge(input: &Input, args: &CheckArgs) -> Result<Judged, CheckError> {
     let history = input.read(args.format, args.partial)?;
     let read = start.elapsed();
     let start = Instant::now();
-    let model = choose(input, &history, args.model)?;
+    let model = choose(input, &history, args)?;
     let algorithm = match args.algorithm {
         AlgorithmName::Auto => Algorithm::Auto,
         AlgorithmName::Blocks => Algorithm::Blocks,
@@ -154,15 +154,15 @@ fn judge(input: &Input, args: &CheckArgs) -> Result<Judged, CheckError> {
 fn choose(
     input: &Input,
     history: &History,
-    name: Option<&str>,
+    args: &CheckArgs,
 ) -> Result<&'static NamedModel, CheckError> {
-    let model = match name {
+    let model = match args.model {
         Some(name) => registry::model(name),
         None => registry::detect(history),
     };
     model.ok_or_else(|| {
         let first = history.operations.first();
-        let f = first.map_or(String::new(), |operation| operation.f.to_string());
-        CheckError::NoModel { file: input.name.clone(), f }
+        let (event, f) = first.map_or((0, ""), |operation| (operation.invoke, &*operation.f));
+        CheckError::NoModel { place: input.place(event, args.format), f: f.to_owned() }
     })
 }

@@ -13,7 +13,8 @@ mod text;
 
 use super::form::Form;
 
-/// Deeper nesting than this is refused: a history needs ten levels at most.
+/// Nesting this deep is refused: a history needs ten levels at most. What is read here must be
+/// readable as JSON too.
 pub(super) const DEPTH_MAX: usize = 128;
 
 /// Where in the text something is wrong (in bytes), and what.
@@ -239,8 +240,8 @@ impl<'a> Reader<'a> {
 }
 
 fn bounded(depth: usize, at: usize) -> Result<(), Fault> {
-    if depth > DEPTH_MAX {
-        return Err((at, format!("forms nested more than {DEPTH_MAX} deep are not read")));
+    if depth >= DEPTH_MAX {
+        return Err((at, format!("forms nested {DEPTH_MAX} deep or deeper are not read")));
     }
     Ok(())
 }
