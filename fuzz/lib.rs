@@ -30,7 +30,8 @@ fn read_with(input: &[u8], format: Format, options: ReadOptions) -> Option<Histo
 
 /// The place of an error is a place of the text, or the one after its end.
 fn has_a_place(input: &[u8], malformed: &Malformed) {
-    assert!(!malformed.message.is_empty() && malformed.message.len() < 1000, "{malformed}");
+    assert!(!malformed.message.is_empty() && malformed.message.len() < 500, "{malformed}");
+    assert!(!malformed.message.contains(char::is_control), "{malformed}");
     let line = (malformed.line as usize).checked_sub(1).expect("lines count from 1");
     let text = input.split(|&byte| byte == b'\n').nth(line).expect("there is such a line");
     assert!((1..=text.len() as u64 + 1).contains(&malformed.column), "{malformed}");

@@ -26,7 +26,7 @@ pub trait Checker: Send + Sync {
 pub struct Limits {
     /// Wall-clock time; `None` is without bound.
     pub time: Option<Duration>,
-    /// Bytes that the search may hold in its memory of configurations.
+    /// Bytes that the search may hold in its memory of configurations, and isolation in its graph.
     pub memory_bytes: usize,
     /// Threads to use; 0 is one a core.
     pub threads: usize,

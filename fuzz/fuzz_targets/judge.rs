@@ -19,7 +19,9 @@ fuzz_target!(|input: &[u8]| {
         Verdict::Valid(witness) => {
             let listed = witness.orders.iter().flat_map(|(_, order)| order);
             let most = history.operations.len() as u32;
-            assert!(listed.clone().count() <= most as usize && listed.into_iter().all(|&p| p < most));
+            assert!(
+                listed.clone().count() <= most as usize && listed.into_iter().all(|&p| p < most)
+            );
         }
         Verdict::Invalid(counterexample) => {
             assert!(!judgement.reason.is_empty() && !counterexample.story.is_empty());

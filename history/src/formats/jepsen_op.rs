@@ -6,6 +6,7 @@
 //! Unknown members are ignored.
 
 use super::form::Form;
+use crate::brief::brief;
 use crate::{Event, EventType, Process, Value};
 use rustc_hash::FxHashMap;
 
@@ -177,7 +178,7 @@ pub(super) fn kind_named(name: &str) -> Result<EventType, String> {
         "ok" => Ok(EventType::Ok),
         "fail" => Ok(EventType::Fail),
         "info" => Ok(EventType::Info),
-        other => Err(format!(":type {other} is none of :invoke, :ok, :fail and :info")),
+        other => Err(format!(":type {} is none of :invoke, :ok, :fail and :info", brief(other))),
     }
 }
 

@@ -139,11 +139,8 @@ impl<R: Read> Source<R> {
         self.rest = Vec::with_capacity(BLOCK_BYTES + bytes.len() - end);
         self.rest.extend_from_slice(&bytes[end..]);
         bytes.truncate(end);
-        let mark = if std::mem::take(&mut self.first) && bytes.starts_with(MARK) {
-            MARK.len()
-        } else {
-            0
-        };
+        let mark =
+            if std::mem::take(&mut self.first) && bytes.starts_with(MARK) { MARK.len() } else { 0 };
         let lines_before = self.lines;
         self.lines += bytes.iter().filter(|&&byte| byte == b'\n').count() as u64;
         Ok(Some(Block { bytes, lines_before, skip: mark }))

@@ -12,6 +12,7 @@ mod number;
 mod text;
 
 use super::form::Form;
+use crate::brief::brief;
 
 /// Nesting this deep is refused: a history needs ten levels at most. What is read here must be
 /// readable as JSON too.
@@ -180,7 +181,10 @@ impl<'a> Reader<'a> {
             self.at += 2 + len;
             return match &symbol[..len] {
                 name @ ("NaN" | "Inf" | "-Inf") => Ok(Form::Text(format!("##{name}"))),
-                name => Err((start, format!("##{name} is none of ##NaN, ##Inf and ##-Inf"))),
+                name => {
+                    let name = brief(name);
+                    Err((start, format!("##{name} is none of ##NaN, ##Inf and ##-Inf")))
+                }
             };
         }
         if let Some(space) = rest.strip_prefix(':') {
@@ -227,7 +231,8 @@ impl<'a> Reader<'a> {
         self.at += len;
         let after_sign = token.strip_prefix(['+', '-']).unwrap_or(token);
         if after_sign.starts_with(|c: char| c.is_ascii_digit()) {
-            return number::read(token).ok_or_else(|| (start, format!("{token} is no number")));
+            return number::read(token)
+                .ok_or_else(|| (start, format!("{} is no number", brief(token))));
         }
         Ok(match token {
             "nil" => Form::Nil,
