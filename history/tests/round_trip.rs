@@ -27,7 +27,9 @@ fn what_is_read_is_written_and_read_again() {
                 .replace('\n', " "),
         ),
         ("an object named null", Format::JepsenEdn, edn("#jepsen.independent/tuple [nil 3]")),
-        ("an object named null, without a tag", Format::JepsenEdn, edn("[nil [3 4]]").replace("write", "cas")),
+        ("an object named null, without a tag", Format::JepsenEdn, {
+            edn("[nil [3 4]]").replace("write", "cas")
+        }),
         ("as many levels as are read", Format::JepsenEdn, deepest),
         (
             "a note of the nemesis that says nothing",

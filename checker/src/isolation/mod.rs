@@ -36,7 +36,8 @@ use txn::Txns;
 /// `Invalid` names the anomalies that the demanded model forbids, and tells the shortest cycle of
 /// the worst; `Valid` has a serial order as its witness if the model is serializable or stronger.
 /// `Unknown` when an operation is no transaction, a value was appended twice to one key, or a limit
-/// was reached. O(size of all reads), and O(n log n) in the transactions, but for a history with cycles.
+/// was reached. O(size of all reads), and O(n log n) in the transactions, but for a history with
+/// cycles.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ListAppend {
     /// The model that is demanded.

@@ -16,7 +16,7 @@ impl<'a> Stop<'a> {
         Stop { limits, start: Instant::now() }
     }
 
-    /// Errors with the reason if structures of `bytes` in all would be more than the check may hold.
+    /// Errors with the reason if structures of `bytes` in all are more than the check may hold.
     pub(super) fn fits(&self, bytes: usize) -> Result<(), String> {
         let most = self.limits.memory_bytes;
         if bytes <= most {

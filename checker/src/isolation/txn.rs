@@ -58,9 +58,9 @@ pub(super) struct Txns<'h> {
 impl<'h> Txns<'h> {
     /// Takes `history` apart; `write` is the word for a write.
     ///
-    /// Errors with the event of an operation that is no transaction, of a micro-operation of unknown
-    /// form, of an answer that belongs to another transaction, of a read of a list
-    /// that saw none. O(size).
+    /// Errors with the event of an operation that is no transaction, of a micro-operation of
+    /// unknown form, of an answer that belongs to another transaction, of a read of a list that
+    /// saw none. O(size).
     pub(super) fn new(history: &'h History, write: &str) -> Result<Self, MisfitAt> {
         let mut all = Txns { txns: Vec::new(), mops: Vec::new(), keys: Vec::new() };
         let mut ids: FxHashMap<&'h Value, u32> = FxHashMap::default();
