@@ -17,6 +17,7 @@ fn written(history: &History) -> Vec<u8> {
 #[test]
 fn what_is_read_is_written_and_read_again() {
     let edn = |value: &str| format!("{{:process 1 :type :invoke :f :write :value {value}}}");
+    let untagged = edn("[nil [3 4]]").replace("write", "cas");
     let deepest = edn(&("[".repeat(127) + &"]".repeat(127)));
     for (name, format, text) in [
         (
@@ -27,9 +28,7 @@ fn what_is_read_is_written_and_read_again() {
                 .replace('\n', " "),
         ),
         ("an object named null", Format::JepsenEdn, edn("#jepsen.independent/tuple [nil 3]")),
-        ("an object named null, without a tag", Format::JepsenEdn, {
-            edn("[nil [3 4]]").replace("write", "cas")
-        }),
+        ("an object named null, without a tag", Format::JepsenEdn, untagged),
         ("as many levels as are read", Format::JepsenEdn, deepest),
         (
             "a note of the nemesis that says nothing",
