@@ -25,6 +25,7 @@ pub use object::{Entry, MisfitAt, NEVER, Object, split};
 pub(crate) use story::tell;
 pub use verify::verify;
 
+use crate::online::{self, Online};
 use crate::{Checker, Cost, Counterexample, Judgement, Limits, Verdict, Witness};
 use decide::{Case, Failure, Ruling};
 use ordeal_history::{History, Value};
@@ -142,6 +143,14 @@ impl<M: Model> Checker for Linearizable<M> {
         let summary = summarize(operations, &rulings);
         let (verdict, reason) = compose(operations, &objects, rulings);
         self.judgement(verdict, reason, summary)
+    }
+
+    fn online(&self, limits: &Limits) -> Option<Box<dyn Online + '_>> {
+        if self.model.is_register() {
+            Some(Box::new(online::Linear::new(&self.model, &self.name)))
+        } else {
+            Some(Box::new(online::Recheck::new(self, limits.clone())))
+        }
     }
 }
 

@@ -88,6 +88,12 @@ pub trait Model: Send + Sync {
         None
     }
 
+    /// Whether [`Model::as_register`] knows every operation: then the check can be fed event by
+    /// event in bounded memory ([`crate::online::Linear`]).
+    fn is_register(&self) -> bool {
+        false
+    }
+
     /// When a counterexample may leave `op` out without making wrong what was right.
     fn removal(&self, op: &Self::Op) -> Removal {
         if self.observes(op) { Removal::Free } else { Removal::Never }
