@@ -23,7 +23,7 @@ pub trait Checker: Send + Sync {
     /// The same check, fed event by event; `None` where only a whole history can be judged.
     ///
     /// `limits` bound what it may do in between; see [`crate::online`] for what each costs.
-    fn online(&self, _limits: &Limits) -> Option<Box<dyn Online + '_>> {
+    fn online(&self, _limits: &Limits) -> Option<Box<dyn Online>> {
         None
     }
 }

@@ -44,7 +44,7 @@ use std::hash::Hash;
 /// let judgement = Linearizable::new(Switch).check(&history, &Limits::default());
 /// assert!(matches!(judgement.verdict, Verdict::Invalid(_)));
 /// ```
-pub trait Model: Send + Sync {
+pub trait Model: Send + Sync + 'static {
     /// A state of the object.
     type State: Clone + Eq + Hash + Debug + Send + Sync;
     /// An operation with its answer, in the model's own terms; equal ones must have equal effects.

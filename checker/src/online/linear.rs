@@ -15,9 +15,9 @@ use std::sync::Arc;
 /// checker that sees the whole history, and so is one with a failed cas that does not say what it
 /// saw, as far as that cas goes; the verdict at the end is then unknown, unless another finding
 /// makes it invalid.
-pub struct Linear<'a, M: Model> {
-    model: &'a M,
-    checker: &'a str,
+pub struct Linear<M: Model> {
+    model: Arc<M>,
+    checker: String,
     objects: Vec<Object>,
     places: FxHashMap<Option<Value>, usize>,
     open: FxHashMap<i64, Open<M::Op>>,
@@ -52,13 +52,13 @@ struct Open<Op> {
 const REPEATED: &str = "a value was written twice while it could be seen";
 const NOT_EQUAL: &str = "a failed cas does not say what it saw";
 
-impl<'a, M: Model> Linear<'a, M> {
+impl<M: Model> Linear<M> {
     /// The check of `model`, every operation of which must be one on a register
     /// ([`Model::is_register`]), in the name of `checker`.
-    pub fn new(model: &'a M, checker: &'a str) -> Self {
+    pub fn new(model: Arc<M>, checker: impl Into<String>) -> Self {
         Linear {
             model,
-            checker,
+            checker: checker.into(),
             objects: Vec::new(),
             places: FxHashMap::default(),
             open: FxHashMap::default(),
@@ -91,7 +91,7 @@ impl<'a, M: Model> Linear<'a, M> {
         let object = self.object(&operation.key);
         let call = event.index + 1;
         if !self.objects[object].gone {
-            let makes = may.as_ref().and_then(|op| makes(self.model, op));
+            let makes = may.as_ref().and_then(|op| makes(&*self.model, op));
             if self.objects[object].register.invoke(call, makes).is_err() {
                 self.leave(object);
             }
@@ -152,7 +152,7 @@ impl<'a, M: Model> Linear<'a, M> {
         if let Some(RegisterOp::Write(new) | RegisterOp::Cas(_, new)) = did {
             return register.wrote(call, now, new);
         }
-        if let Some((new, _)) = may.and_then(|may| makes(self.model, may)) {
+        if let Some((new, _)) = may.and_then(|may| makes(&*self.model, may)) {
             register.unmake(new)?;
         }
         match did {
@@ -194,7 +194,7 @@ impl<'a, M: Model> Linear<'a, M> {
     }
 }
 
-impl<M: Model> Online for Linear<'_, M> {
+impl<M: Model> Online for Linear<M> {
     fn feed(&mut self, event: &Event) {
         if self.violation.is_some() || self.unknown.is_some() {
             return;
@@ -242,7 +242,7 @@ impl<M: Model> Online for Linear<'_, M> {
             }
         };
         Judgement {
-            checker: self.checker.to_owned(),
+            checker: self.checker.clone(),
             verdict,
             algorithm: "online-blocks".to_owned(),
             reason,

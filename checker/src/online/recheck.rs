@@ -17,8 +17,8 @@ const FIRST: usize = 1_000;
 /// The checker must judge a safety property: what is invalid stays so, whatever comes after, and
 /// operations without an end may have happened. One that demands that something comes in the end
 /// (that a set shows what was added to it) is none.
-pub struct Recheck<'a, C> {
-    checker: &'a C,
+pub struct Recheck<C> {
+    checker: C,
     /// For each check but the last.
     limits: Limits,
     events: Vec<Event>,
@@ -26,10 +26,10 @@ pub struct Recheck<'a, C> {
     violation: Option<Violation>,
 }
 
-impl<'a, C: Checker> Recheck<'a, C> {
+impl<C: Checker> Recheck<C> {
     /// A check by `checker`, each within `limits` but for the one at the end, which has no bounds
     /// but the default ones.
-    pub fn new(checker: &'a C, limits: Limits) -> Self {
+    pub fn new(checker: C, limits: Limits) -> Self {
         Recheck { checker, limits, events: Vec::new(), next: FIRST, violation: None }
     }
 
@@ -57,7 +57,7 @@ impl<'a, C: Checker> Recheck<'a, C> {
     }
 }
 
-impl<C: Checker> Online for Recheck<'_, C> {
+impl<C: Checker> Online for Recheck<C> {
     fn feed(&mut self, event: &Event) {
         if self.violation.is_some() {
             return;

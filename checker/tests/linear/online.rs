@@ -14,8 +14,8 @@ use rand_chacha::ChaCha8Rng;
 
 const MODEL: Register = Register { failed_cas: ordeal_checker::models::FailedCas::NotEqual };
 
-fn online() -> Linear<'static, Register> {
-    Linear::new(&MODEL, "linearizable-register")
+fn online() -> Linear<Register> {
+    Linear::new(MODEL.into(), "linearizable-register")
 }
 
 fn events(history: &History) -> Vec<Event> {
@@ -230,7 +230,7 @@ fn a_checker_that_is_asked_again_agrees_before_the_history_has_doubled() {
         let history = meddled(seed);
         let checker = Linearizable::new(MODEL);
         let judgement = checker.check(&history, &Limits::default());
-        let mut online = Recheck::new(&checker, Limits::default()).with_first_check(10);
+        let mut online = Recheck::new(checker, Limits::default()).with_first_check(10);
         let all = events(&history);
         all.iter().for_each(|event| online.feed(event));
         assert_eq!(name(&online.finish().verdict), name(&judgement.verdict), "seed {seed}");
