@@ -25,6 +25,7 @@ mod txn;
 
 pub use model::{Anomaly, Kind, Model, Order, strongest};
 
+use crate::online::{Online, Recheck};
 use crate::{Checker, Judgement, Limits};
 use ordeal_history::History;
 
@@ -52,6 +53,10 @@ impl Checker for ListAppend {
     fn check(&self, history: &History, limits: &Limits) -> Judgement {
         judge::list_append(self.name(), self.model, history, limits)
     }
+
+    fn online(&self, limits: &Limits) -> Option<Box<dyn Online>> {
+        Some(Box::new(Recheck::new(*self, limits.clone())))
+    }
 }
 
 /// Judges transactions over registers: `["w",k,v]` and `["r",k,null|v]`.
@@ -77,5 +82,9 @@ impl Checker for RwRegister {
 
     fn check(&self, history: &History, limits: &Limits) -> Judgement {
         judge::rw_register(self.name(), self.model, history, limits)
+    }
+
+    fn online(&self, limits: &Limits) -> Option<Box<dyn Online>> {
+        Some(Box::new(Recheck::new(*self, limits.clone())))
     }
 }

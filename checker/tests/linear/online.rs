@@ -204,10 +204,10 @@ fn what_is_settled_is_forgotten() {
             Load { operations: 20_000, clients, cas_percent, info_percent: 0.0, ..Load::default() };
         let mut online = online();
         let mut most = 0;
-        for event in load::events(load) {
+        load::play(load, &mut |event| {
             online.feed(&event);
             most = most.max(online.held());
-        }
+        });
         assert_eq!(online.violation(), None);
         assert!(most < 8 * clients + 8, "{most} are held for {clients} clients");
     }
