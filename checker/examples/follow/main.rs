@@ -1,7 +1,7 @@
 //! Feeds the check that runs along with a history under load that is never held as a whole, and
 //! tells what it remembered at most:
 //!
-//!     cargo run --release -p ordeal-checker --example follow -- 4000000 [CLIENTS] [INFO_PERCENT]
+//!     cargo run --release -p ordeal-checker --example follow -- 4000000 [CLIENTS] [INFO_PERCENT] [KEYS]
 
 #[path = "../generate/load.rs"]
 mod load;
@@ -24,6 +24,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if let Some(info) = arguments.next() {
         load.info_percent = info.parse()?;
     }
+    if let Some(keys) = arguments.next() {
+        load.keys = keys.parse()?;
+    }
     let mut online = Linear::new(Register::default().into(), "register");
     let (mut spent, mut held_max) = (Duration::ZERO, 0);
     let mut part = Vec::new();
@@ -44,10 +47,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or("VmHWM: unknown");
     println!(
-        "{} operations, {} clients, {} % indeterminate: {} ms, {held_max} things held at most; {}",
+        "{} operations, {} clients, {} % indeterminate, {} keys: {} ms, {held_max} things held at most; {}",
         load.operations,
         load.clients,
         load.info_percent,
+        load.keys,
         spent.as_millis(),
         peak.split_whitespace().collect::<Vec<_>>().join(" ")
     );
