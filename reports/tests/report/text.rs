@@ -2,7 +2,7 @@
 
 use crate::made_up::{faults, history, invalid, noise, stale_read, unknown, valid};
 use ordeal_history::History;
-use ordeal_reports::{counterexample, html, junit, markdown, terminal};
+use ordeal_reports::{Results, counterexample, html, junit, markdown, terminal};
 
 fn stale(around: u64) -> History {
     let mut told = noise(around);
@@ -25,13 +25,14 @@ fn a_planted_bug_and_an_unknown_in_the_terminal() {
 #[test]
 fn a_run_that_was_stopped_at_its_violation_says_so_and_when() {
     let history = stale(400);
-    let mut results = invalid(&history, &[]);
+    let results = invalid(&history, &[]);
     let sentence = "The run was stopped at the violation, after 4.21 s: --fail-fast was given.";
-    let texts = |results| [terminal(results, &history, false), html(results, &history)];
-    assert!(texts(&results).iter().all(|text| !text.contains("stopped at the violation")));
-    results.stopped_after_ms = Some(4_210);
-    assert!(texts(&results).iter().all(|text| text.contains(sentence)));
-    assert!(markdown(&results).contains("stopped at the violation, after 4.21 s"));
+    let texts = |stopped_after_ms| {
+        let results = Results { stopped_after_ms, ..results.clone() };
+        [terminal(&results, &history, false), html(&results, &history), markdown(&results)]
+    };
+    assert!(texts(None).iter().all(|text| !text.contains("stopped at the violation")));
+    assert!(texts(Some(4_210)).iter().all(|text| text.contains(sentence)));
 }
 
 #[test]
