@@ -89,9 +89,9 @@ fn meddled(seed: u64) -> History {
         let event = &mut events[at];
         match (event.kind, event.f.as_str(), seen) {
             (EventType::Ok, "read", Value::Int(seen)) => event.value = Value::from(seen),
-            (EventType::Ok, "read", _) if seed % 3 == 0 => event.value = Value::Null,
+            (EventType::Ok, "read", _) if seed.is_multiple_of(3) => event.value = Value::Null,
             (EventType::Fail, "cas", Value::Int(seen)) => event.actual = Some(Value::from(seen)),
-            (EventType::Ok, "write" | "cas", _) if seed % 2 == 0 => {
+            (EventType::Ok, "write" | "cas", _) if seed.is_multiple_of(2) => {
                 event.kind = EventType::Fail;
                 event.error = Some("refused".to_owned());
             }
