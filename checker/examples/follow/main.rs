@@ -1,7 +1,8 @@
 //! Feeds the check that runs along with a history under load that is never held as a whole, and
 //! tells what it remembered at most:
 //!
-//!     cargo run --release -p ordeal-checker --example follow -- 4000000 [CLIENTS] [INFO_PERCENT] [KEYS]
+//!     cargo run --release -p ordeal-checker --example follow -- \
+//!         4000000 [CLIENTS] [INFO_PERCENT] [KEYS]
 
 #[path = "../generate/load.rs"]
 mod load;
@@ -47,7 +48,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or("VmHWM: unknown");
     println!(
-        "{} operations, {} clients, {} % indeterminate, {} keys: {} ms, {held_max} things held at most; {}",
+        "{} operations, {} clients, {} % indeterminate, {} keys: \
+         {} ms, {held_max} things held at most; {}",
         load.operations,
         load.clients,
         load.info_percent,

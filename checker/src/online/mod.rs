@@ -2,13 +2,14 @@
 //!
 //! Safety is what makes this possible: a history that is wrong stays wrong whatever comes after.
 //! What is open may have happened, so a read may be explained by a write that has not ended, and
-//! nothing is called wrong while any continuation could still be right. [`crate::Checker::online`] says
-//! which checkers can do it; two kinds of check stand behind it.
+//! nothing is called wrong while any continuation could still be right. Which checkers can do it
+//! is told by [`crate::Checker::online`]; two kinds of check stand behind it:
 //!
-//! | check | for | raised | time | memory |
-//! |---|---|---|---|---|
-//! | [`Linear`] | registers whose written values are different while they matter | at the very event | O(log n) an event | what is open or unsettled, every key, every indeterminate write that nobody saw |
-//! | [`Recheck`] | any checker of a safety property | before the history is twice as long | twice the last check's in all | the history |
+//! - [`Linear`], for registers whose written values are different while they matter: raises a
+//!   violation at the very event, O(log n) an event, and remembers what is open or unsettled, a
+//!   few values of every key, and every indeterminate write that nobody saw.
+//! - [`Recheck`], for any checker of a safety property: raises a violation before the history is
+//!   twice as long, costs twice the last check in all, and keeps the history.
 //!
 //! Deliberately absent: witnesses and minimal counterexamples. A check in bounded memory has
 //! forgotten what they are made of; whoever recorded the history has it, and the checker itself
