@@ -1,6 +1,7 @@
 //! What a checker says.
 
 use crate::linear::MisfitAt;
+use crate::online::Online;
 use ordeal_history::{History, Value};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -19,6 +20,12 @@ pub trait Checker: Send + Sync {
     }
     /// The verdict on `history`, within `limits`: out of time or memory is `Unknown`, never a pass.
     fn check(&self, history: &History, limits: &Limits) -> Judgement;
+    /// The same check, fed event by event; `None` where only a whole history can be judged.
+    ///
+    /// `limits` bound what it may do in between; see [`crate::online`] for what each costs.
+    fn online(&self, _limits: &Limits) -> Option<Box<dyn Online>> {
+        None
+    }
 }
 
 /// What a check may use before it must answer `Unknown`.

@@ -27,6 +27,7 @@ mod txn;
 pub use model::{Anomaly, Kind, Model, Order, strongest};
 
 use crate::linear::MisfitAt;
+use crate::online::{Online, Recheck};
 use crate::{Checker, Judgement, Limits};
 use ordeal_history::History;
 use txn::Txns;
@@ -60,6 +61,10 @@ impl Checker for ListAppend {
     fn misfit(&self, history: &History) -> Option<MisfitAt> {
         Txns::new(history, "append").err()
     }
+
+    fn online(&self, limits: &Limits) -> Option<Box<dyn Online>> {
+        Some(Box::new(Recheck::new(*self, limits.clone())))
+    }
 }
 
 /// Judges transactions over registers: `["w",k,v]` and `["r",k,null|v]`.
@@ -89,5 +94,9 @@ impl Checker for RwRegister {
 
     fn misfit(&self, history: &History) -> Option<MisfitAt> {
         Txns::new(history, "w").err()
+    }
+
+    fn online(&self, limits: &Limits) -> Option<Box<dyn Online>> {
+        Some(Box::new(Recheck::new(*self, limits.clone())))
     }
 }

@@ -5,6 +5,9 @@ mod agreement;
 mod common;
 mod etcd;
 mod laws;
+#[path = "../../examples/generate/load.rs"]
+mod load;
+mod online;
 mod register;
 mod text;
 mod trial;
