@@ -4,6 +4,7 @@
 mod agreement;
 mod common;
 mod etcd;
+mod etcd_store;
 mod laws;
 mod register;
 mod text;

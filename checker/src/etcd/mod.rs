@@ -1,0 +1,5 @@
+//! Histories of etcd, in the order of its revisions.
+
+mod registers;
+
+pub use registers::EtcdRevisions;
