@@ -7,5 +7,6 @@ mod etcd;
 mod etcd_store;
 mod laws;
 mod register;
+mod store_trial;
 mod text;
 mod trial;

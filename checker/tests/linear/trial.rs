@@ -2,6 +2,7 @@
 //! witnesses and counterexamples are what they claim to be, and the metamorphic laws hold.
 
 use super::common::{Shape, oracle, random_history, show};
+use super::store_trial;
 use ordeal_checker::linear::{Algorithm, Linearizable, Model, Removal, split};
 use ordeal_checker::models::{
     Counter, KvAppend, MultiRegister, Mutex, Queue, Register, Set, Stack,
@@ -32,7 +33,7 @@ fn agree<M: Model + Clone>(model: &M, history: &History, label: &str) -> bool {
 }
 
 /// The part is invalid, and leaving any one of it out (with those who saw its value) is valid.
-fn minimal<M: Model>(model: &M, history: &History, operations: &[u32], label: &str) {
+pub fn minimal<M: Model>(model: &M, history: &History, operations: &[u32], label: &str) {
     let part = History::from_events(history.events_of(operations)).unwrap();
     let entries = split(model, &part, None).unwrap().remove(0).entries;
     assert!(!oracle(model, &entries), "{label}: {operations:?} is valid: {}", show(history));
@@ -71,7 +72,7 @@ fn minimal<M: Model>(model: &M, history: &History, operations: &[u32], label: &s
 }
 
 /// What was known before the event is valid, and with it is not.
-fn broken_there<M: Model>(model: &M, history: &History, event: u64, label: &str) {
+pub fn broken_there<M: Model>(model: &M, history: &History, event: u64, label: &str) {
     let valid_until = |event| {
         let objects = split(model, history, Some(event)).unwrap();
         objects.iter().all(|object| oracle(model, &object.entries))
@@ -283,7 +284,7 @@ fn transactions(rng: &mut ChaCha8Rng) -> History {
 pub type Trial = fn(&mut ChaCha8Rng) -> bool;
 
 /// Every kind of trial, by name.
-pub const TRIALS: [(&str, Trial); 10] = [
+pub const TRIALS: [(&str, Trial); 11] = [
     ("unique", |rng| agree(&Register::default(), &register(rng, true, true), "unique")),
     ("blind", |rng| agree(&Register::default(), &register(rng, true, false), "blind")),
     ("few", |rng| {
@@ -297,6 +298,7 @@ pub const TRIALS: [(&str, Trial); 10] = [
     ("queue", |rng| agree(&Queue, &queue(rng), "queue")),
     ("stack", |rng| agree(&Stack, &stack(rng), "stack")),
     ("multi-register", |rng| agree(&MultiRegister, &transactions(rng), "multi-register")),
+    ("etcd store", |rng| store_trial::agree(&store_trial::store(rng))),
 ];
 
 /// Runs `count` trials of a kind, with seeds from 0; returns how many histories were valid.

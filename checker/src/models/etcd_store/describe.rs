@@ -2,6 +2,7 @@
 
 use super::StoreOp;
 use super::request::{KeyValue, Put, Range, Request, Seen, SeenKv, Span, Txn};
+use super::store::Response;
 use std::fmt::{self, Display};
 
 impl Display for StoreOp {
@@ -119,5 +120,30 @@ impl Display for KeyValue {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let KeyValue { key, value, create, modified, version, .. } = self;
         write!(out, "{key} = {value} (mod {modified}, version {version}, created {create})")
+    }
+}
+
+/// The answer alone: "a = 1 (mod 2, version 1, created 2)".
+impl Display for Response {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Response::Range(ranged) => {
+                let shown: Vec<String> =
+                    ranged.found.iter().take(ranged.shown).map(KeyValue::to_string).collect();
+                let s = if ranged.count == 1 { "" } else { "s" };
+                let list = if shown.is_empty() { String::new() } else { shown.join(", ") + ", " };
+                write!(out, "{list}{} key{s} in all", ranged.count)
+            }
+            Response::Put { prev_kv: None } | Response::Compact => write!(out, "done"),
+            Response::Put { prev_kv: Some(kv) } => write!(out, "done, in place of {kv}"),
+            Response::Delete { deleted, prev_kvs } => {
+                write!(out, "{deleted} deleted")?;
+                prev_kvs.iter().try_for_each(|kv| write!(out, ", {kv}"))
+            }
+            Response::Txn { succeeded, responses } => {
+                write!(out, "{}", if *succeeded { "success" } else { "failure" })?;
+                responses.iter().try_for_each(|response| write!(out, "; {response}"))
+            }
+        }
     }
 }

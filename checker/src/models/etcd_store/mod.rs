@@ -13,9 +13,9 @@ mod request;
 mod rules;
 mod store;
 
+pub(crate) use request::{Key, KeyValue};
 pub use request::{Refusal, Request, Seen, SeenKv};
-pub(crate) use store::Changes;
-pub use store::{Store, View};
+pub(crate) use store::{Changes, Response, Store, View};
 
 use crate::linear::{Misfit, Model, Removal};
 use ordeal_history::{Operation, Outcome};
@@ -58,7 +58,7 @@ impl StoreOp {
     /// What it changes at this moment, if it can have answered so there.
     ///
     /// Not for reads that may be of the past: see [`StoreOp::was_seen`].
-    pub fn changes(&self, view: View<'_>) -> Option<Changes> {
+    pub(crate) fn changes(&self, view: View<'_>) -> Option<Changes> {
         let head = view.head();
         match (view.ask(&self.request), &self.answer) {
             (Err(_), None) => Some(Changes::new()),
@@ -76,7 +76,7 @@ impl StoreOp {
 
     /// Whether a read that may be of the past was right at the revision that it names, or at any
     /// up to `head` when it names none.
-    pub fn was_seen(&self, store: &Store, head: i64) -> bool {
+    pub(crate) fn was_seen(&self, store: &Store, head: i64) -> bool {
         let right = |at: i64| self.changes(store.at(at, -1)).is_some();
         match self.revision {
             Some(revision) => (1..=head).contains(&revision) && right(revision),

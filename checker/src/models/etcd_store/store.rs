@@ -21,6 +21,14 @@ pub struct Held {
     pub lease: i64,
 }
 
+impl Held {
+    /// As the data of `key`, last changed at that revision.
+    pub fn at(&self, key: &Key, modified: i64) -> KeyValue {
+        let Held { value, create, version, lease } = self.clone();
+        KeyValue { key: key.clone(), value, create, modified, version, lease }
+    }
+}
+
 /// The keys that a request leaves changed; `None` is deleted.
 pub type Changes = BTreeMap<Key, Option<Held>>;
 
@@ -260,10 +268,10 @@ impl View<'_> {
 
     fn one(&self, key: &Key) -> Option<KeyValue> {
         if let Some(made) = self.made.get(key) {
-            return made.as_ref().map(|held| key_value(key, held, self.head + 1));
+            return made.as_ref().map(|held| held.at(key, self.head + 1));
         }
         let (modified, held) = latest(self.store.keys.get(key)?, self.head);
-        held.as_ref().map(|held| key_value(key, held, *modified))
+        held.as_ref().map(|held| held.at(key, *modified))
     }
 
     /// The keys of a span, by key.
@@ -272,7 +280,7 @@ impl View<'_> {
         let until = at.unwrap_or(self.head);
         let mut look = |key: &Key, past: &[(i64, Option<Held>)]| {
             if let (modified, Some(held)) = latest(past, until) {
-                found.insert(key.clone(), key_value(key, held, *modified));
+                found.insert(key.clone(), held.at(key, *modified));
             }
         };
         if span.is_one() {
@@ -285,7 +293,7 @@ impl View<'_> {
             for (key, made) in self.made.iter().filter(|(key, _)| span.contains(key)) {
                 match made {
                     Some(held) => {
-                        found.insert(key.clone(), key_value(key, held, self.head + 1));
+                        found.insert(key.clone(), held.at(key, self.head + 1));
                     }
                     None => {
                         found.remove(key);
@@ -295,11 +303,6 @@ impl View<'_> {
         }
         found.into_values().collect()
     }
-}
-
-fn key_value(key: &Key, held: &Held, modified: i64) -> KeyValue {
-    let Held { value, create, version, lease } = held.clone();
-    KeyValue { key: key.clone(), value, create, modified, version, lease }
 }
 
 /// The last change up to a revision.
