@@ -4,6 +4,8 @@
 
 #[path = "../../tests/linear/common.rs"]
 mod common;
+#[path = "../../tests/linear/revision_trial.rs"]
+mod revision_trial;
 #[path = "../../tests/linear/store_trial.rs"]
 mod store_trial;
 #[path = "../../tests/linear/trial.rs"]

@@ -65,11 +65,13 @@ impl EtcdHistory {
         part.dedup_by_key(|entry| entry.position);
         let mut story = tell(&EtcdStore, history, &part);
         story.push(format!("{reason}."));
+        let ends = part.iter().filter(|entry| entry.is_certain()).map(|entry| entry.ret - 1);
+        let guess = ends.max().unwrap_or(history.events);
         let counterexample = Counterexample {
             key: None,
             operations: part.iter().map(|entry| entry.position).collect(),
             story,
-            broken_at_event: broken_at(history),
+            broken_at_event: broken_at(history, guess),
             anomalies: Vec::new(),
         };
         self.judgement(history, Verdict::Invalid(counterexample), reason)
@@ -146,21 +148,34 @@ fn entries(history: &History, until: Option<u64>) -> Result<Vec<Entry<Op>>, Misf
     Ok(objects.into_iter().next().map_or_else(Vec::new, |object| object.entries))
 }
 
-/// The earliest event with which the history is wrong: every part of it up to some event is right
-/// until that event, so it is found by halving. `None` when the revisions do not tell.
-fn broken_at(history: &History) -> Option<u64> {
+/// The earliest event with which the history is wrong, `guess` being a good guess; `None` when the
+/// revisions do not tell.
+///
+/// Every part of the history up to some event is right until that event, so the place is found by
+/// doubling steps from the guess and then by halving: mostly two looks.
+fn broken_at(history: &History, guess: u64) -> Option<u64> {
     let is_wrong = |event| match rule(&entries(history, Some(event)).ok()?) {
         Ruling::Valid(_) => Some(false),
         Ruling::Invalid(_) => Some(true),
         Ruling::Open => None,
     };
-    let (mut right, mut wrong) = (0, history.events.checked_sub(1)?);
+    let last = history.events.checked_sub(1)?;
+    let (mut right, mut wrong) = (0, guess.min(last));
+    let mut step = 1;
+    while wrong < last && !is_wrong(wrong)? {
+        right = wrong + 1;
+        wrong = (wrong + step).min(last);
+        step = step.saturating_mul(2);
+    }
+    step = 1;
     while right < wrong {
-        let middle = right + (wrong - right) / 2;
-        if is_wrong(middle)? {
-            wrong = middle;
+        let probe = if step < wrong - right { wrong - step } else { right + (wrong - right) / 2 };
+        if is_wrong(probe)? {
+            wrong = probe;
+            step = step.saturating_mul(2);
         } else {
-            right = middle + 1;
+            right = probe + 1;
+            step = u64::MAX;
         }
     }
     Some(wrong)
