@@ -7,11 +7,15 @@ use std::collections::BTreeSet;
 const OPS_MAX: usize = 128;
 
 /// Refuses what no state would make right.
-pub fn check(request: &Request) -> Result<(), Refusal> {
+///
+/// A transaction that puts a key and deletes every key from some key on is refused by etcd's
+/// documentation, but accepted by etcd, whose check takes the zero byte of the deletion's end for
+/// a key. With `strict` it is refused.
+pub fn check(request: &Request, strict: bool) -> Result<(), Refusal> {
     check_op(request, OPS_MAX)?;
     if let Request::Txn(txn) = request {
-        Touched::by(&txn.success)?;
-        Touched::by(&txn.failure)?;
+        Touched::by(&txn.success, strict)?;
+        Touched::by(&txn.failure, strict)?;
     }
     Ok(())
 }
@@ -57,17 +61,19 @@ struct Touched<'a> {
 }
 
 impl<'a> Touched<'a> {
-    fn by(ops: &'a [Request]) -> Result<Touched<'a>, Refusal> {
+    fn by(ops: &'a [Request], strict: bool) -> Result<Touched<'a>, Refusal> {
         let mut touched = Touched::default();
         for op in ops {
-            if let Request::Delete(delete) = op {
+            if let Request::Delete(delete) = op
+                && (strict || &*delete.span.end != "\0")
+            {
                 touched.deletes.push(&delete.span);
             }
         }
         for op in ops {
             let Request::Txn(txn) = op else { continue };
-            let success = Touched::by(&txn.success)?;
-            let failure = Touched::by(&txn.failure)?;
+            let success = Touched::by(&txn.success, strict)?;
+            let failure = Touched::by(&txn.failure, strict)?;
             let puts: BTreeSet<&str> = success.puts.union(&failure.puts).copied().collect();
             puts.into_iter().try_for_each(|key| touched.put(key))?;
             touched.deletes.extend(success.deletes);

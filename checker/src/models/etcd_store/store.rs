@@ -123,7 +123,7 @@ impl View<'_> {
 
     /// The answer to `request` and what it changes, or why it is refused.
     pub fn ask(mut self, request: &Request) -> Result<(Response, Changes), Refusal> {
-        rules::check(request)?;
+        rules::check(request, false)?;
         self.check_puts(request)?;
         self.check_ranges(request)?;
         if let Request::Compact(revision) = request {
