@@ -2,6 +2,7 @@
 //! other, and the same with one thing wrong.
 
 use crate::text::history;
+use ordeal_checker::etcd::EtcdHistory;
 use ordeal_checker::linear::{Algorithm, Linearizable};
 use ordeal_checker::models::EtcdStore;
 use ordeal_checker::{Checker, Limits, Verdict};
@@ -239,4 +240,89 @@ fn what_is_compacted_cannot_be_read_but_the_revision_itself_can() {
     assert!(!is_valid(history(&read(2, r#"ok {"count":0} @4"#))));
     assert!(is_valid(refusal(&read(2, "fail"), told)));
     assert!(!is_valid(refusal(&read(3, "fail"), told)));
+}
+
+#[test]
+fn a_put_beside_a_deletion_without_end_is_refused_or_accepted() {
+    let request = r#"txn {"success":[{"put":{"key":"c"}},
+        {"delete-range":{"key":"c","range_end":"\u0000"}}]}"#
+        .replace('\n', " ");
+    let answer =
+        r#"ok {"succeeded":true,"responses":[{"put":{}},{"delete-range":{"deleted":1}}]} @5"#;
+    assert!(matches!(check(&request, answer), Verdict::Valid(_)));
+    let told = "duplicate key given in txn request";
+    assert!(matches!(refused(&request, told), Verdict::Valid(_)));
+}
+
+/// What is wrong after [`BEGIN`], the operations that show it, and the reason.
+const REASONS: &[(&str, &[u32], &str)] = &[
+    (
+        r#"2 invoke range {"key":"a"}
+           2 ok {"kvs":[{"key":"a","value":"1","mod_revision":2,"version":1}]} @4"#,
+        &[2, 3],
+        "process 2 read a and saw a = \"1\" (mod 2, version 1) at revision 4, but the right answer \
+         was a = \"2\" (mod 4, version 2, created 2), 1 key in all, since process 1 put a = \"2\" \
+         in place of a = \"1\" (mod 2, version 1, created 2) at revision 4",
+    ),
+    (
+        r#"2 invoke range {"key":"c"}
+           2 ok {"kvs":[],"count":0} @3"#,
+        &[2, 3],
+        "process 2 read c and was told of 0 keys at revision 3, after process 1 put a = \"2\" in \
+         place of a = \"1\" (mod 2, version 1, created 2) at revision 4",
+    ),
+    (
+        r#"2 invoke put {"key":"c","value":"9"}
+           2 ok {} @3"#,
+        &[1, 3],
+        "process 1 put b = \"x\" with lease 7 at revision 3, and process 2 put c = \"9\" at \
+         revision 3: two changes cannot have one revision",
+    ),
+    (
+        r#"2 invoke delete-range {"key":"b"}
+           2 ok {"deleted":1} @6"#,
+        &[2, 3],
+        "no request can have had revision 5: process 1 put a = \"2\" in place of a = \"1\" (mod 2, \
+         version 1, created 2) at revision 4, and process 2 deleted b (1 of them were there) at \
+         revision 6",
+    ),
+];
+
+#[test]
+fn what_the_revisions_show_to_be_wrong_is_told() {
+    for (rest, operations, reason) in REASONS {
+        let history = history(&format!("{BEGIN}{rest}"));
+        let judgement = EtcdHistory::default().check(&history, &Limits::default());
+        assert_eq!(judgement.reason, *reason);
+        assert_eq!(judgement.algorithm, "revisions");
+        let Verdict::Invalid(counterexample) = judgement.verdict else { panic!("{rest}") };
+        assert_eq!(counterexample.operations, *operations, "{rest}");
+        assert_eq!(counterexample.broken_at_event, Some(7), "{rest}");
+    }
+}
+
+#[test]
+fn a_revision_nobody_was_told_of_belongs_to_what_its_readers_saw() {
+    let lost = r#"2 invoke put {"key":"c","value":"8"}
+        2 info
+        3 invoke put {"key":"c","value":"9"}
+        3 info
+        1 invoke put {"key":"a","value":"3"}
+        1 ok {} @6
+"#;
+    let read = |value: i64, modified: i64| {
+        let read = format!(
+            "1 invoke range {{\"key\":\"c\"}}\n1 ok {{\"kvs\":[{{\"key\":\"c\",\"value\":\"{value}\",\
+             \"mod_revision\":{modified},\"version\":1}}]}} @6"
+        );
+        let history = history(&format!("{BEGIN}{lost}{read}"));
+        EtcdHistory::default().check(&history, &Limits::default())
+    };
+    for value in [8, 9] {
+        let judgement = read(value, 5);
+        assert!(matches!(judgement.verdict, Verdict::Valid(_)), "{}", judgement.reason);
+        assert_eq!(judgement.algorithm, "revisions");
+    }
+    assert!(matches!(read(7, 5).verdict, Verdict::Invalid(_)));
+    assert!(matches!(read(8, 6).verdict, Verdict::Invalid(_)));
 }
