@@ -11,12 +11,15 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 
+/// By key: value, created, modified, version.
+type Keys = BTreeMap<&'static str, (i64, i64, i64, i64)>;
+
 /// A store of its own, as small as can be: it is only to give answers that are mostly right.
 #[derive(Clone, Default)]
 struct Toy {
-    /// Key, value, created, modified, version.
-    keys: BTreeMap<&'static str, (i64, i64, i64, i64)>,
-    past: Vec<BTreeMap<&'static str, (i64, i64, i64, i64)>>,
+    keys: Keys,
+    /// As they were at each revision before the last.
+    past: Vec<Keys>,
     compacted: i64,
 }
 
