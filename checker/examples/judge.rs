@@ -1,6 +1,7 @@
-//! Reads a history and judges it, as a register if no model is named, with the time that each part took.
+//! Reads a history and judges it, with the time that each part took.
 //!
-//!     cargo run --release -p ordeal-checker --example judge -- FILE [auto|search] [SECONDS] [MODEL]
+//!     cargo run --release -p ordeal-checker --example judge -- \
+//!         FILE [auto|search] [SECONDS] [MODEL]
 
 use ordeal_checker::linear::Algorithm;
 use ordeal_checker::registry::model;
