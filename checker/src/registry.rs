@@ -1,6 +1,6 @@
 //! The models and the checkers by name, for whoever lets a person choose one.
 
-use crate::etcd::EtcdRevisions;
+use crate::etcd::Etcd;
 use crate::isolation::{ListAppend, RwRegister};
 use crate::linear::{Algorithm, Linearizable, Model};
 use crate::others::{
@@ -81,11 +81,8 @@ pub const MODELS: &[NamedModel] = &[
     },
     NamedModel {
         name: "etcd",
-        summary: "reads, writes and cas in the order of etcd's revisions, versions checked too",
-        make: |algorithm| {
-            let register = Linearizable::new(models::Register::default());
-            Box::new(EtcdRevisions::new(register.with_algorithm(algorithm)))
-        },
+        summary: "registers, or every request of the KV API, in the order of etcd's revisions",
+        make: |algorithm| Box::new(Etcd::new(algorithm)),
     },
     NamedModel {
         name: "list-append",
@@ -111,6 +108,8 @@ pub fn detect(history: &History) -> Option<&'static NamedModel> {
     let is_list = |value: &Value| matches!(value, Value::Array(_));
     let named = |f: &str| history.operations.iter().any(|operation| &*operation.f == f);
     let name = match &*first.f {
+        "range" | "delete-range" | "compact" => "etcd",
+        "put" | "txn" if matches!(first.input, Value::Object(_)) => "etcd",
         "txn" => transactional(history),
         "get" | "put" | "append" => "kv-append",
         "acquire" | "release" => "mutex",
