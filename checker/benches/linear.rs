@@ -3,9 +3,12 @@
 
 #[path = "../examples/generate/load.rs"]
 mod load;
+#[path = "../examples/generate/store.rs"]
+mod store;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use load::Load;
+use ordeal_checker::etcd::EtcdHistory;
 use ordeal_checker::linear::{Algorithm, Linearizable};
 use ordeal_checker::models::Register;
 use ordeal_checker::{Checker, Limits};
@@ -59,6 +62,28 @@ fn search(criterion: &mut Criterion) {
     judge(criterion, "search on unique values", Algorithm::Search, &loads);
 }
 
+fn etcd(criterion: &mut Criterion) {
+    let load = Load { operations: 1_000_000, keys: 10, info_percent: 0.0, ..Load::default() };
+    let mut group = criterion.benchmark_group("etcd");
+    group.sample_size(10);
+    let checker = EtcdHistory::default();
+    for (name, load) in [
+        ("1M ops, 25 clients, 10 keys", load),
+        (
+            "1M ops, 25 clients, 1 key, 5 % indeterminate",
+            Load { keys: 1, info_percent: 5.0, ..load },
+        ),
+        ("1M ops, 25 clients, 10 keys, one revision off by one", Load { stale: true, ..load }),
+    ] {
+        let events = store::events(load);
+        let history = History::from_events(events).expect("a generated history is well-formed");
+        group.bench_with_input(BenchmarkId::from_parameter(name), &history, |bencher, history| {
+            bencher.iter(|| checker.check(black_box(history), &Limits::default()));
+        });
+    }
+    group.finish();
+}
+
 fn read(criterion: &mut Criterion) {
     let mut writer = Writer::new(Vec::new());
     for event in load::events(Load { operations: 100_000, ..Load::default() }) {
@@ -73,5 +98,5 @@ fn read(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, unique, few, search, read);
+criterion_group!(benches, unique, few, search, etcd, read);
 criterion_main!(benches);

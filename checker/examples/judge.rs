@@ -1,10 +1,11 @@
-//! Reads a history and judges it as a register, with the time that each part took.
+//! Reads a history and judges it, with the time that each part took.
 //!
-//!     cargo run --release -p ordeal-checker --example judge -- FILE [auto|search] [SECONDS]
+//!     cargo run --release -p ordeal-checker --example judge -- \
+//!         FILE [auto|search] [SECONDS] [MODEL]
 
-use ordeal_checker::linear::{Algorithm, Linearizable};
-use ordeal_checker::models::Register;
-use ordeal_checker::{Checker, Limits, Verdict};
+use ordeal_checker::linear::Algorithm;
+use ordeal_checker::registry::model;
+use ordeal_checker::{Limits, Verdict};
 use ordeal_history::{ReadOptions, read_jsonl};
 use std::time::{Duration, Instant};
 
@@ -16,12 +17,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         _ => Algorithm::Auto,
     };
     let seconds = arguments.get(2).map_or(Ok(60), |text| text.parse())?;
+    let name = arguments.get(3).map_or("register", String::as_str);
+    let checker = model(name).ok_or("no such model")?.checker(algorithm);
     let start = Instant::now();
     let history = read_jsonl(std::fs::File::open(path)?, ReadOptions::default())?;
     let read = start.elapsed();
     let start = Instant::now();
     let limits = Limits { time: Some(Duration::from_secs(seconds)), ..Limits::default() };
-    let checker = Linearizable::new(Register::default()).with_algorithm(algorithm);
     let judgement = checker.check(&history, &limits);
     println!(
         "{} by {}: read {} ms, checked {} ms, {} configurations, {} MiB: {}",

@@ -111,10 +111,12 @@ pub mod etcd;
 pub mod isolation;
 pub mod linear;
 pub mod models;
+pub mod online;
 pub mod others;
 pub mod registry;
 mod verdict;
 
 pub use compose::{Composed, Overall, check_all, compose};
+pub use online::{Online, Violation};
 pub use registry::{checker, checkers};
 pub use verdict::{Checker, Cost, Counterexample, Judgement, Limits, Verdict, Witness};

@@ -1,6 +1,6 @@
 //! The models and the checkers by name, for whoever lets a person choose one.
 
-use crate::etcd::EtcdRevisions;
+use crate::etcd::Etcd;
 use crate::isolation::{ListAppend, RwRegister};
 use crate::linear::{Algorithm, Linearizable, Model};
 use crate::others::{
@@ -81,11 +81,8 @@ pub const MODELS: &[NamedModel] = &[
     },
     NamedModel {
         name: "etcd",
-        summary: "reads, writes and cas in the order of etcd's revisions, versions checked too",
-        make: |algorithm| {
-            let register = Linearizable::new(models::Register::default());
-            Box::new(EtcdRevisions::new(register.with_algorithm(algorithm)))
-        },
+        summary: "registers, or every request of the KV API, in the order of etcd's revisions",
+        make: |algorithm| Box::new(Etcd::new(algorithm)),
     },
     NamedModel {
         name: "list-append",
@@ -111,7 +108,9 @@ pub fn detect(history: &History) -> Option<&'static NamedModel> {
     let is_list = |value: &Value| matches!(value, Value::Array(_));
     let named = |f: &str| history.operations.iter().any(|operation| &*operation.f == f);
     let name = match &*first.f {
-        "txn" => transactional(history)?,
+        "range" | "delete-range" | "compact" => "etcd",
+        "put" | "txn" if matches!(first.input, Value::Object(_)) => "etcd",
+        "txn" => transactional(history),
         "get" | "put" | "append" => "kv-append",
         "acquire" | "release" => "mutex",
         "enqueue" | "dequeue" => "queue",
@@ -129,14 +128,19 @@ pub fn detect(history: &History) -> Option<&'static NamedModel> {
     model(name)
 }
 
-/// Lists or registers, by the first write of a transaction.
-fn transactional(history: &History) -> Option<&'static str> {
-    let mut steps = history.operations.iter().filter_map(|op| op.input.as_array()).flatten();
-    steps.find_map(|step| match step.as_array()?.first()?.as_str()? {
-        "append" => Some("list-append"),
-        "w" => Some("rw-register"),
+/// Lists or registers, by the first write of a transaction, or the first that a read saw.
+fn transactional(history: &History) -> &'static str {
+    let values = history.operations.iter().flat_map(|op| [&op.input, &op.output]);
+    let mut steps = values.filter_map(Value::as_array).flatten().filter_map(Value::as_array);
+    let told = steps.find_map(|step| match step {
+        [Value::String(word), ..] if &**word == "append" => Some("list-append"),
+        [Value::String(word), ..] if &**word == "w" => Some("rw-register"),
+        [_, _, Value::Array(_)] => Some("list-append"),
+        [_, _, Value::Null] => None,
+        [_, _, _] => Some("rw-register"),
         _ => None,
-    })
+    });
+    told.unwrap_or("list-append")
 }
 
 /// The checkers that need no model, with their default options, in the order in which help lists

@@ -1,6 +1,7 @@
 //! What a checker says.
 
 use crate::linear::MisfitAt;
+use crate::online::Online;
 use ordeal_history::{History, Value};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -19,6 +20,12 @@ pub trait Checker: Send + Sync {
     }
     /// The verdict on `history`, within `limits`: out of time or memory is `Unknown`, never a pass.
     fn check(&self, history: &History, limits: &Limits) -> Judgement;
+    /// The same check, fed event by event; `None` where only a whole history can be judged.
+    ///
+    /// `limits` bound what it may do in between; see [`crate::online`] for what each costs.
+    fn online(&self, _limits: &Limits) -> Option<Box<dyn Online>> {
+        None
+    }
 }
 
 /// What a check may use before it must answer `Unknown`.
@@ -26,7 +33,7 @@ pub trait Checker: Send + Sync {
 pub struct Limits {
     /// Wall-clock time; `None` is without bound.
     pub time: Option<Duration>,
-    /// Bytes that the search may hold in its memory of configurations.
+    /// Bytes that the search may hold in its memory of configurations, and isolation in its graph.
     pub memory_bytes: usize,
     /// Threads to use; 0 is one a core.
     pub threads: usize,

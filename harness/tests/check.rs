@@ -120,6 +120,121 @@ fn the_exit_status_is_the_worst_and_wrong_input_is_64_with_its_place() {
     }
 }
 
+/// A mistake in each format, and where it must be said to be.
+const WRONG: &[(&str, &str, &str)] = &[
+    // What no history is, whatever the operations mean.
+    ("", "\u{feff}{\"index\":0}", "line 1, column 4: the event has no `process`"),
+    ("", "{:process 0, :type :invoke, :f :read}\n{:x", "line 2, column 1: this bracket is never"),
+    (
+        "",
+        "[{\"process\":0,\n\"type\":\"ok\",\"f\":\"r\"}]",
+        "line 1, column 2: `process`: process 0",
+    ),
+    (
+        "",
+        "INFO  jepsen.util - 0\t:ok\t:read\tnil",
+        "line 1, column 1: `process`: process 0 completes",
+    ),
+    ("", "{:process 1, :type :ok, :f :get, :key 0, :value 1}", "line 1, column 1: `process`: "),
+    ("--format=jepsen-json", "[{}]", "line 1, column 2: this operation has no :process"),
+    ("--format=kv-log", "\n{:process 1}", "line 2, column 1: a kv log has only :get, :put and"),
+    // What no operation of the model is.
+    (
+        "",
+        "\r\n{\"index\":0,\"time\":0,\"process\":1,\"type\":\"invoke\",\"f\":\"cas\",\
+         \"value\":\"value\"}",
+        "line 2, column 67 (event 0): the value of a `cas`",
+    ),
+    (
+        "",
+        "{:process 1, :type :invoke, :f :read}\n  {:process 2, :type :invoke, :f :cas, :value 3}",
+        "line 2, column 3 (event 1): the value of a `cas`",
+    ),
+    (
+        "",
+        "[{\"process\":1,\"type\":\"invoke\",\"f\":\"read\"},\n \
+         {\"process\":2,\"type\":\"invoke\",\"f\":\"x\"}]",
+        "line 2, column 2 (event 1): the model register has no operation `x`",
+    ),
+    (
+        "",
+        "INFO  jepsen.util - 1 :invoke :read nil\n\nINFO  jepsen.util - 2 :invoke :cas 3\n",
+        "line 3, column 1 (event 1): the value of a `cas`",
+    ),
+    (
+        "",
+        "{:process 1, :type :invoke, :f :put, :key 0, :value \"x\"}\n \
+         {:process 2, :type :invoke, :f :append, :key 0, :value 3}",
+        "line 2, column 2 (event 1): ",
+    ),
+    (
+        "",
+        "{:process 1, :type :invoke, :f :txn, :value [[:append :x 1] [:r :x]]}",
+        "line 1, column 1 (event 0): found [\"r\",\"x\"] where a transaction's steps should stand",
+    ),
+    (
+        "",
+        "{:process 1, :type :invoke, :f :txn, :value [[:append :x 1]]}\n\
+         {:process 1, :type :ok, :f :txn, :value [[:append :x 2]]}",
+        "line 2, column 1 (event 1): the answer is not one to the transaction that event 0 invoked",
+    ),
+    (
+        "--model=list-append",
+        "{:process 1, :type :invoke, :f :txn, :value [[:r :x nil]]}\n\
+         {:process 1, :type :ok, :f :txn, :value [[:r :x 7]]}",
+        "line 2, column 1 (event 1): a read of \"x\" saw 7, which is no list",
+    ),
+    ("", "{:process 1, :type :invoke, :f :frob}", "line 1, column 1 (event 0): no model has an op"),
+];
+
+#[test]
+fn wrong_input_in_any_format_is_64_with_file_line_and_column() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("wrong");
+    let file = path.to_str().unwrap();
+    for (option, text, said) in WRONG {
+        fs::write(&path, text).unwrap();
+        for name in ["-", file] {
+            let arguments: Vec<&str> =
+                [*option, name].into_iter().filter(|argument| !argument.is_empty()).collect();
+            let ran = check(&arguments, text);
+            assert_eq!(ran.status, 64, "{text}: {} {}", ran.out, ran.err);
+            assert_eq!(ran.out, "", "{text}");
+            assert!(ran.err.starts_with(&format!("ordeal check: {name}: {said}")), "{}", ran.err);
+            assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
+        }
+    }
+}
+
+#[test]
+fn histories_of_no_operations_are_valid_and_say_so() {
+    for text in ["", "\n\r\n \n", "\u{feff}", "\u{feff}\r\n", "[]", " [ ] ", "; nothing"] {
+        let ran = check(&["-"], text);
+        assert_eq!(ran.status, 0, "{text:?}: {}", ran.err);
+        assert_eq!(untimed(&ran.out), "-: valid (0 operations, _ ms)", "{text:?}");
+    }
+}
+
+#[test]
+fn standard_input_beside_files_and_wrong_input_beside_verdicts() {
+    let folder = tempfile::tempdir().unwrap();
+    let valid = folder.path().join("valid.jsonl");
+    fs::write(&valid, "").unwrap();
+    let wrong = folder.path().join("wrong.jsonl");
+    fs::write(&wrong, "{\"index\":").unwrap();
+    let (valid, wrong) = (valid.to_str().unwrap(), wrong.to_str().unwrap());
+    // Every file is judged, whatever was wrong with those before it.
+    let ran = check(&["--json", wrong, "-", valid], STALE);
+    assert_eq!(ran.status, 64, "{}", ran.err);
+    let verdicts: Vec<serde_json::Value> = ran
+        .out
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["verdict"].clone())
+        .collect();
+    assert_eq!(verdicts, ["invalid", "valid"]);
+    assert!(ran.err.contains("wrong.jsonl: line 1, column 10: "), "{}", ran.err);
+}
+
 #[test]
 fn a_folder_is_every_history_in_it() {
     let folder = tempfile::tempdir().unwrap();

@@ -19,7 +19,9 @@ const COLUMNS_MAX: usize = 100;
 fn sources_keep_the_rules() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace's root");
     let mut files = Vec::new();
-    for room in ["history", "checker", "nemesis", "cluster", "workloads", "reports", "harness"] {
+    for room in
+        ["history", "checker", "nemesis", "cluster", "workloads", "reports", "harness", "fuzz"]
+    {
         rust_files(&root.join(room), &mut files);
     }
     assert!(files.len() > 20, "only {} source files found under {}", files.len(), root.display());

@@ -1,5 +1,6 @@
 //! Pairs events into operations, and holds them to the rules of a history.
 
+use crate::brief::brief;
 use crate::{Event, EventType, History, Operation, Outcome, Process, Value};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
@@ -190,7 +191,9 @@ impl Assembler {
                 "f",
                 format!(
                     "completes `{}` of event {} as `{}`",
-                    operation.f, operation.invoke, parts.f
+                    brief(&operation.f),
+                    operation.invoke,
+                    brief(parts.f)
                 ),
             );
         }

@@ -5,6 +5,7 @@
 //! exhaust the stack.
 
 use crate::Value;
+use crate::brief::brief;
 use crate::number;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -150,7 +151,8 @@ impl<'a> Parser<'a> {
                 let name = self.member_name()?;
                 let value = self.value(depth + 1)?;
                 if members.insert(name.as_ref().into(), value).is_some() {
-                    return self.error_at(at, format!("the member `{name}` stands here twice"));
+                    return self
+                        .error_at(at, format!("the member `{}` stands here twice", brief(&name)));
                 }
                 if self.take_if(b'}') {
                     break;

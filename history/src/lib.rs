@@ -8,6 +8,7 @@
 //! writers take `Read` and `Write`), any clock.
 
 mod assemble;
+mod brief;
 mod event;
 pub mod formats;
 mod json;

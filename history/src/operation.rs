@@ -119,33 +119,29 @@ impl History {
 }
 
 impl Operation {
-    /// Its invocation and, if it came, its completion.
+    /// Its invocation and, if it came, its completion; what is known of the answer stands in the
+    /// last of them.
     pub fn events(&self) -> impl Iterator<Item = Event> {
         let process = Process::Client(self.process);
         let mut invoke =
             Event::new(self.invoke, self.invoke_time, process, EventType::Invoke, &*self.f);
         invoke.key.clone_from(&self.key);
         invoke.value = self.input.clone();
-        let complete = self.complete.map(|index| {
+        let mut complete = self.complete.map(|index| {
             let kind = match self.outcome {
                 Outcome::Ok => EventType::Ok,
                 Outcome::Fail => EventType::Fail,
                 Outcome::Info => EventType::Info,
             };
             let time = self.complete_time.unwrap_or(self.invoke_time);
-            Event {
-                index,
-                time,
-                kind,
-                value: self.output.clone(),
-                actual: self.actual.clone(),
-                revision: self.revision,
-                version: self.version,
-                node: self.node.as_deref().map(str::to_owned),
-                error: self.error.as_deref().map(str::to_owned),
-                ..invoke.clone()
-            }
+            let (value, actual) = (self.output.clone(), self.actual.clone());
+            Event { index, time, kind, value, actual, ..invoke.clone() }
         });
+        let last = complete.as_mut().unwrap_or(&mut invoke);
+        last.revision = self.revision;
+        last.version = self.version;
+        last.node = self.node.as_deref().map(str::to_owned);
+        last.error = self.error.as_deref().map(str::to_owned);
         std::iter::once(invoke).chain(complete)
     }
 }

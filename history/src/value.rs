@@ -1,6 +1,7 @@
 //! JSON values, compared as JSON compares them: numbers exactly, at any size; `1` and `"1"` differ.
 
 use crate::Malformed;
+use crate::brief::brief;
 use crate::json::Parser;
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::ser::{SerializeMap, SerializeSeq};
@@ -58,6 +59,11 @@ impl Value {
             column: error.at as u64 + 1,
             message: error.message.into_owned(),
         })
+    }
+
+    /// Its JSON as a message shows it: cut after 40 characters, without control characters.
+    pub fn brief(&self) -> String {
+        brief(&self.to_string())
     }
 
     /// Whether this is `null`.

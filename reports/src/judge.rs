@@ -37,6 +37,8 @@ pub struct Circumstances {
     pub command: String,
     /// Whether the run was cut short from outside.
     pub interrupted: bool,
+    /// When a violation ended the run, in milliseconds after the clients began.
+    pub stopped_after_ms: Option<u64>,
 }
 
 impl Results {
@@ -59,6 +61,7 @@ impl Results {
             duration_ms: about.duration_ms,
             command: about.command,
             interrupted: about.interrupted,
+            stopped_after_ms: about.stopped_after_ms,
         }
     }
 }

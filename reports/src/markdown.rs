@@ -2,7 +2,7 @@
 
 use crate::results::{Results, Ruling};
 use crate::text::{NAME_MAX, SENTENCE_MAX, clean, grouped};
-use crate::verdict::{bug_warning, sentence, subject};
+use crate::verdict::{bug_warning, sentence, stopped, subject};
 
 /// The results in a screenful of GitHub's Markdown. Nothing from outside is markup in it.
 pub fn markdown(results: &Results) -> String {
@@ -13,6 +13,9 @@ pub fn markdown(results: &Results) -> String {
     };
     let mut out = format!("### {}: {}\n\n", sign(results.verdict), plain(&sentence(results)));
     out.push_str(&format!("{}\n\n", plain(&subject(results))));
+    if let Some(stopped) = stopped(results) {
+        out.push_str(&format!("{}\n\n", plain(&stopped)));
+    }
     if let Some(warning) = bug_warning(results) {
         out.push_str(&format!("**{}.**\n\n", plain(&warning)));
     }

@@ -82,6 +82,9 @@ pub struct Results {
     /// Whether the run was cut short from outside; the verdict is then on what was recorded.
     #[serde(default)]
     pub interrupted: bool,
+    /// When a violation ended the run, in milliseconds after the clients began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_after_ms: Option<u64>,
 }
 
 /// What one checker says.

@@ -7,7 +7,7 @@ use crate::results::{CheckerResult, CounterexampleResult, Results, Ruling};
 use crate::text::{NAME_MAX, SENTENCE_MAX, clean, counted, grouped};
 use crate::timeline::{BANDS_MAX, columns, f_class, within};
 use crate::value::label;
-use crate::verdict::{bug_warning, sentence, subject};
+use crate::verdict::{bug_warning, sentence, stopped, subject};
 use ordeal_history::{History, Outcome};
 
 /// The picture is at most about so many columns wide, if its labels allow.
@@ -33,6 +33,9 @@ pub fn terminal(results: &Results, history: &History, colour: bool) -> String {
         out.push_str(
             "  The run was interrupted: this is a verdict on what was recorded until then.\n",
         );
+    }
+    if let Some(stopped) = stopped(results) {
+        out.push_str(&format!("  {stopped}\n"));
     }
     if let Some(warning) = bug_warning(results) {
         out.push_str(&format!("\n  {}\n", ink.paint("1;7;33", &format!("*** {warning} ***"))));

@@ -61,6 +61,12 @@ pub(crate) fn subject(results: &Results) -> String {
     parts.join(", ")
 }
 
+/// That a violation ended the run, and when; `None` when none did.
+pub(crate) fn stopped(results: &Results) -> Option<String> {
+    let after = duration(results.stopped_after_ms?.saturating_mul(1_000_000));
+    Some(format!("The run was stopped at the violation, after {after}: --fail-fast was given."))
+}
+
 /// The warning that belongs in large letters; `None` without a planted bug.
 pub(crate) fn bug_warning(results: &Results) -> Option<String> {
     if results.bug.is_empty() {

@@ -58,17 +58,19 @@ enum Step {
     Complete,
 }
 
-struct World {
+struct World<'a> {
     load: Load,
     rng: ChaCha8Rng,
     state: Vec<Value>,
     /// Values that the first object held, oldest first.
     past: VecDeque<Value>,
     next: i64,
-    events: Vec<Event>,
+    /// How many events there were.
+    count: u64,
+    sink: &'a mut dyn FnMut(Event),
 }
 
-impl World {
+impl World<'_> {
     fn fresh(&mut self) -> Value {
         if self.load.values > 0 {
             return Value::from(self.rng.random_range(0..self.load.values));
@@ -138,8 +140,9 @@ impl World {
     }
 
     fn push(&mut self, mut event: Event) {
-        event.index = self.events.len() as u64;
-        self.events.push(event);
+        event.index = self.count;
+        self.count += 1;
+        (self.sink)(event);
     }
 
     /// A read by a process of its own, after everything else.
@@ -154,14 +157,23 @@ impl World {
 }
 
 /// The events of a run under `load`: linearizable, unless it is to be stale.
+#[allow(dead_code, reason = "not every program that includes this file keeps the events")]
 pub fn events(load: Load) -> Vec<Event> {
+    let mut events = Vec::with_capacity(2 * load.operations + 2);
+    play(load, &mut |event| events.push(event));
+    events
+}
+
+/// The same events one by one, none of them kept.
+pub fn play(load: Load, sink: &mut dyn FnMut(Event)) {
     let mut world = World {
         load,
         rng: ChaCha8Rng::seed_from_u64(load.seed),
         state: vec![Value::Null; load.keys],
         past: VecDeque::new(),
         next: 0,
-        events: Vec::with_capacity(2 * load.operations + 2),
+        count: 0,
+        sink,
     };
     let mut queue = BinaryHeap::new();
     let mut open: Vec<Option<Open>> = vec![None; load.clients];
@@ -206,5 +218,4 @@ pub fn events(load: Load) -> Vec<Event> {
         };
         world.last_read(time, value);
     }
-    world.events
 }

@@ -2,11 +2,14 @@
 //!
 //!     cargo run --release -p ordeal-checker --example generate -- \
 //!         operations=1000000 clients=25 info=5 values=0 stale=true > history.jsonl
+//!
+//! With `model=etcd` it is one of etcd's store.
 
 mod load;
+mod store;
 
 use load::Load;
-use ordeal_history::Writer;
+use ordeal_history::{Event, Writer};
 use std::io::{BufWriter, stdout};
 use std::process::ExitCode;
 
@@ -22,6 +25,7 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Box<dyn std::error::Error>> {
     let mut load = Load::default();
+    let mut events: fn(Load) -> Vec<Event> = load::events;
     for argument in std::env::args().skip(1) {
         let (name, value) = argument.split_once('=').ok_or("expected NAME=VALUE")?;
         match name {
@@ -32,12 +36,14 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
             "values" => load.values = value.parse()?,
             "cas" => load.cas_percent = value.parse()?,
             "stale" => load.stale = value.parse()?,
+            "model" if value == "etcd" => events = store::events,
+            "model" if value == "register" => events = load::events,
             "seed" => load.seed = value.parse()?,
             _ => return Err(format!("there is no option {name}").into()),
         }
     }
     let mut writer = Writer::new(BufWriter::with_capacity(1 << 20, stdout().lock()));
-    for event in load::events(load) {
+    for event in events(load) {
         writer.write(&event)?;
     }
     Ok(writer.flush()?)

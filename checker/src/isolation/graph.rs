@@ -49,6 +49,11 @@ impl Edges {
         }
     }
 
+    /// How many nodes and edges there are so far.
+    pub(super) fn size(&self) -> (usize, usize) {
+        (self.nodes as usize, self.list.len())
+    }
+
     /// A new relay.
     pub(super) fn relay(&mut self) -> u32 {
         self.nodes += 1;
@@ -129,6 +134,11 @@ impl Graph {
     /// How many nodes there are.
     pub(super) fn nodes(&self) -> usize {
         self.starts.len() - 1
+    }
+
+    /// How many edges there are.
+    pub(super) fn edge_count(&self) -> usize {
+        self.targets.len()
     }
 
     /// The places of `node`'s edges, for [`Graph::edge`].

@@ -2,6 +2,7 @@
 
 use super::append::Append;
 use super::cycle::{self, Cycle};
+use super::footprint;
 use super::graph::{DATA, EdgeKind, Edges, INFERRED, PROCESS, REALTIME};
 use super::model::{Anomaly, Kind, Model, Order, strongest};
 use super::register::{Register, Stuck};
@@ -62,13 +63,19 @@ impl Case<'_> {
     }
 
     fn lists(&self, stop: &Stop<'_>) -> Result<Decided, String> {
-        let txns = Txns::new(self.history, "append")?;
-        let inferred = Append::new(&txns)?;
+        stop.fits(footprint::of_transactions(self.history))?;
+        let txns = Txns::new(self.history, "append").map_err(|misfit| misfit.to_string())?;
+        let inference = footprint::of_inference(&txns);
+        stop.fits(inference)?;
+        let inferred = Append::new(&txns);
         stop.check()?;
         let mut edges = Edges::new(txns.txns.len());
         inferred.add_edges(&mut edges);
         edges.add_process(&txns, &inferred.included);
         edges.add_realtime(&txns, &inferred.included);
+        let (nodes, listed) = edges.size();
+        let building = footprint::of_edges(listed) + footprint::of_graph(nodes, listed);
+        stop.fits(inference + building)?;
         let graph = edges.build(txns.txns.len());
         stop.check()?;
         let mut findings = inferred.findings.clone();
@@ -92,10 +99,14 @@ impl Case<'_> {
     }
 
     fn registers(&self, stop: &Stop<'_>) -> Result<Decided, String> {
-        let txns = Txns::new(self.history, "w")?;
+        stop.fits(footprint::of_transactions(self.history))?;
+        let txns = Txns::new(self.history, "w").map_err(|misfit| misfit.to_string())?;
+        let inference = footprint::of_inference(&txns);
+        stop.fits(inference)?;
         let inferred = Register::new(&txns);
         stop.check()?;
         let graph = inferred.graph();
+        stop.fits(inference + footprint::of_built(&graph))?;
         let mut findings = inferred.findings.clone();
         for cycle in cycle::find(&graph, &txns, stop) {
             findings.push(tell(&txns, "write", &cycle, |cast, from, to, kind| {

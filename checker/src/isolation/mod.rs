@@ -13,6 +13,7 @@
 mod append;
 mod cycle;
 mod fan;
+mod footprint;
 mod graph;
 mod judge;
 mod model;
@@ -25,15 +26,19 @@ mod txn;
 
 pub use model::{Anomaly, Kind, Model, Order, strongest};
 
+use crate::linear::MisfitAt;
+use crate::online::{Online, Recheck};
 use crate::{Checker, Judgement, Limits};
 use ordeal_history::History;
+use txn::Txns;
 
 /// Judges transactions over lists: `["append",k,v]` and `["r",k,null|list]`.
 ///
 /// `Invalid` names the anomalies that the demanded model forbids, and tells the shortest cycle of
 /// the worst; `Valid` has a serial order as its witness if the model is serializable or stronger.
-/// `Unknown` when an operation is no transaction, or a value was appended twice to one key. O(size
-/// of all reads), and O(n log n) in the transactions, but for a history with cycles.
+/// `Unknown` when an operation is no transaction, a value was appended twice to one key, or a limit
+/// was reached. O(size of all reads), and O(n log n) in the transactions, but for a history with
+/// cycles.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ListAppend {
     /// The model that is demanded.
@@ -51,6 +56,14 @@ impl Checker for ListAppend {
 
     fn check(&self, history: &History, limits: &Limits) -> Judgement {
         judge::list_append(self.name(), self.model, history, limits)
+    }
+
+    fn misfit(&self, history: &History) -> Option<MisfitAt> {
+        Txns::new(history, "append").err()
+    }
+
+    fn online(&self, limits: &Limits) -> Option<Box<dyn Online>> {
+        Some(Box::new(Recheck::new(*self, limits.clone())))
     }
 }
 
@@ -77,5 +90,13 @@ impl Checker for RwRegister {
 
     fn check(&self, history: &History, limits: &Limits) -> Judgement {
         judge::rw_register(self.name(), self.model, history, limits)
+    }
+
+    fn misfit(&self, history: &History) -> Option<MisfitAt> {
+        Txns::new(history, "w").err()
+    }
+
+    fn online(&self, limits: &Limits) -> Option<Box<dyn Online>> {
+        Some(Box::new(Recheck::new(*self, limits.clone())))
     }
 }

@@ -1,4 +1,4 @@
-//! When a check must end.
+//! When a check must end: its time is up, its memory would be too much, or it was cancelled.
 
 use crate::Limits;
 use std::sync::atomic::Ordering;
@@ -14,6 +14,20 @@ impl<'a> Stop<'a> {
     /// Counts from now.
     pub(super) fn new(limits: &'a Limits) -> Self {
         Stop { limits, start: Instant::now() }
+    }
+
+    /// Errors with the reason if structures of `bytes` in all are more than the check may hold.
+    pub(super) fn fits(&self, bytes: usize) -> Result<(), String> {
+        let most = self.limits.memory_bytes;
+        if bytes <= most {
+            return Ok(());
+        }
+        let mib = |bytes: usize| bytes.div_ceil(1 << 20);
+        Err(format!(
+            "the check would need {} MiB of memory, and may have {} MiB",
+            mib(bytes),
+            mib(most)
+        ))
     }
 
     /// Errors with the reason once the time is up or the check was cancelled.

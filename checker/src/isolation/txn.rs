@@ -1,5 +1,7 @@
 //! Transactions, taken out of a history's operations.
 
+use super::footprint;
+use crate::linear::MisfitAt;
 use ordeal_history::{History, Outcome, Value};
 use rustc_hash::FxHashMap;
 
@@ -56,34 +58,36 @@ pub(super) struct Txns<'h> {
 impl<'h> Txns<'h> {
     /// Takes `history` apart; `write` is the word for a write.
     ///
-    /// Errors with a sentence that names the event: an operation that is no transaction, a micro-
-    /// operation of unknown form, an answer that belongs to another transaction. O(size).
-    pub(super) fn new(history: &'h History, write: &str) -> Result<Self, String> {
+    /// Errors with the event of an operation that is no transaction, of a micro-operation of
+    /// unknown form, of an answer that belongs to another transaction, of a read of a list that
+    /// saw none. O(size).
+    pub(super) fn new(history: &'h History, write: &str) -> Result<Self, MisfitAt> {
         let mut all = Txns { txns: Vec::new(), mops: Vec::new(), keys: Vec::new() };
         let mut ids: FxHashMap<&'h Value, u32> = FxHashMap::default();
-        all.txns.reserve(history.operations.len());
+        all.txns.reserve_exact(history.operations.len());
+        all.mops.reserve_exact(footprint::steps(history));
         for (position, operation) in history.operations.iter().enumerate() {
             let event = operation.invoke;
             if &*operation.f != "txn" {
-                return Err(format!(
-                    "event {event} is `{}`; this model judges `txn` alone",
-                    operation.f
-                ));
+                let message = format!("found `{}`; this model judges `txn` alone", operation.f);
+                return Err(MisfitAt { event, message });
             }
             let (status, mops) = match operation.outcome {
                 Outcome::Ok => (Status::Committed, &operation.output),
                 Outcome::Fail => (Status::Aborted, &operation.input),
                 Outcome::Info => (Status::Indeterminate, &operation.input),
             };
-            if status == Status::Committed && !same_shape(&operation.input, mops) {
-                return Err(format!(
-                    "the answer to the transaction of event {event} is one to another transaction"
-                ));
-            }
             let complete = match status {
                 Status::Indeterminate => u64::MAX,
                 _ => operation.complete.unwrap_or(u64::MAX),
             };
+            if status == Status::Committed && !same_shape(&operation.input, mops) {
+                // An invocation that is no transaction has no right answer.
+                steps(&operation.input, event, write)?.try_for_each(|step| step.map(drop))?;
+                let message =
+                    format!("the answer is not one to the transaction that event {event} invoked");
+                return Err(MisfitAt { event: complete, message });
+            }
             let txn = all.txns.len() as TxnId;
             all.txns.push(Txn {
                 position: position as u32,
@@ -94,10 +98,14 @@ impl<'h> Txns<'h> {
                 complete,
                 revision: operation.revision,
             });
-            let Value::Array(steps) = mops else { return Err(unknown_step(event, mops, write)) };
-            for step in steps.iter() {
-                let (key, is_write, value) =
-                    micro_operation(step, write).ok_or_else(|| unknown_step(event, step, write))?;
+            for step in steps(mops, event, write)? {
+                let (key, is_write, value) = step?;
+                let is_list = matches!(value, Value::Null | Value::Array(_));
+                if write == "append" && status == Status::Committed && !is_write && !is_list {
+                    let (key, value) = (key.brief(), value.brief());
+                    let message = format!("a read of {key} saw {value}, which is no list");
+                    return Err(MisfitAt { event: complete, message });
+                }
                 let next = all.keys.len() as u32;
                 let key_id = *ids.entry(key).or_insert(next);
                 if key_id == next {
@@ -121,14 +129,28 @@ impl<'h> Txns<'h> {
     }
 }
 
-fn unknown_step(event: u64, found: &Value, write: &str) -> String {
-    format!(
-        "event {event} has {found} where a transaction's steps should stand: \
-         [\"{write}\",key,value] or [\"r\",key,null]"
-    )
+type Step<'h> = (&'h Value, bool, &'h Value);
+
+/// The steps that `value` is made of, each as key, whether it is a write, and value; `event` is to
+/// blame for what is none.
+fn steps<'h>(
+    value: &'h Value,
+    event: u64,
+    write: &str,
+) -> Result<impl Iterator<Item = Result<Step<'h>, MisfitAt>>, MisfitAt> {
+    let unknown = move |found: &Value| MisfitAt {
+        event,
+        message: format!(
+            "found {} where a transaction's steps should stand: [\"{write}\",key,value] or \
+             [\"r\",key,null]",
+            found.brief()
+        ),
+    };
+    let Value::Array(steps) = value else { return Err(unknown(value)) };
+    Ok(steps.iter().map(move |step| micro_operation(step, write).ok_or_else(|| unknown(step))))
 }
 
-fn micro_operation<'h>(step: &'h Value, write: &str) -> Option<(&'h Value, bool, &'h Value)> {
+fn micro_operation<'h>(step: &'h Value, write: &str) -> Option<Step<'h>> {
     let Value::Array(parts) = step else { return None };
     let [Value::String(word), key, value] = &**parts else { return None };
     match &**word {

@@ -25,10 +25,12 @@ pub use object::{Entry, MisfitAt, NEVER, Object, split};
 pub(crate) use story::tell;
 pub use verify::verify;
 
+use crate::online::{self, Online};
 use crate::{Checker, Cost, Counterexample, Judgement, Limits, Verdict, Witness};
 use decide::{Case, Failure, Ruling};
 use ordeal_history::{History, Value};
 use rayon::prelude::*;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Checks that every object of a history is linearizable under a model.
@@ -51,7 +53,7 @@ use std::time::Instant;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Linearizable<M> {
-    model: M,
+    model: Arc<M>,
     algorithm: Algorithm,
     name: String,
 }
@@ -60,7 +62,7 @@ impl<M: Model> Linearizable<M> {
     /// The checker for `model`; the algorithm is chosen from the history.
     pub fn new(model: M) -> Self {
         let name = format!("linearizable-{}", model.name());
-        Linearizable { model, algorithm: Algorithm::Auto, name }
+        Linearizable { model: Arc::new(model), algorithm: Algorithm::Auto, name }
     }
 
     /// The same with the algorithm forced.
@@ -82,7 +84,7 @@ impl<M: Model> Linearizable<M> {
         let rule = |place: usize| {
             let object = &objects[place];
             let algorithm = self.algorithm;
-            let case = Case { model: &self.model, history, object, algorithm, budget };
+            let case = Case { model: &*self.model, history, object, algorithm, budget };
             (place, case.rule())
         };
         // One object is not worth waking other threads.
@@ -124,12 +126,12 @@ impl<M: Model> Checker for Linearizable<M> {
     }
 
     fn misfit(&self, history: &History) -> Option<MisfitAt> {
-        split(&self.model, history, None).err()
+        split(&*self.model, history, None).err()
     }
 
     fn check(&self, history: &History, limits: &Limits) -> Judgement {
         let operations = history.operations.len() as u64;
-        let objects = match split(&self.model, history, None) {
+        let objects = match split(&*self.model, history, None) {
             Ok(objects) => objects,
             Err(misfit) => {
                 let reason = misfit.to_string();
@@ -142,6 +144,16 @@ impl<M: Model> Checker for Linearizable<M> {
         let summary = summarize(operations, &rulings);
         let (verdict, reason) = compose(operations, &objects, rulings);
         self.judgement(verdict, reason, summary)
+    }
+
+    fn online(&self, limits: &Limits) -> Option<Box<dyn Online>> {
+        let (model, algorithm, name) = (self.model.clone(), self.algorithm, self.name.clone());
+        Some(if model.is_register() {
+            Box::new(online::Linear::new(model, name))
+        } else {
+            let checker = Linearizable { model, algorithm, name };
+            Box::new(online::Recheck::new(checker, limits.clone()))
+        })
     }
 }
 

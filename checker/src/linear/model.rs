@@ -44,7 +44,7 @@ use std::hash::Hash;
 /// let judgement = Linearizable::new(Switch).check(&history, &Limits::default());
 /// assert!(matches!(judgement.verdict, Verdict::Invalid(_)));
 /// ```
-pub trait Model: Send + Sync {
+pub trait Model: Send + Sync + 'static {
     /// A state of the object.
     type State: Clone + Eq + Hash + Debug + Send + Sync;
     /// An operation with its answer, in the model's own terms; equal ones must have equal effects.
@@ -86,6 +86,12 @@ pub trait Model: Send + Sync {
     /// algorithm, for models whose initial value is `null`.
     fn as_register<'a>(&self, _op: &'a Self::Op) -> Option<&'a crate::models::RegisterOp> {
         None
+    }
+
+    /// Whether [`Model::as_register`] knows every operation: then the check can be fed event by
+    /// event in bounded memory ([`crate::online::Linear`]).
+    fn is_register(&self) -> bool {
+        false
     }
 
     /// When a counterexample may leave `op` out without making wrong what was right.

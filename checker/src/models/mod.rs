@@ -1,6 +1,7 @@
 //! The models that histories can be held against. One file a model.
 
 mod counter;
+pub mod etcd_store;
 mod kv_append;
 mod multi_register;
 mod mutex;
@@ -9,6 +10,7 @@ mod register;
 mod set;
 
 pub use counter::{Counter, CounterOp};
+pub use etcd_store::EtcdStore;
 pub use kv_append::{KvAppend, KvAppendOp};
 pub use multi_register::{MultiRegister, TxnStep};
 pub use mutex::{Mutex, MutexOp};

@@ -105,6 +105,10 @@ impl Model for Register {
         Some(op)
     }
 
+    fn is_register(&self) -> bool {
+        true
+    }
+
     fn removal(&self, op: &RegisterOp) -> Removal {
         match op {
             RegisterOp::Write(new) | RegisterOp::Cas(_, new) => Removal::Unseen(vec![new.clone()]),

@@ -155,6 +155,24 @@ fn what_cannot_be_judged_is_unknown_and_says_why() {
 }
 
 #[test]
+fn what_would_need_more_memory_than_it_may_have_is_unknown() {
+    let history = transactions(&["a x 1; a y 1", "r x [1]; r y [1]", "a x 2", "r x [1 2]"]);
+    let steps = [0, 500, 1_000, 2_000, 1 << 20].map(|memory_bytes| {
+        let limits = Limits { memory_bytes, ..Limits::default() };
+        let lists = ListAppend::default().check(&history, &limits);
+        if let Verdict::Unknown(reason) = &lists.verdict {
+            assert!(reason.starts_with("the check would need 1 MiB of memory"), "{reason}");
+        }
+        lists.verdict
+    });
+    assert!(matches!(steps[0], Verdict::Unknown(_)), "{steps:?}");
+    assert!(matches!(steps[4], Verdict::Valid(_)), "{steps:?}");
+    // More memory never takes a verdict away.
+    let known = |verdict: &Verdict| !matches!(verdict, Verdict::Unknown(_));
+    assert!(steps.is_sorted_by_key(known), "{steps:?}");
+}
+
+#[test]
 fn a_stale_read_is_told_in_prose() {
     let judgement =
         list_append(&transactions(&["a k 1", "|", "a k 2", "|", "r k [1]", "r k [1 2]"]));

@@ -1,6 +1,7 @@
 //! Isolation, judged from outside: rows, a simulated store, and an oracle that tries everything.
 
 mod anomalies;
+mod online;
 mod oracle;
 mod rows;
 mod simulated;

@@ -90,7 +90,13 @@ pub fn random_history(
 pub fn show(history: &History) -> String {
     let all: Vec<u32> = (0..history.operations.len() as u32).collect();
     let line = |event: &Event| {
-        let actual = event.actual.as_ref().map_or(String::new(), |v| format!(" actual {v}"));
+        let mut actual = event.actual.as_ref().map_or(String::new(), |v| format!(" actual {v}"));
+        if let Some(revision) = event.revision {
+            actual.push_str(&format!(" at {revision}"));
+        }
+        if let Some(error) = &event.error {
+            actual.push_str(&format!(" {error}"));
+        }
         let kind = event.kind.as_str();
         format!("\n{} {:?} {kind} {} {}{actual}", event.index, event.process, event.f, event.value)
     };

@@ -4,7 +4,14 @@
 mod agreement;
 mod common;
 mod etcd;
+mod etcd_store;
 mod laws;
+mod laws_of_all;
+#[path = "../../examples/generate/load.rs"]
+mod load;
+mod online;
 mod register;
+mod revision_trial;
+mod store_trial;
 mod text;
 mod trial;

@@ -2,6 +2,7 @@
 //! witnesses and counterexamples are what they claim to be, and the metamorphic laws hold.
 
 use super::common::{Shape, oracle, random_history, show};
+use super::{revision_trial, store_trial};
 use ordeal_checker::linear::{Algorithm, Linearizable, Model, Removal, split};
 use ordeal_checker::models::{
     Counter, KvAppend, MultiRegister, Mutex, Queue, Register, Set, Stack,
@@ -32,7 +33,7 @@ fn agree<M: Model + Clone>(model: &M, history: &History, label: &str) -> bool {
 }
 
 /// The part is invalid, and leaving any one of it out (with those who saw its value) is valid.
-fn minimal<M: Model>(model: &M, history: &History, operations: &[u32], label: &str) {
+pub fn minimal<M: Model>(model: &M, history: &History, operations: &[u32], label: &str) {
     let part = History::from_events(history.events_of(operations)).unwrap();
     let entries = split(model, &part, None).unwrap().remove(0).entries;
     assert!(!oracle(model, &entries), "{label}: {operations:?} is valid: {}", show(history));
@@ -71,7 +72,7 @@ fn minimal<M: Model>(model: &M, history: &History, operations: &[u32], label: &s
 }
 
 /// What was known before the event is valid, and with it is not.
-fn broken_there<M: Model>(model: &M, history: &History, event: u64, label: &str) {
+pub fn broken_there<M: Model>(model: &M, history: &History, event: u64, label: &str) {
     let valid_until = |event| {
         let objects = split(model, history, Some(event)).unwrap();
         objects.iter().all(|object| oracle(model, &object.entries))
@@ -126,7 +127,7 @@ pub fn register(rng: &mut ChaCha8Rng, unique: bool, actual: bool) -> History {
 }
 
 /// A history of strings.
-fn strings(rng: &mut ChaCha8Rng) -> History {
+pub fn strings(rng: &mut ChaCha8Rng) -> History {
     let shape = Shape {
         processes: rng.random_range(1..4),
         operations: rng.random_range(1..7),
@@ -182,7 +183,8 @@ fn small(rng: &mut ChaCha8Rng) -> Value {
     Value::from(rng.random_range(0..3_i64))
 }
 
-fn counter(rng: &mut ChaCha8Rng) -> History {
+/// A history for the model that its name tells.
+pub fn counter(rng: &mut ChaCha8Rng) -> History {
     many(
         rng,
         |rng| match rng.random_range(0..2) {
@@ -196,7 +198,8 @@ fn counter(rng: &mut ChaCha8Rng) -> History {
     )
 }
 
-fn mutex(rng: &mut ChaCha8Rng) -> History {
+/// A history for the model that its name tells.
+pub fn mutex(rng: &mut ChaCha8Rng) -> History {
     many(
         rng,
         |rng| (["acquire", "release"][rng.random_range(0..2)], Value::Null),
@@ -207,7 +210,8 @@ fn mutex(rng: &mut ChaCha8Rng) -> History {
     )
 }
 
-fn set(rng: &mut ChaCha8Rng) -> History {
+/// A history for the model that its name tells.
+pub fn set(rng: &mut ChaCha8Rng) -> History {
     many(
         rng,
         |rng| match rng.random_range(0..3) {
@@ -224,7 +228,8 @@ fn set(rng: &mut ChaCha8Rng) -> History {
     )
 }
 
-fn queue(rng: &mut ChaCha8Rng) -> History {
+/// A history for the model that its name tells.
+pub fn queue(rng: &mut ChaCha8Rng) -> History {
     many(
         rng,
         |rng| match rng.random_range(0..2) {
@@ -240,7 +245,7 @@ fn queue(rng: &mut ChaCha8Rng) -> History {
 }
 
 /// The same history with the words of a stack.
-fn stack(rng: &mut ChaCha8Rng) -> History {
+pub fn stack(rng: &mut ChaCha8Rng) -> History {
     let history = queue(rng);
     let all: Vec<u32> = (0..history.operations.len() as u32).collect();
     let events = history.events_of(&all).into_iter().map(|mut event| {
@@ -261,7 +266,8 @@ fn txn(rng: &mut ChaCha8Rng) -> Value {
     Value::Array(steps.collect())
 }
 
-fn transactions(rng: &mut ChaCha8Rng) -> History {
+/// A history for the model that its name tells.
+pub fn transactions(rng: &mut ChaCha8Rng) -> History {
     many(
         rng,
         |rng| ("txn", txn(rng)),
@@ -283,7 +289,7 @@ fn transactions(rng: &mut ChaCha8Rng) -> History {
 pub type Trial = fn(&mut ChaCha8Rng) -> bool;
 
 /// Every kind of trial, by name.
-pub const TRIALS: [(&str, Trial); 10] = [
+pub const TRIALS: [(&str, Trial); 12] = [
     ("unique", |rng| agree(&Register::default(), &register(rng, true, true), "unique")),
     ("blind", |rng| agree(&Register::default(), &register(rng, true, false), "blind")),
     ("few", |rng| {
@@ -297,6 +303,11 @@ pub const TRIALS: [(&str, Trial); 10] = [
     ("queue", |rng| agree(&Queue, &queue(rng), "queue")),
     ("stack", |rng| agree(&Stack, &stack(rng), "stack")),
     ("multi-register", |rng| agree(&MultiRegister, &transactions(rng), "multi-register")),
+    ("etcd", |rng| {
+        let history = revision_trial::revisions(rng);
+        revision_trial::agree(rng, &history)
+    }),
+    ("etcd store", |rng| store_trial::agree(&store_trial::store(rng))),
 ];
 
 /// Runs `count` trials of a kind, with seeds from 0; returns how many histories were valid.

@@ -2,6 +2,7 @@
 
 use ordeal_history::formats::{self, Format};
 use ordeal_history::{History, ReadError, ReadOptions, read_jsonl};
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -79,20 +80,18 @@ impl Input {
         })
     }
 
-    /// The place of an event, for a message: with line and column where events are lines.
+    /// The place of an event, for a message: file, line and column.
     pub(super) fn place(&self, event: u64, format: Option<Format>) -> String {
         let bytes = match &self.source {
-            Source::Bytes(bytes) => bytes.clone(),
-            Source::File(path) => fs::read(path).unwrap_or_default(),
+            Source::Bytes(bytes) => Cow::Borrowed(bytes),
+            Source::File(path) => Cow::Owned(fs::read(path).unwrap_or_default()),
         };
-        let by_line = match format.unwrap_or_else(|| formats::detect(&bytes)) {
-            Format::JsonLines => line_of(&bytes, event),
-            _ => None,
-        };
-        match by_line {
+        let format = format.unwrap_or_else(|| formats::detect(&bytes));
+        match formats::place(&bytes, format, event) {
             Some((line, column)) => {
                 format!("{}: line {line}, column {column} (event {event})", self.name)
             }
+            // The file changed after it was read.
             None => format!("{}: event {event}", self.name),
         }
     }
@@ -113,22 +112,6 @@ fn read_file(
             formats::read(&head, format, options)
         }
     }
-}
-
-/// The line of an event, and the column of its value.
-fn line_of(bytes: &[u8], event: u64) -> Option<(usize, usize)> {
-    let mut lines = bytes.split(|&byte| byte == b'\n').enumerate().filter(|(_, line)| {
-        let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
-        !line.trim_ascii().is_empty()
-    });
-    let (number, line) = lines.nth(usize::try_from(event).ok()?)?;
-    let name = b"\"value\"";
-    let value = line.windows(name.len()).position(|window| window == name);
-    let column = value.map_or(0, |at| {
-        let after = at + name.len();
-        after + line[after..].iter().position(|b| !b" \t:".contains(b)).unwrap_or(0)
-    });
-    Some((number + 1, column + 1))
 }
 
 /// The histories in a folder and below it, in the order of their names; links to folders are not

@@ -68,6 +68,9 @@ pub struct RunArgs {
         "op_timeout", "seed", "auth", "tls", "bugs", "read",
     ])]
     pub plan: Option<PathBuf>,
+    /// End the run at the first violation, and judge what was recorded until then
+    #[arg(long)]
+    pub fail_fast: bool,
     /// Print the result as one JSON object on standard output, and nothing else there
     #[arg(long)]
     pub json: bool,
@@ -262,6 +265,15 @@ mod tests {
         assert_eq!(plan.nemesis, [Kind::Kill, Kind::Partition]);
         assert_eq!((plan.workload.options.keys, plan.workload.options.serializable), (2, true));
         Ok(())
+    }
+
+    #[test]
+    fn whether_to_fail_fast_is_no_part_of_the_plan_and_goes_with_one() {
+        let parse = |args: &[&str]| Cli::try_parse_from(std::iter::once(&"run").chain(args));
+        let fast = parse(&["--plan=plan.json", "--fail-fast"]);
+        assert!(fast.is_ok_and(|cli| cli.run.fail_fast));
+        let plans = [&["--seed=4"][..], &["--seed=4", "--fail-fast"]].map(|args| plan(args).ok());
+        assert!(plans[0].is_some() && plans[0] == plans[1]);
     }
 
     #[test]

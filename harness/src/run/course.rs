@@ -12,8 +12,9 @@ use super::record::Recorder;
 use crate::plan::Plan;
 use crate::seed;
 use futures::StreamExt;
-use futures::future::{join_all, select};
+use futures::future::{join_all, select, select_all};
 use futures::stream::FuturesUnordered;
+use ordeal_checker::Violation;
 use ordeal_history::Value;
 use ordeal_nemesis::{Conductor, Machinery, NodeId, Time, within};
 use ordeal_workloads::{Request, Store, Workload};
@@ -39,6 +40,10 @@ const LOOK_REST: Duration = Duration::from_millis(200);
 pub struct Course {
     /// Whether it was cut short from outside.
     pub interrupted: bool,
+    /// The violation that the check which runs along saw first.
+    pub violation: Option<Violation>,
+    /// Whether that ended the run.
+    pub stopped: bool,
     /// How long the clients worked.
     pub worked: Duration,
     /// Nodes that died on their own.
@@ -52,7 +57,8 @@ pub struct Course {
 /// Runs `plan`. The history goes to the recorder.
 ///
 /// `interrupt` may be raised from outside: the run then ends early but orderly, without the reads
-/// at the end.
+/// at the end. So it does when the recorder has seen enough, a violation: what the cluster says
+/// after that changes no verdict.
 ///
 /// # Errors
 ///
@@ -73,6 +79,8 @@ pub async fn run<W: Workload, E: Environment, T: Time>(
         run.work::<W>(&mut course).await;
     }
     course.interrupted = interrupt.is_raised();
+    course.stopped = recorder.enough.is_raised() && !course.interrupted;
+    course.violation = recorder.violation();
     recorder.progress.stage.set(Stage::Ending);
     course.deaths.extend(environment.deaths());
     if let Err(error) = environment.stop().await {
@@ -161,8 +169,13 @@ impl<E: Environment, T: Time> Run<'_, E, T> {
         }
         self.recorder.progress.stage.set(Stage::FinalReads);
         let options = options.for_final_reads();
-        let reads = clients.iter_mut().map(|client| client.final_reads(&options, self.interrupt));
-        reads.collect::<FuturesUnordered<_>>().collect::<()>().await;
+        let over = Flag::default();
+        let reads = async {
+            let reads = clients.iter_mut().map(|client| client.final_reads(&options, &over));
+            reads.collect::<FuturesUnordered<_>>().collect::<()>().await;
+            over.raise();
+        };
+        futures::join!(reads, self.early_end(&over));
     }
 
     /// Clients, nemesis and watch together, until the time limit or an early end. When this
@@ -183,12 +196,6 @@ impl<E: Environment, T: Time> Run<'_, E, T> {
             work.collect::<FuturesUnordered<_>>().collect::<()>().await;
             over.raise();
         };
-        let early_end = async {
-            let (interrupted, broken) =
-                (pin!(self.interrupt.raised()), pin!(self.recorder.broken.raised()));
-            select(select(interrupted, broken), pin!(over.raised())).await;
-            over.raise();
-        };
         let watch = async {
             while !over.is_raised() {
                 select(pin!(over.raised()), pin!(self.time.sleep(LOOK_REST))).await;
@@ -201,7 +208,14 @@ impl<E: Environment, T: Time> Run<'_, E, T> {
         let note = |f: &'static str, value: Value| self.recorder.note(f, value);
         let mut conductor = Conductor::new(self.environment.machinery(), self.time, note);
         let nemesis = conductor.play(&plan.schedule, origin, over.raised());
-        futures::join!(work, early_end, nemesis, watch);
+        futures::join!(work, self.early_end(&over), nemesis, watch);
+    }
+
+    /// Raises `over`, if nobody else does, as soon as the run is to end early.
+    async fn early_end(&self, over: &Flag) {
+        let reasons = [self.interrupt, &self.recorder.broken, &self.recorder.enough, over];
+        select_all(reasons.map(|reason| Box::pin(reason.raised()))).await;
+        over.raise();
     }
 
     /// Asks every node for a linearizable read until it answers one, for at most `bound`. Those
@@ -229,7 +243,8 @@ impl<E: Environment, T: Time> Run<'_, E, T> {
     }
 
     fn stopped(&self) -> bool {
-        self.interrupt.is_raised() || self.recorder.broken.is_raised()
+        let reasons = [self.interrupt, &self.recorder.broken, &self.recorder.enough];
+        reasons.into_iter().any(Flag::is_raised)
     }
 }
 

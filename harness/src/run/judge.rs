@@ -40,17 +40,22 @@ impl Visitor for Checkers<'_> {
     }
 }
 
+/// The checkers of the plan's workload.
+pub fn checkers(plan: &Plan) -> Vec<Box<dyn Checker>> {
+    visit(&plan.workload.name, Checkers(&plan.workload.options)).unwrap_or_default()
+}
+
 /// Asks every checker. Blocks for as long as they take.
 pub fn judge(plan: &Plan, history: &History, course: &Course, about: About) -> Judgements {
-    let checkers = visit(&plan.workload.name, Checkers(&plan.workload.options)).unwrap_or_default();
     let limits = Limits { time: Some(CHECK_MAX), ..Limits::default() };
     let mut judged: Vec<Judged> = Vec::new();
-    for checker in checkers {
+    for checker in checkers(plan) {
         let began = Instant::now();
         let judgement = checker.check(history, &limits);
         let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         judged.push(Judged { judgement, ms });
     }
+    judged.extend(contradiction(history, course, &judged));
     let scheduled = plan.scheduled();
     judged.push(Judged { judgement: coverage(history, &scheduled), ms: 0 });
     judged.push(Judged { judgement: nodes(plan, history, course), ms: 0 });
@@ -67,8 +72,38 @@ pub fn judge(plan: &Plan, history: &History, course: &Course, about: About) -> J
         duration_ms: u64::try_from(course.worked.as_millis()).unwrap_or(u64::MAX),
         command: about.command,
         interrupted: course.interrupted,
+        stopped_after_ms: stopped_after_ms(course),
     };
     Judgements { results: Results::judge(history, &judged, circumstances), counterexample }
+}
+
+/// When a violation ended the run, if one did.
+fn stopped_after_ms(course: &Course) -> Option<u64> {
+    let violation = course.violation.as_ref().filter(|_| course.stopped);
+    violation.map(|violation| violation.time_ns / 1_000_000)
+}
+
+/// What is to be said when the check that ran along saw a violation, and no checker says that
+/// there is one: a fault of ours, which must not pass.
+fn contradiction(history: &History, course: &Course, judged: &[Judged]) -> Option<Judged> {
+    let violation = course.violation.as_ref()?;
+    if judged.iter().any(|one| matches!(one.judgement.verdict, Verdict::Invalid(_))) {
+        return None;
+    }
+    let reason = format!(
+        "The check that ran along saw a violation at event {} ({}), and no checker finds one in \
+         the whole history; please report it.",
+        violation.event, violation.reason
+    );
+    let judgement = Judgement {
+        checker: "online".to_owned(),
+        verdict: Verdict::Unknown(reason.clone()),
+        algorithm: "watch".to_owned(),
+        reason,
+        operations: history.operations.len() as u64,
+        cost: Cost::default(),
+    };
+    Some(Judged { judgement, ms: 0 })
 }
 
 /// The line `nodes`: none died on its own, and all answer when all faults are over.
@@ -104,6 +139,8 @@ fn nodes(plan: &Plan, history: &History, course: &Course) -> Judgement {
     } else {
         let reason = if course.interrupted {
             "No node died on its own before the interrupt.".to_owned()
+        } else if course.stopped {
+            "No node died on its own before the violation.".to_owned()
         } else {
             "No node died on its own, and all answered after the last fault.".to_owned()
         };
@@ -189,6 +226,11 @@ mod tests {
     use crate::run::environment::Death;
     use ordeal_nemesis::Kind;
 
+    fn calm() -> Plan {
+        let calm = PlanOptions { nemesis: Vec::new(), ..PlanOptions::default() };
+        Plan::derive(&calm).expect("a plan without faults")
+    }
+
     #[test]
     fn a_death_is_invalid_silence_and_trouble_are_unknown_and_neither_is_valid() {
         let (node, how) = (NodeId::numbered(2), "SIGABRT".to_owned());
@@ -207,9 +249,9 @@ mod tests {
                 "no disk",
             ),
             (Course { interrupted: true, ..Course::default() }, "valid", "before the interrupt"),
+            (Course { stopped: true, ..Course::default() }, "valid", "before the violation"),
         ];
-        let calm = PlanOptions { nemesis: Vec::new(), ..PlanOptions::default() };
-        let plan = Plan::derive(&calm).expect("a plan without faults");
+        let plan = calm();
         for (course, expected, reason) in rows {
             let judgement = nodes(&plan, &History::default(), &course);
             let verdict = match judgement.verdict {
@@ -220,6 +262,31 @@ mod tests {
             assert_eq!(verdict, expected, "{course:?}");
             assert!(judgement.reason.contains(reason), "{}", judgement.reason);
         }
+    }
+
+    #[test]
+    fn a_violation_that_only_the_check_along_the_way_saw_is_a_fault_of_ours_and_does_not_pass() {
+        let violation = ordeal_checker::Violation {
+            event: 7,
+            time_ns: 1,
+            key: None,
+            events: vec![7],
+            reason: "process 1 read 5".to_owned(),
+        };
+        let course = Course { violation: Some(violation), stopped: true, ..Course::default() };
+        let judged = |verdict| {
+            let mut judgement = nodes(&calm(), &History::default(), &Course::default());
+            judgement.verdict = verdict;
+            Judged { judgement, ms: 0 }
+        };
+        let history = History::default();
+        let found = contradiction(&history, &course, &[judged(Verdict::Valid(Witness::default()))]);
+        let found = found.expect("they contradict each other").judgement;
+        assert!(matches!(found.verdict, Verdict::Unknown(_)));
+        assert!(found.reason.contains("at event 7 (process 1 read 5)"), "{}", found.reason);
+        let agreed = judged(Verdict::Invalid(ordeal_checker::Counterexample::default()));
+        assert!(contradiction(&history, &course, &[agreed]).is_none());
+        assert!(contradiction(&history, &Course::default(), &[]).is_none());
     }
 
     #[test]

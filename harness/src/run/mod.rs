@@ -19,6 +19,7 @@ pub mod record;
 mod sandboxed;
 mod screen;
 pub mod target;
+pub mod watch;
 
 pub use args::RunArgs;
 
@@ -48,6 +49,7 @@ use std::rc::Rc;
 use std::time::Duration;
 use target::Target;
 use tokio::signal::unix::{SignalKind, signal};
+use watch::Watch;
 
 /// Runs one test, prints its verdict, and gives the exit status.
 ///
@@ -108,12 +110,12 @@ fn test(args: &RunArgs, plan: &Plan) -> Result<u8, Failure> {
     let began = Moment::now();
     let folder = Folder::create(plan, args.out.as_deref(), began).map_err(Failure::ours)?;
     folder.write("plan.json", &plan.to_json()).map_err(Failure::ours)?;
-    let ran = drive(plan, &folder)?;
+    let ran = drive(plan, &folder, args.fail_fast)?;
     let file = File::open(folder.history()).map_err(Failure::ours)?;
     let history = read_jsonl(file, ReadOptions { partial: true }).map_err(Failure::ours)?;
     let about = About {
         started_at: began.rfc3339(),
-        command: format!("ordeal run --plan {}", folder.path().join("plan.json").display()),
+        command: again(&folder, args.fail_fast),
         db_version: ran.db_version,
     };
     let judged = judge::judge(plan, &history, &ran.course, about);
@@ -143,6 +145,12 @@ fn test(args: &RunArgs, plan: &Plan) -> Result<u8, Failure> {
     Ok(exit_status(&results))
 }
 
+/// The command line that does the same again.
+fn again(folder: &Folder, fail_fast: bool) -> String {
+    let fail_fast = if fail_fast { " --fail-fast" } else { "" };
+    format!("ordeal run --plan {}{fail_fast}", folder.path().join("plan.json").display())
+}
+
 /// Prints, and does not mind that nobody reads.
 fn print(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
@@ -158,7 +166,7 @@ fn exit_status(results: &Results) -> u8 {
 }
 
 /// Builds the cluster, and drives the test on real time.
-fn drive(plan: &Plan, folder: &Folder) -> Result<Ran, Failure> {
+fn drive(plan: &Plan, folder: &Folder, fail_fast: bool) -> Result<Ran, Failure> {
     let spec = SandboxSpec { nodes: plan.nodes.clone(), seed: plan.seed };
     let sandbox = Sandbox::new(spec).map_err(Failure::environment)?;
     let mut addresses = BTreeMap::new();
@@ -178,7 +186,8 @@ fn drive(plan: &Plan, folder: &Folder) -> Result<Ran, Failure> {
     let driven = runtime.block_on(async {
         let time = RealTime::new();
         let progress = Rc::new(Progress::default());
-        let recorder = Recorder::new(&time, sink, progress.clone());
+        let watch = Watch::new(&judge::checkers(plan), fail_fast);
+        let recorder = Recorder::new(&time, sink, progress.clone()).with_watch(watch);
         let limit = Duration::from_millis(plan.time_limit_ms);
         let drive = Drive { plan, environment: &sandboxed, time: &time, recorder: &recorder };
         let running = visit(&plan.workload.name, drive);

@@ -36,6 +36,8 @@ pub struct Progress {
     pub info: Cell<u64>,
     /// Faults under way, by their number: in words.
     pub faults: RefCell<BTreeMap<i64, String>>,
+    /// When a violation was seen, in nanoseconds since the clients began.
+    pub violation_ns: Cell<Option<u64>>,
     /// Faults that landed.
     pub landed: Cell<u64>,
 }

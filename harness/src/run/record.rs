@@ -2,6 +2,8 @@
 
 use super::flag::Flag;
 use super::progress::Progress;
+use super::watch::Watch;
+use ordeal_checker::Violation;
 use ordeal_history::{Event, EventType, Outcome, Process, Value};
 use ordeal_nemesis::{NodeId, Time};
 use ordeal_workloads::{Completion, Planned};
@@ -20,8 +22,11 @@ pub struct Recorder<'a, T> {
     next: Cell<u64>,
     sink: RefCell<Sink>,
     error: RefCell<Option<io::Error>>,
+    watch: RefCell<Watch>,
     /// Raised at the first error in writing.
     pub broken: Flag,
+    /// Raised at a violation that is to end the run.
+    pub enough: Flag,
     /// What was recorded, counted.
     pub progress: Rc<Progress>,
 }
@@ -38,9 +43,23 @@ impl<'a, T: Time> Recorder<'a, T> {
             next: Cell::new(0),
             sink: RefCell::new(sink),
             error: RefCell::new(None),
+            watch: RefCell::default(),
             broken: Flag::default(),
+            enough: Flag::default(),
             progress,
         }
+    }
+
+    /// The same with a check that runs along.
+    pub fn with_watch(mut self, watch: Watch) -> Self {
+        self.enough = watch.enough.clone();
+        self.watch = RefCell::new(watch);
+        self
+    }
+
+    /// The first violation that the check which runs along has seen.
+    pub fn violation(&self) -> Option<Violation> {
+        self.watch.borrow().violation().cloned()
     }
 
     /// Times in the history count from now.
@@ -107,5 +126,8 @@ impl<'a, T: Time> Recorder<'a, T> {
             return;
         }
         self.progress.see(&event);
+        if let Some(violation) = self.watch.borrow_mut().see(&event) {
+            self.progress.violation_ns.set(Some(violation.time_ns));
+        }
     }
 }

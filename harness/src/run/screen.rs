@@ -72,7 +72,11 @@ fn counts(progress: &Progress) -> String {
     let (ok, fail, info) = (progress.ok.get(), progress.fail.get(), progress.info.get());
     let faults = progress.faults_now();
     let faults = if faults.is_empty() { "no fault now" } else { &faults };
-    format!("{ok} ok, {fail} fail, {info} info · {faults}")
+    let violation = match progress.violation_ns.get() {
+        Some(ns) => format!(" · a violation after {:.1} s", ns as f64 / 1e9),
+        None => String::new(),
+    };
+    format!("{ok} ok, {fail} fail, {info} info · {faults}{violation}")
 }
 
 #[cfg(test)]
@@ -88,6 +92,9 @@ mod tests {
         assert_eq!(counts(&progress), "12 ok, 0 fail, 3 info · no fault now");
         progress.faults.borrow_mut().insert(1, "isolate n2 (the leader)".to_owned());
         assert_eq!(counts(&progress), "12 ok, 0 fail, 3 info · isolate n2 (the leader)");
+        progress.violation_ns.set(Some(4_230_000_000));
+        let seen = "12 ok, 0 fail, 3 info · isolate n2 (the leader) · a violation after 4.2 s";
+        assert_eq!(counts(&progress), seen);
         let limit = Duration::from_secs(20);
         assert_eq!(stage(&progress, Duration::from_secs(5), limit), "15 s left");
     }

@@ -5,6 +5,7 @@
 //! in EDN and the same one in JSON must be the same history, and JSON has only strings.
 
 use crate::Value;
+use crate::brief::brief;
 use crate::number;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -84,7 +85,7 @@ impl Form {
                 for (key, value) in members {
                     let key = key.into_text()?;
                     if object.contains_key(key.as_str()) {
-                        return Err(format!("the key {key} stands twice in one map"));
+                        return Err(format!("the key {} stands twice in one map", brief(&key)));
                     }
                     object.insert(key.into(), value.into_value()?);
                 }

@@ -4,8 +4,8 @@
 
 use super::edn::{Fault, Reader};
 use super::form::Form;
-use super::jepsen_op::Events;
-use super::{assemble, malformed, utf8};
+use super::jepsen_op::{Events, Placed};
+use super::{assemble, malformed, utf8, without_mark};
 use crate::{History, Malformed};
 
 /// Reads a history in Jepsen's EDN.
@@ -21,6 +21,15 @@ pub(super) fn read_checked(
     input: &[u8],
     accept: impl Fn(&Form) -> Result<(), String>,
 ) -> Result<History, Malformed> {
+    let placed = placed(input, accept)?;
+    assemble(without_mark(input), placed)
+}
+
+/// The events, with their places in the text after a byte order mark.
+pub(super) fn placed(
+    input: &[u8],
+    accept: impl Fn(&Form) -> Result<(), String>,
+) -> Result<Vec<Placed>, Malformed> {
     let text = utf8(input)?;
     let mut events = Events::default();
     each_top_form(&mut Reader::new(text), |at, form| {
@@ -28,7 +37,7 @@ pub(super) fn read_checked(
         Ok(true)
     })
     .map_err(|(at, message)| malformed(text.as_bytes(), at, message))?;
-    assemble(text.as_bytes(), events.finish())
+    Ok(events.finish())
 }
 
 /// The first operation's form, if the text begins with one.

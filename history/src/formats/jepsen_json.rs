@@ -13,10 +13,14 @@ use crate::{History, Malformed};
 /// Errors name line and column: text that is no JSON, a value that is no operation, or operations
 /// that make no well-formed history. O(length).
 pub fn read(input: &[u8]) -> Result<History, Malformed> {
+    let placed = placed(input)?;
+    assemble(without_mark(input), placed)
+}
+
+/// The events, with their places in the text after a byte order mark.
+pub(super) fn placed(input: &[u8]) -> Result<Vec<Placed>, Malformed> {
     let input = without_mark(input);
-    let placed =
-        events(input).map_err(|error| malformed(input, error.at, error.message.into_owned()))?;
-    assemble(input, placed)
+    events(input).map_err(|error| malformed(input, error.at, error.message.into_owned()))
 }
 
 fn events(input: &[u8]) -> Result<Vec<Placed>, SyntaxError> {

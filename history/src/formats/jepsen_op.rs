@@ -6,6 +6,7 @@
 //! Unknown members are ignored.
 
 use super::form::Form;
+use crate::brief::brief;
 use crate::{Event, EventType, Process, Value};
 use rustc_hash::FxHashMap;
 
@@ -146,6 +147,7 @@ impl Raw {
             (None | Some(Form::Nil), value) => (None, value),
             (key, value) => (key, value),
         };
+        let keyed = key.is_some();
         let text = |form: Option<Form>| match form {
             None | Some(Form::Nil) => Ok(None),
             Some(form) => form.into_text().map(Some),
@@ -156,7 +158,8 @@ impl Raw {
             process,
             kind,
             f,
-            key: key.map(Form::into_value).transpose()?,
+            // An object named null is the one object of a history that names none.
+            key: key.map(Form::into_value).transpose()?.filter(|key| !key.is_null()),
             value: value.into_value()?,
             actual: None,
             revision: None,
@@ -164,7 +167,7 @@ impl Raw {
             node: text(self.node)?,
             error: text(self.error)?,
         };
-        Ok(Placed { at, keyed: event.key.is_some(), event })
+        Ok(Placed { at, keyed, event })
     }
 }
 
@@ -175,7 +178,7 @@ pub(super) fn kind_named(name: &str) -> Result<EventType, String> {
         "ok" => Ok(EventType::Ok),
         "fail" => Ok(EventType::Fail),
         "info" => Ok(EventType::Info),
-        other => Err(format!(":type {other} is none of :invoke, :ok, :fail and :info")),
+        other => Err(format!(":type {} is none of :invoke, :ok, :fail and :info", brief(other))),
     }
 }
 
@@ -229,7 +232,7 @@ fn split_plain_tuple(placed: &mut Placed) {
     }
     if let Some((key, value)) = pair(&placed.event.value) {
         let (key, value) = (key.clone(), value.clone());
-        placed.event.key = Some(key);
+        placed.event.key = Some(key).filter(|key| !key.is_null());
         placed.event.value = value;
     }
 }

@@ -17,6 +17,7 @@ pub mod porcupine_log;
 #[cfg(test)]
 mod tests;
 
+use crate::reader::place as place_in_lines;
 use crate::{History, Malformed, ReadError, ReadOptions, read_jsonl};
 use jepsen_op::Placed;
 
@@ -68,6 +69,23 @@ pub fn read(input: &[u8], format: Format, options: ReadOptions) -> Result<Histor
         Format::PorcupineJepsenLog => porcupine_log::read(input)?,
         Format::PorcupineKvLog => porcupine_kv::read(input)?,
     })
+}
+
+/// Line and column (in bytes, both from 1) of an event of a history that [`read`] accepted, for a
+/// message on what the event says: in JSON lines those of its value, else where the event begins.
+///
+/// `None` when `input` in that format has no such event. O(length).
+pub fn place(input: &[u8], format: Format, event: u64) -> Option<(u64, u64)> {
+    let placed = match format {
+        Format::JsonLines => return place_in_lines(input, event),
+        Format::JepsenEdn | Format::PorcupineKvLog => jepsen_edn::placed(input, |_| Ok(())),
+        Format::JepsenJson => jepsen_json::placed(input),
+        Format::PorcupineJepsenLog => porcupine_log::placed(input),
+    };
+    let placed = placed.ok()?;
+    let event = placed.get(usize::try_from(event).ok()?)?;
+    let found = malformed(without_mark(input), event.at, String::new());
+    Some((found.line, found.column))
 }
 
 /// Which format `input` is written in, from how it begins.

@@ -6,8 +6,8 @@
 
 use super::edn::{Fault, Reader};
 use super::form::Form;
-use super::jepsen_op::Events;
-use super::{assemble, malformed, utf8};
+use super::jepsen_op::{Events, Placed};
+use super::{assemble, malformed, utf8, without_mark};
 use crate::{History, Malformed};
 
 const LOGGER: &str = "jepsen.util - ";
@@ -17,6 +17,12 @@ const LOGGER: &str = "jepsen.util - ";
 /// Errors name line and column: a line that is no operation, or operations that make no
 /// well-formed history. O(length).
 pub fn read(input: &[u8]) -> Result<History, Malformed> {
+    let placed = placed(input)?;
+    assemble(without_mark(input), placed)
+}
+
+/// The events, with their places in the text after a byte order mark.
+pub(super) fn placed(input: &[u8]) -> Result<Vec<Placed>, Malformed> {
     let text = utf8(input)?;
     let mut events = Events::default();
     let mut start = 0;
@@ -29,7 +35,7 @@ pub fn read(input: &[u8]) -> Result<History, Malformed> {
             .map_err(|(at, message)| malformed(text.as_bytes(), start + at, message))?;
         start += line.len();
     }
-    assemble(text.as_bytes(), events.finish())
+    Ok(events.finish())
 }
 
 /// Whether `line` could stand in such a log.

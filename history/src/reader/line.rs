@@ -1,5 +1,6 @@
 //! One line of the JSON-lines format, taken apart.
 
+use crate::brief::brief;
 use crate::json::{Parser, SyntaxError};
 use crate::{EventType, Process, Value};
 use std::borrow::Cow;
@@ -113,7 +114,7 @@ fn field(parser: &mut Parser<'_>, fields: &mut Fields) -> Result<(), SyntaxError
         }
     };
     if again {
-        return parser.error_at(at, format!("the field `{name}` stands here twice"));
+        return parser.error_at(at, format!("the field `{}` stands here twice", brief(&name)));
     }
     Ok(())
 }
@@ -171,7 +172,7 @@ fn whole(parser: &mut Parser<'_>, name: &str) -> Result<u64, SyntaxError> {
             format!(
                 "`{name}` must be a whole number from 0 to {}, not {}",
                 u64::MAX,
-                brief(&value)
+                value.brief()
             ),
         ),
     }
@@ -184,7 +185,7 @@ fn signed(parser: &mut Parser<'_>, name: &str) -> Result<Option<i64>, SyntaxErro
         Value::Int(number) => Ok(Some(number)),
         value => parser.error_at(
             at,
-            format!("`{name}` must be a whole number of 64 bits, not {}", brief(&value)),
+            format!("`{name}` must be a whole number of 64 bits, not {}", value.brief()),
         ),
     }
 }
@@ -198,7 +199,7 @@ fn process(parser: &mut Parser<'_>) -> Result<Process, SyntaxError> {
             at,
             format!(
                 "`process` must be a whole number of 64 bits or \"nemesis\", not {}",
-                brief(&value)
+                value.brief()
             ),
         ),
     }
@@ -262,15 +263,6 @@ fn key(parser: &mut Parser<'_>) -> Result<Key, SyntaxError> {
             Value::Null => Key::Absent,
             value => Key::Other(value),
         }),
-    }
-}
-
-/// A value as a message shows it.
-fn brief(value: &Value) -> String {
-    let text = value.to_string();
-    match text.char_indices().nth(40) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
     }
 }
 

@@ -16,6 +16,9 @@ use std::io::{self, Read};
 /// Bytes of a block, unless one line is longer.
 const BLOCK_BYTES: usize = 1 << 20;
 
+/// The byte order mark that some editors put first.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// What may be forgiven.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ReadOptions {
@@ -69,6 +72,27 @@ pub fn read_jsonl(input: impl Read, options: ReadOptions) -> Result<History, Rea
     }
 }
 
+/// Line and column (in bytes, both from 1) of the value of an event of a history that was read.
+///
+/// `None` when there is no such event. O(bytes).
+pub(crate) fn place(input: &[u8], event: u64) -> Option<(u64, u64)> {
+    let mut start = 0;
+    let lines = input.split(|&byte| byte == b'\n').map(|line| {
+        let range = start..start + line.len();
+        start = range.end + 1;
+        range
+    });
+    let mark = if input.starts_with(MARK) { MARK.len() } else { 0 };
+    let mut written = lines.enumerate().filter(|(number, range)| {
+        let from = if *number == 0 { mark } else { range.start };
+        !input[from..range.end].trim_ascii().is_empty()
+    });
+    let (number, range) = written.nth(usize::try_from(event).ok()?)?;
+    let from = if number == 0 { mark } else { range.start };
+    let at = line::locate(input, from..range.end, "value");
+    Some((number as u64 + 1, (at - range.start) as u64 + 1))
+}
+
 /// Cuts the input into blocks.
 struct Source<R> {
     input: R,
@@ -115,11 +139,8 @@ impl<R: Read> Source<R> {
         self.rest = Vec::with_capacity(BLOCK_BYTES + bytes.len() - end);
         self.rest.extend_from_slice(&bytes[end..]);
         bytes.truncate(end);
-        let mark = if std::mem::take(&mut self.first) && bytes.starts_with(b"\xef\xbb\xbf") {
-            3
-        } else {
-            0
-        };
+        let mark =
+            if std::mem::take(&mut self.first) && bytes.starts_with(MARK) { MARK.len() } else { 0 };
         let lines_before = self.lines;
         self.lines += bytes.iter().filter(|&&byte| byte == b'\n').count() as u64;
         Ok(Some(Block { bytes, lines_before, skip: mark }))

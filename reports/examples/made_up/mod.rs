@@ -247,6 +247,7 @@ pub fn circumstances(bug: &[&str]) -> Circumstances {
             bugs => format!("{command} --bug {}", bugs.join(" --bug ")),
         },
         interrupted: false,
+        stopped_after_ms: None,
     }
 }
 

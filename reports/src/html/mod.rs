@@ -15,7 +15,7 @@ pub use index::{RunSummary, index};
 use crate::band::bands;
 use crate::results::{CheckerResult, Results, Ruling};
 use crate::text::{NAME_MAX, SENTENCE_MAX, clean, counted, duration};
-use crate::verdict::{bug_warning, sentence, subject};
+use crate::verdict::{bug_warning, sentence, stopped, subject};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use ordeal_history::History;
 
@@ -78,6 +78,9 @@ fn first_screen(results: &Results) -> Markup {
                         "The run was interrupted: "
                         "this is a verdict on what was recorded until then."
                     }
+                }
+                @if let Some(stopped) = stopped(results) {
+                    p.interrupted { (stopped) }
                 }
             }
         }

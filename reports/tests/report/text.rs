@@ -2,7 +2,7 @@
 
 use crate::made_up::{faults, history, invalid, noise, stale_read, unknown, valid};
 use ordeal_history::History;
-use ordeal_reports::{counterexample, junit, markdown, terminal};
+use ordeal_reports::{Results, counterexample, html, junit, markdown, terminal};
 
 fn stale(around: u64) -> History {
     let mut told = noise(around);
@@ -20,6 +20,19 @@ fn a_stale_read_in_the_terminal() {
 fn a_planted_bug_and_an_unknown_in_the_terminal() {
     let history = stale(400);
     insta::assert_snapshot!(terminal(&unknown(&history, &["local-read"]), &history, false));
+}
+
+#[test]
+fn a_run_that_was_stopped_at_its_violation_says_so_and_when() {
+    let history = stale(400);
+    let results = invalid(&history, &[]);
+    let sentence = "The run was stopped at the violation, after 4.21 s: --fail-fast was given.";
+    let texts = |stopped_after_ms| {
+        let results = Results { stopped_after_ms, ..results.clone() };
+        [terminal(&results, &history, false), html(&results, &history), markdown(&results)]
+    };
+    assert!(texts(None).iter().all(|text| !text.contains("stopped at the violation")));
+    assert!(texts(Some(4_210)).iter().all(|text| text.contains(sentence)));
 }
 
 #[test]

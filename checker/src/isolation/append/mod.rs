@@ -39,10 +39,8 @@ pub(super) struct Append<'a, 'h> {
 }
 
 impl<'a, 'h> Append<'a, 'h> {
-    /// Infers what can be inferred.
-    ///
-    /// Errors with a sentence when a read's value is no list. O(size of all reads).
-    pub(super) fn new(txns: &'a Txns<'h>) -> Result<Self, String> {
+    /// Infers what can be inferred. O(size of all reads).
+    pub(super) fn new(txns: &'a Txns<'h>) -> Self {
         let mut all = Append {
             txns,
             writers: FxHashMap::default(),
@@ -56,11 +54,11 @@ impl<'a, 'h> Append<'a, 'h> {
             gap: None,
         };
         all.index_writers();
-        all.find_longest()?;
+        all.find_longest();
         all.order_versions();
         all.compare_reads();
         all.find_anomalies();
-        Ok(all)
+        all
     }
 
     fn index_writers(&mut self) {
@@ -92,25 +90,17 @@ impl<'a, 'h> Append<'a, 'h> {
         self.writers = writers;
     }
 
-    fn find_longest(&mut self) -> Result<(), String> {
+    fn find_longest(&mut self) {
         for (id, mop) in (0..).zip(&self.txns.mops) {
             let txn = &self.txns.txns[mop.txn as usize];
             if mop.write || txn.status != Status::Committed {
                 continue;
-            }
-            if !matches!(mop.value, Value::Null | Value::Array(_)) {
-                let (event, key) = (txn.complete, self.txns.keys[mop.key as usize]);
-                return Err(format!(
-                    "event {event} reads {key} as {}, which is no list",
-                    mop.value
-                ));
             }
             let longest = self.longest[mop.key as usize];
             if longest == NONE || list(mop.value).len() > self.read(longest).len() {
                 self.longest[mop.key as usize] = id;
             }
         }
-        Ok(())
     }
 
     fn order_versions(&mut self) {

@@ -117,6 +117,7 @@ impl<'s, 'a, 'h> Search<'s, 'a, 'h> {
                 return Ok(());
             }
             stop.check().map_err(Stuck::GaveUp)?;
+            stop.fits(self.seen.capacity() * (size_of::<u64>() + 1)).map_err(Stuck::GaveUp)?;
             if self.steps > STEPS_MAX {
                 return Err(Stuck::GaveUp(format!(
                     "no serial order was found in {STEPS_MAX} steps; the last had {} of {total} \

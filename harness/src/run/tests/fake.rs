@@ -26,6 +26,8 @@ pub struct State {
     pub deaths: Vec<Death>,
     /// Nodes that never answer.
     pub mute: BTreeSet<NodeId>,
+    /// A node that answers reads from what was held at some moment.
+    frozen: Option<(NodeId, BTreeMap<Vec<u8>, KeyValue>)>,
     /// What the nemesis did, and when, in milliseconds.
     pub told: Vec<String>,
 }
@@ -68,7 +70,13 @@ impl Store for FakeStore {
         while self.hangs() {
             self.time.sleep(ANSWER).await;
         }
-        Ok(self.state.borrow_mut().answer(request))
+        let mut state = self.state.borrow_mut();
+        if let (Request::Get { key, .. }, Some((node, held))) = (&request, &state.frozen)
+            && *node == self.node
+        {
+            return Ok(Answer::Got { revision: state.revision, kv: held.get(key).cloned() });
+        }
+        Ok(state.answer(request))
     }
 }
 
@@ -89,6 +97,11 @@ impl FakeStore {
 }
 
 impl State {
+    /// From now on reads through this node show what is held now; with none, the truth again.
+    pub fn freeze(&mut self, node: Option<NodeId>) {
+        self.frozen = node.map(|node| (node, self.held.clone()));
+    }
+
     fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
         let version = self.held.get(&key).map_or(0, |kv| kv.version) + 1;
         let revision = self.revision;

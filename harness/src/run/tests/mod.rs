@@ -1,11 +1,14 @@
 //! Whole runs against a cluster in memory, on virtual time.
 
+mod fail_fast;
 mod fake;
 
 use super::course::{self, Course};
 use super::environment::{Death, EnvironmentError};
 use super::flag::Flag;
+use super::judge;
 use super::record::Recorder;
+use super::watch::Watch;
 use crate::plan::{Plan, PlanOptions};
 use fake::Fake;
 use ordeal_history::{Event, EventType, History, Outcome, Process};
@@ -48,6 +51,16 @@ fn run<F: Future<Output = ()>>(
     events_max: usize,
     meddle: impl FnOnce(&Fake, Flag) -> F,
 ) -> Ran {
+    run_watched(options, events_max, false, meddle)
+}
+
+/// The same with a check that runs along, and ends the run if it is to fail fast.
+fn run_watched<F: Future<Output = ()>>(
+    options: PlanOptions,
+    events_max: usize,
+    fail_fast: bool,
+    meddle: impl FnOnce(&Fake, Flag) -> F,
+) -> Ran {
     let plan = Plan::derive(&options).expect("a plan");
     let time = VirtualTime::new();
     let fake = Fake::new(&time, options.nodes);
@@ -60,7 +73,8 @@ fn run<F: Future<Output = ()>>(
         seen.borrow_mut().push(event.clone());
         Ok(())
     });
-    let recorder = Recorder::new(&time, sink, Rc::default());
+    let watch = Watch::new(&judge::checkers(&plan), fail_fast);
+    let recorder = Recorder::new(&time, sink, Rc::default()).with_watch(watch);
     let interrupt = Flag::default();
     let meddling = meddle(&fake, interrupt.clone());
     let running = course::run::<Register, _, _>(&plan, &fake, &time, &recorder, &interrupt);

@@ -12,8 +12,10 @@ mod number;
 mod text;
 
 use super::form::Form;
+use crate::brief::brief;
 
-/// Deeper nesting than this is refused: a history needs ten levels at most.
+/// Nesting this deep is refused: a history needs ten levels at most. What is read here must be
+/// readable as JSON too.
 pub(super) const DEPTH_MAX: usize = 128;
 
 /// Where in the text something is wrong (in bytes), and what.
@@ -179,7 +181,10 @@ impl<'a> Reader<'a> {
             self.at += 2 + len;
             return match &symbol[..len] {
                 name @ ("NaN" | "Inf" | "-Inf") => Ok(Form::Text(format!("##{name}"))),
-                name => Err((start, format!("##{name} is none of ##NaN, ##Inf and ##-Inf"))),
+                name => {
+                    let name = brief(name);
+                    Err((start, format!("##{name} is none of ##NaN, ##Inf and ##-Inf")))
+                }
             };
         }
         if let Some(space) = rest.strip_prefix(':') {
@@ -226,7 +231,8 @@ impl<'a> Reader<'a> {
         self.at += len;
         let after_sign = token.strip_prefix(['+', '-']).unwrap_or(token);
         if after_sign.starts_with(|c: char| c.is_ascii_digit()) {
-            return number::read(token).ok_or_else(|| (start, format!("{token} is no number")));
+            return number::read(token)
+                .ok_or_else(|| (start, format!("{} is no number", brief(token))));
         }
         Ok(match token {
             "nil" => Form::Nil,
@@ -239,8 +245,8 @@ impl<'a> Reader<'a> {
 }
 
 fn bounded(depth: usize, at: usize) -> Result<(), Fault> {
-    if depth > DEPTH_MAX {
-        return Err((at, format!("forms nested more than {DEPTH_MAX} deep are not read")));
+    if depth >= DEPTH_MAX {
+        return Err((at, format!("forms nested {DEPTH_MAX} deep or deeper are not read")));
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! EDN's strings, characters and regular expressions.
 
 use super::{Fault, Reader, is_delimiter};
+use crate::brief::brief;
 use crate::formats::form::Form;
 
 impl Reader<'_> {
@@ -46,7 +47,12 @@ impl Reader<'_> {
                 self.at += len;
                 char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)
             }
-            other => return Err((start, format!("\\{other} is no escape in a string"))),
+            other => {
+                return Err((
+                    start,
+                    format!("\\{} is no escape in a string", other.escape_debug()),
+                ));
+            }
         })
     }
 
@@ -116,7 +122,7 @@ impl Reader<'_> {
             _ if first == 'o' => u32::from_str_radix(&name[1..], 8).ok().and_then(char::from_u32),
             _ => None,
         };
-        let named = named.ok_or_else(|| (start, format!("\\{name} is no character")))?;
+        let named = named.ok_or_else(|| (start, format!("\\{} is no character", brief(name))))?;
         Ok(Form::Text(named.into()))
     }
 }

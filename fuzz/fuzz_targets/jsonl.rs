@@ -1,0 +1,10 @@
+//! Any bytes as JSON lines.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use ordeal_history::formats::Format;
+
+fuzz_target!(|input: &[u8]| {
+    ordeal_fuzz::read(input, Format::JsonLines);
+});
