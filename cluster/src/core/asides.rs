@@ -204,7 +204,7 @@ impl Node {
         out.push(Effect::Respond(id, Ok(response)));
     }
 
-    /// Whether a client may be told the leader's word: the keys of a lease only if it may read them.
+    /// Whether a client may hear the leader's word: the keys of a lease only if it may read them.
     fn may_hear(&mut self, credentials: &Credentials, answer: &What) -> Result<(), ApiError> {
         let What::Lives(lives) = answer else { return Ok(()) };
         let caller = self.caller(credentials)?;
