@@ -77,6 +77,11 @@ async fn converse(
         if message.to != roster.own {
             return Err(frame::invalid("a message for another member"));
         }
+        // A member may have been removed without hearing of it: at its next connection it does.
+        if roster.has_removed(hello.from) {
+            let message = format!("{:x} has been removed from the cluster", hello.from);
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
+        }
         if inputs.send(Input::Event(Event::Message(message))).await.is_err() {
             return Ok(());
         }

@@ -56,6 +56,11 @@ impl Roster {
         Welcome { refused, removed, ..Welcome::default() }
     }
 
+    /// Whether this node has applied that the member was removed.
+    pub fn has_removed(&self, member: u64) -> bool {
+        self.known().removed.contains(&member)
+    }
+
     fn known(&self) -> MutexGuard<'_, Known> {
         // Nothing that holds it can leave it half changed.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
