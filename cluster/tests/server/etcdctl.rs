@@ -134,7 +134,8 @@ fn etcdctl_watches_leases_locks_and_elects_as_it_does_with_etcd() {
 fn shown(program: &str, url: &str, arguments: &[&str]) -> String {
     let output = Command::new(program)
         .env("ETCDCTL_API", "3")
-        .args(["--endpoints", url])
+        // Of an endpoint with a scheme etcdctl 3.4 makes an `:authority` that is none.
+        .args(["--endpoints", url.trim_start_matches("http://")])
         .args(arguments)
         .stdin(Stdio::null())
         .output()
@@ -142,7 +143,11 @@ fn shown(program: &str, url: &str, arguments: &[&str]) -> String {
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
     let lines = said.lines().filter(|line| !line.starts_with('{'));
-    lines.map(|line| format!("{line}\n").replace(url, "URL")).collect()
+    let lines = lines.map(|line| {
+        let line = line.replace(url, "URL").replace(url.trim_start_matches("http://"), "URL");
+        line + "\n"
+    });
+    lines.collect()
 }
 
 /// Each by spaces; what follows `--user` logs in.
@@ -224,6 +229,15 @@ const AUTH_COMMANDS: &[&str] = &[
     "--user root:pw get z",
 ];
 
+/// What etcd 3.4 does not ask for a right, or for no more than any user has.
+const SINCE_3_5: &[&str] =
+    &["--user alice:pw compact 1", "--user alice:pw move-leader 1", "lease list", "member list"];
+
+fn version_of(etcd: &str) -> String {
+    let output = Command::new(etcd).arg("--version").output().expect("it ran before");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
 #[test]
 fn etcdctl_shows_of_users_and_roles_what_it_shows_of_a_real_etcd() {
     let (Some(program), Some(etcd)) = (etcdctl(), etcd()) else {
@@ -233,11 +247,19 @@ fn etcdctl_shows_of_users_and_roles_what_it_shows_of_a_real_etcd() {
         return;
     };
     let cluster = Cluster::start(1);
+    let is_old = version_of(&etcd).contains("Version: 3.4.");
     let etcd = Etcd::start(&etcd);
+    let mut differences = String::new();
     for command in AUTH_COMMANDS {
+        if is_old && SINCE_3_5.contains(command) {
+            continue;
+        }
         let arguments: Vec<&str> = command.split(' ').collect();
         let embedded = shown(&program, cluster.url(0), &arguments);
         let real = shown(&program, &etcd.url, &arguments);
-        assert_eq!(embedded, real, "etcdctl {command}");
+        if embedded != real {
+            differences += &format!("etcdctl {command}\n{embedded}but etcd\n{real}\n");
+        }
     }
+    assert_eq!(differences, "");
 }
