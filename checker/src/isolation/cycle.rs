@@ -9,7 +9,7 @@
 use super::graph::{DATA, EdgeKind, Graph, INFERRED, PROCESS, REALTIME, RW, VIA, WR, WW};
 use super::model::{Anomaly, Kind, Order};
 use super::scc::{Components, components};
-use super::stop::Stop;
+use crate::stop::Stop;
 use super::txn::{TxnId, Txns};
 use std::collections::{BTreeMap, VecDeque};
 

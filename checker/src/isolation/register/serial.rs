@@ -9,7 +9,7 @@
 
 use super::{NONE, Register};
 use crate::isolation::graph::{EdgeKind, Graph, VIA};
-use crate::isolation::stop::Stop;
+use crate::stop::Stop;
 use crate::isolation::txn::TxnId;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeSet;
