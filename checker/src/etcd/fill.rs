@@ -301,7 +301,7 @@ impl<'a> Evidence<'a> {
 }
 
 /// Every key that an answer shows, without the value where the request asked for none.
-fn each_kv(request: &Request, seen: &Seen, each: &mut impl FnMut(&SeenKv)) {
+pub(super) fn each_kv(request: &Request, seen: &Seen, each: &mut impl FnMut(&SeenKv)) {
     match (request, seen) {
         (Request::Range(range), Seen::Range { kvs: Some(kvs), .. }) => {
             for kv in kvs {

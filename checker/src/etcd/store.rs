@@ -207,18 +207,12 @@ fn known_until(
 /// Every part of the history up to some event is right until that event, so the place is found by
 /// doubling steps from the guess and then by halving: mostly by two looks, at the guess and just
 /// before it.
-fn broken_at(
-    history: &History,
-    entries: &[Entry<Op>],
-    guess: u64,
-    stop: &Stop<'_>,
-) -> Option<u64> {
-    let is_wrong =
-        |event| match rule(&known_until(history, entries, event).ok()?, stop) {
-            Ruling::Valid(_) => Some(false),
-            Ruling::Invalid(_) => Some(true),
-            Ruling::Open | Ruling::Stopped(_) => None,
-        };
+fn broken_at(history: &History, entries: &[Entry<Op>], guess: u64, stop: &Stop<'_>) -> Option<u64> {
+    let is_wrong = |event| match rule(&known_until(history, entries, event).ok()?, stop) {
+        Ruling::Valid(_) => Some(false),
+        Ruling::Invalid(_) => Some(true),
+        Ruling::Open | Ruling::Stopped(_) => None,
+    };
     let last = history.events.checked_sub(1)?;
     let guess = guess.min(last);
     let before = || guess.checked_sub(1).map_or(Some(false), is_wrong);

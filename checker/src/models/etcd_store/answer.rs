@@ -55,8 +55,7 @@ impl Ranged {
         }
         let mut used = vec![false; self.found.len()];
         seen.iter().zip(&self.found).all(|(seen, there)| {
-            let fits =
-                |kv: &KeyValue| compare(kv, there, self.target).is_eq() && shows(seen, kv);
+            let fits = |kv: &KeyValue| compare(kv, there, self.target).is_eq() && shows(seen, kv);
             let place = self.found.iter().position(fits);
             place.is_some_and(|place| !std::mem::replace(&mut used[place], true))
         })

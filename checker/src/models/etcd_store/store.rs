@@ -85,6 +85,11 @@ impl Store {
         View { store: self, head, compacted, made: Changes::new() }
     }
 
+    /// The revision up to `until` at which `key` was last put or deleted.
+    pub fn last_change(&self, key: &str, until: i64) -> Option<i64> {
+        self.keys.get(key).map(|past| latest(past, until).0).filter(|&revision| revision > 0)
+    }
+
     /// Makes the changes at the next revision; none take none.
     pub fn commit(&mut self, changes: Changes) {
         if changes.is_empty() {
