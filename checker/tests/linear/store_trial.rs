@@ -20,7 +20,7 @@ struct Open {
 
 /// A history of the toy: right, but for operations of unknown outcome.
 fn right(rng: &mut ChaCha8Rng) -> Vec<Event> {
-    let mut toy = Toy { compacted: -1, ..Toy::default() };
+    let mut toy = Toy::new();
     let mut left = rng.random_range(2..8);
     let info = [0.0, 0.15, 0.4][rng.random_range(0..3)];
     let mut open: Vec<Option<Open>> = (0..rng.random_range(1..4)).map(|_| None).collect();

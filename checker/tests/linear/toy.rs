@@ -16,7 +16,7 @@ pub struct Toy {
     keys: Keys,
     /// As they were at each revision before the last.
     past: Vec<Keys>,
-    pub compacted: i64,
+    compacted: i64,
 }
 
 pub const KEYS: [&str; 3] = ["a", "b", "c"];
@@ -247,6 +247,11 @@ fn kv(key: &str, (value, create, modified, version, lease): Held) -> String {
 pub type Answer = Result<(Value, i64), &'static str>;
 
 impl Toy {
+    /// Empty, and never compacted.
+    pub fn new() -> Toy {
+        Toy { compacted: -1, ..Toy::default() }
+    }
+
     fn head(&self) -> i64 {
         self.past.len() as i64 + 1
     }
