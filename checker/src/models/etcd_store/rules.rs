@@ -91,9 +91,9 @@ impl<'a> Touched<'a> {
 
 /// Whether etcd takes `key` for one that a deletion of `span` beside it deletes.
 ///
-/// Its check of transactions (`checkIntervals` in its `api/v3rpc`) reads the end as a key and nothing
-/// else, so an end of one zero byte, which deletes every key from some key on, is beyond no key: such
-/// a deletion stands beside any put (seen of 3.4.23 and 3.5.30).
+/// Its check of transactions (`checkIntervals` in its `api/v3rpc`) reads the end as a key and
+/// nothing else, so an end of one zero byte, which deletes every key from some key on, is beyond
+/// no key: such a deletion stands beside any put (seen of 3.4.23 and 3.5.30).
 fn takes(span: &Span, key: &str) -> bool {
     if span.is_one() { key == &*span.key } else { *span.key <= *key && *key < *span.end }
 }
