@@ -114,6 +114,7 @@ pub mod models;
 pub mod online;
 pub mod others;
 pub mod registry;
+mod stop;
 mod verdict;
 
 pub use compose::{Composed, Overall, check_all, compose};

@@ -8,6 +8,8 @@ mod common;
 mod revision_trial;
 #[path = "../../tests/linear/store_trial.rs"]
 mod store_trial;
+#[path = "../../tests/linear/toy.rs"]
+mod toy;
 #[path = "../../tests/linear/trial.rs"]
 mod trial;
 

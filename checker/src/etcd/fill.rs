@@ -9,6 +9,7 @@ use super::Broken;
 use super::order::{FIRST, Order};
 use super::wrong::wrong;
 use crate::models::etcd_store::{Changes, Key, Request, Seen, SeenKv, Store, StoreOp};
+use crate::stop::Stop;
 use ordeal_history::Value;
 use rustc_hash::FxHashMap;
 
@@ -21,7 +22,20 @@ pub(super) enum Filled {
     Broken(Broken),
     /// There were too many ways.
     Undecided,
+    /// It had to end: why, and how far it had come.
+    Stopped(String),
 }
+
+/// What does not fit.
+enum Mistake {
+    /// The answer of this one.
+    Wrong(u32),
+    /// Nobody can have had this revision.
+    Gap(i64),
+}
+
+/// Steps between two looks at the limits.
+const STEPS_UNCHECKED: u32 = 1 << 10;
 
 /// A gap, and who can fill it: places in the order's list of requests of unknown outcome.
 struct Choice {
@@ -53,7 +67,7 @@ struct Replay<'a, 'b> {
 }
 
 /// Replays the changes and everything that names a revision.
-pub(super) fn replay(order: &Order<'_>) -> Filled {
+pub(super) fn replay(order: &Order<'_>, stop: &Stop<'_>) -> Filled {
     let mut replay = Replay {
         order,
         store: Store::default(),
@@ -67,14 +81,20 @@ pub(super) fn replay(order: &Order<'_>) -> Filled {
         deepest: None,
     };
     let mut step = replay.check_seers();
-    loop {
+    for count in 0_u32.. {
+        if count.is_multiple_of(STEPS_UNCHECKED)
+            && let Err(why) = stop.check()
+        {
+            let (come, last) = (replay.store.head, FIRST + order.changes.len() as i64);
+            return Filled::Stopped(format!("{why}, at revision {come} of {last}"));
+        }
         match step {
             Ok(()) if replay.owners.len() == order.changes.len() => break,
             Ok(()) => step = replay.next(),
-            Err(broken) => {
+            Err(mistake) => {
                 let at = replay.store.head;
                 if replay.deepest.as_ref().is_none_or(|(deepest, _)| at > *deepest) {
-                    replay.deepest = Some((at, broken));
+                    replay.deepest = Some((at, replay.broken(mistake)));
                 }
                 match replay.again() {
                     Some(again) => step = again,
@@ -87,6 +107,13 @@ pub(super) fn replay(order: &Order<'_>) -> Filled {
 }
 
 impl Replay<'_, '_> {
+    fn broken(&self, mistake: Mistake) -> Broken {
+        match mistake {
+            Mistake::Wrong(index) => wrong(self.order, &self.store, &self.owners, index),
+            Mistake::Gap(revision) => self.order.gap_at(revision),
+        }
+    }
+
     fn give_up(self) -> Filled {
         match self.deepest {
             Some((_, broken)) if self.tries_left > 0 => Filled::Broken(broken),
@@ -95,14 +122,14 @@ impl Replay<'_, '_> {
     }
 
     /// One revision further.
-    fn next(&mut self) -> Result<(), Broken> {
+    fn next(&mut self) -> Result<(), Mistake> {
         let Some(index) = self.order.changes[self.owners.len()] else {
             let choice = self.gap();
             return self.fill(choice);
         };
         match self.order.entry(index).op.changes(self.store.now()) {
             Some(changes) if !changes.is_empty() => self.commit(index, changes),
-            _ => return Err(wrong(self.order, &self.store, &self.owners, index)),
+            _ => return Err(Mistake::Wrong(index)),
         }
         self.check_seers()
     }
@@ -116,14 +143,12 @@ impl Replay<'_, '_> {
     }
 
     /// Whether those who saw the store at this revision saw what is there.
-    fn check_seers(&self) -> Result<(), Broken> {
+    fn check_seers(&self) -> Result<(), Mistake> {
         let (order, head) = (self.order, self.store.head);
-        let first = order.seers.partition_point(|&index| order.revision(index) < head);
-        let here = order.seers[first..].iter().take_while(|&&i| order.revision(i) == head);
-        for &index in here {
+        for &index in order.seers_of(head) {
             // Compactions are looked at when everything is in its place.
             if order.entry(index).op.changes(self.store.at(head, -1)).is_none() {
-                return Err(wrong(order, &self.store, &self.owners, index));
+                return Err(Mistake::Wrong(index));
             }
         }
         Ok(())
@@ -168,7 +193,7 @@ impl Replay<'_, '_> {
     }
 
     /// Gives the revision of `choice` to the next candidate that fits.
-    fn fill(&mut self, mut choice: Choice) -> Result<(), Broken> {
+    fn fill(&mut self, mut choice: Choice) -> Result<(), Mistake> {
         while let Some(place) = self.candidate(&mut choice) {
             let index = self.order.maybes[place as usize].0;
             let op = &self.order.entry(index).op;
@@ -184,11 +209,11 @@ impl Replay<'_, '_> {
             self.commit(index, changes);
             return self.check_seers();
         }
-        Err(self.order.gap_at(choice.revision))
+        Err(Mistake::Gap(choice.revision))
     }
 
     /// Goes back to the last gap that can be filled in another way; `None` when there is none.
-    fn again(&mut self) -> Option<Result<(), Broken>> {
+    fn again(&mut self) -> Option<Result<(), Mistake>> {
         let choice = self.choices.pop()?;
         while self.store.head >= choice.revision {
             self.store.take_back(self.touched.pop().unwrap_or_default());
@@ -276,7 +301,7 @@ impl<'a> Evidence<'a> {
 }
 
 /// Every key that an answer shows, without the value where the request asked for none.
-fn each_kv(request: &Request, seen: &Seen, each: &mut impl FnMut(&SeenKv)) {
+pub(super) fn each_kv(request: &Request, seen: &Seen, each: &mut impl FnMut(&SeenKv)) {
     match (request, seen) {
         (Request::Range(range), Seen::Range { kvs: Some(kvs), .. }) => {
             for kv in kvs {

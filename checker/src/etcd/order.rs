@@ -16,6 +16,8 @@ pub(super) struct Order<'a> {
     pub(super) changes: Vec<Option<u32>>,
     /// Answers that name a revision and change nothing, in the order of those.
     pub(super) seers: Vec<u32>,
+    /// By revision: where those begin among the seers that name it or a later one.
+    first_seers: Vec<u32>,
     /// Refusals and answers without a revision, by invocation.
     pub(super) floating: Vec<u32>,
     /// Compactions, in the order in which they can have succeeded.
@@ -44,6 +46,7 @@ impl<'a> Order<'a> {
             entries,
             changes: Vec::new(),
             seers: Vec::new(),
+            first_seers: Vec::new(),
             floating: Vec::new(),
             compactions: Vec::new(),
             maybes: Vec::new(),
@@ -64,15 +67,17 @@ impl<'a> Order<'a> {
             }
         }
         let revision = |index: u32| entries[index as usize].op.revision;
-        changes.sort_by_key(|&index| revision(index));
-        order.seers.sort_by_key(|&index| revision(index));
-        order
-            .compactions
-            .sort_by_key(|&index| (revision(index), entries[index as usize].op.compacted()));
-        let shown = order.shown(&changes);
+        sort(&mut changes, revision);
+        sort(&mut order.seers, revision);
+        sort(&mut order.compactions, |index| {
+            (revision(index), entries[index as usize].op.compacted())
+        });
+        let mut by_ret: Vec<u32> = order.revisioned(&changes).collect();
+        sort(&mut by_ret, |index| entries[index as usize].ret);
+        let shown = order.shown(&by_ret);
         let broken = order
             .broken_number(&changes)
-            .or_else(|| order.broken_real_time(&changes))
+            .or_else(|| order.broken_real_time(by_ret))
             .or_else(|| order.broken_account(&changes, &shown));
         if let Some(broken) = broken {
             return Sorted::Broken(broken);
@@ -96,11 +101,9 @@ impl<'a> Order<'a> {
     }
 
     /// The last revision that answers had shown, by their ends; fills in that of the maybes.
-    fn shown(&mut self, changes: &[u32]) -> Vec<(u64, i64)> {
-        let ends = self.revisioned(changes);
-        let mut shown: Vec<(u64, i64)> =
-            ends.map(|index| (self.entry(index).ret, self.revision(index))).collect();
-        shown.sort_unstable();
+    fn shown(&mut self, by_ret: &[u32]) -> Vec<(u64, i64)> {
+        let end = |&index: &u32| (self.entry(index).ret, self.revision(index));
+        let mut shown: Vec<(u64, i64)> = by_ret.iter().map(end).collect();
         let mut last = FIRST;
         for (_, revision) in &mut shown {
             last = last.max(*revision);
@@ -134,11 +137,10 @@ impl<'a> Order<'a> {
     }
 
     /// What ended before another began has no later revision, and no change has an earlier one.
-    fn broken_real_time(&self, changes: &[u32]) -> Option<Broken> {
-        let mut by_ret: Vec<u32> = self.revisioned(changes).collect();
+    fn broken_real_time(&self, by_ret: Vec<u32>) -> Option<Broken> {
+        // The entries stand in the order of their calls.
         let mut by_call = by_ret.clone();
-        by_ret.sort_unstable_by_key(|&index| self.entry(index).ret);
-        by_call.sort_unstable_by_key(|&index| self.entry(index).call);
+        by_call.sort_unstable();
         let mut ended = by_ret.into_iter().peekable();
         let mut latest: Option<u32> = None;
         for index in by_call {
@@ -216,5 +218,24 @@ impl<'a> Order<'a> {
             places[(self.revision(index) - FIRST - 1) as usize] = Some(index);
         }
         self.changes = places;
+        let mut first = 0;
+        for revision in FIRST..=last + 1 {
+            let seers = self.seers[first..].iter();
+            first += seers.take_while(|&&index| self.revision(index) < revision).count();
+            self.first_seers.push(first as u32);
+        }
     }
+
+    /// Those that name a revision and changed nothing.
+    pub(super) fn seers_of(&self, revision: i64) -> &[u32] {
+        let place = (revision - FIRST) as usize;
+        &self.seers[self.first_seers[place] as usize..self.first_seers[place + 1] as usize]
+    }
+}
+
+/// Sorts by a key that is looked up once for each; those of one key by their index.
+fn sort<K: Ord>(indexes: &mut Vec<u32>, key: impl Fn(u32) -> K) {
+    let mut pairs: Vec<(K, u32)> = indexes.drain(..).map(|index| (key(index), index)).collect();
+    pairs.sort_unstable();
+    indexes.extend(pairs.into_iter().map(|(_, index)| index));
 }

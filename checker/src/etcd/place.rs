@@ -10,6 +10,7 @@ use super::order::{FIRST, Op, Order};
 use super::wrong::wrong;
 use crate::linear::Entry;
 use crate::models::etcd_store::Store;
+use crate::stop::Stop;
 
 /// What changes the store, in order, and what it leaves.
 struct Row {
@@ -17,6 +18,8 @@ struct Row {
     steps: Vec<u32>,
     /// Before each step, and after the last: the revision, and how far it is compacted.
     moments: Vec<(i64, i64)>,
+    /// By revision: its first moment.
+    starts: Vec<usize>,
 }
 
 /// What came of the placing.
@@ -25,10 +28,23 @@ pub(super) enum Placed {
     Order(Vec<u32>),
     /// This has no place. `sure` when nothing of unknown outcome could make one for it.
     Broken { broken: Broken, sure: bool },
+    /// It had to end: why, and how far it had come.
+    Stopped(String),
 }
 
-/// Places everything; `store` is what was left, by `owners` of the revisions.
-pub(super) fn place(order: &Order<'_>, store: &Store, owners: &[u32]) -> Placed {
+/// Why there are no places for all.
+enum Failed {
+    /// This one has none.
+    Operation(u32),
+    Stopped(String),
+}
+
+/// Steps between two looks at the limits.
+const STEPS_UNCHECKED: usize = 1 << 10;
+
+/// Places everything; `store` is what was left, by `owners` of the revisions, in a replay that
+/// found every answer right that names a revision.
+pub(super) fn place(order: &Order<'_>, store: &Store, owners: &[u32], stop: &Stop<'_>) -> Placed {
     let row = match Row::of(order, owners) {
         Ok(row) => row,
         Err(broken) => return Placed::Broken { broken, sure: true },
@@ -36,14 +52,19 @@ pub(super) fn place(order: &Order<'_>, store: &Store, owners: &[u32]) -> Placed 
     if let Some(broken) = row.broken_real_time(order) {
         return Placed::Broken { broken, sure: true };
     }
+    // The entries stand in the order of their calls.
     let mut all: Vec<u32> = order.seers.iter().chain(&order.floating).copied().collect();
-    all.sort_unstable_by_key(|&index| order.entry(index).call);
-    match row.greedy(order, store, &all) {
+    all.sort_unstable();
+    match row.greedy(order, store, &all, stop) {
         Ok(places) => Placed::Order(row.merge(&all, &places)),
-        Err(index) => {
+        Err(Failed::Stopped(why)) => Placed::Stopped(why),
+        Err(Failed::Operation(index)) => {
             let mut seers = order.seers.clone();
-            seers.sort_unstable_by_key(|&index| order.entry(index).call);
-            let sure = row.greedy(order, store, &seers).is_err();
+            seers.sort_unstable();
+            let sure = match row.greedy(order, store, &seers, stop) {
+                Err(Failed::Stopped(why)) => return Placed::Stopped(why),
+                found => found.is_err(),
+            };
             let (head, _) = row.moments[row.bounds(order, index).0];
             Placed::Broken { broken: misplaced(order, store, owners, index, head), sure }
         }
@@ -61,7 +82,7 @@ fn misplaced(order: &Order<'_>, store: &Store, owners: &[u32], index: u32, head:
 impl Row {
     /// The changes by their revisions, and after each the compactions that were answered with it.
     fn of(order: &Order<'_>, owners: &[u32]) -> Result<Row, Broken> {
-        let mut row = Row { steps: Vec::new(), moments: vec![(FIRST, -1)] };
+        let mut row = Row { steps: Vec::new(), moments: vec![(FIRST, -1)], starts: vec![0] };
         let mut compactions = order.compactions.iter().copied().peekable();
         let mut owners = owners.iter().copied();
         let mut now = (FIRST, -1);
@@ -80,9 +101,13 @@ impl Row {
                 row.steps.push(index);
                 row.moments.push(now);
             }
-            let Some(owner) = owners.next() else { return Ok(row) };
+            let Some(owner) = owners.next() else {
+                row.starts.push(row.moments.len());
+                return Ok(row);
+            };
             now.0 += 1;
             row.steps.push(owner);
+            row.starts.push(row.moments.len());
             row.moments.push(now);
         }
     }
@@ -112,47 +137,79 @@ impl Row {
 
     /// A moment for each of `all`, which are in the order of their invocations; else the one that
     /// has none.
-    fn greedy(&self, order: &Order<'_>, store: &Store, all: &[u32]) -> Result<Vec<usize>, u32> {
-        let bounds = self.all_bounds(order, all);
-        let mut by_ret: Vec<usize> = (0..all.len()).collect();
-        by_ret.sort_unstable_by_key(|&at| order.entry(all[at]).ret);
+    fn greedy(
+        &self,
+        order: &Order<'_>,
+        store: &Store,
+        all: &[u32],
+        stop: &Stop<'_>,
+    ) -> Result<Vec<usize>, Failed> {
+        let mut by_ret: Vec<(u64, usize)> =
+            (0..all.len()).map(|at| (order.entry(all[at]).ret, at)).collect();
+        by_ret.sort_unstable();
+        let bounds = self.all_bounds(order, all, &by_ret);
         let mut ended = by_ret.into_iter().peekable();
         let mut earliest = 0;
         let mut places = vec![0; all.len()];
         for (at, &index) in all.iter().enumerate() {
+            if at % STEPS_UNCHECKED == 0 {
+                stop.check().map_err(|why| {
+                    let count = all.len();
+                    Failed::Stopped(format!("{why}, with {at} of {count} answers in their places"))
+                })?;
+            }
             let entry = order.entry(index);
-            while let Some(before) = ended.next_if(|&b| order.entry(all[b]).ret < entry.call) {
+            while let Some((_, before)) = ended.next_if(|&(ret, _)| ret < entry.call) {
                 earliest = earliest.max(places[before]);
             }
             let (first, last) = bounds[at];
-            places[at] =
-                self.first_right(store, &entry.op, first.max(earliest), last).ok_or(index)?;
+            places[at] = self
+                .first_right(store, &entry.op, first.max(earliest), last)
+                .ok_or(Failed::Operation(index))?;
         }
         Ok(places)
     }
 
     /// The first moment in `first..=last` at which `op` can have answered so.
     fn first_right(&self, store: &Store, op: &Op, first: usize, last: usize) -> Option<usize> {
-        let (first, last) = match op.revision {
-            Some(told) => {
-                let from = self.moments.partition_point(|&(head, _)| head < told);
-                let until = self.moments.partition_point(|&(head, _)| head <= told);
-                let last = if op.is_serializable() { last } else { last.min(until.max(1) - 1) };
-                (first.max(from), last)
-            }
-            None => (first, last),
-        };
+        let Some(told) = op.revision else { return self.first_floating(store, op, first, last) };
+        let place = usize::try_from(told - FIRST).ok().filter(|&p| p + 1 < self.starts.len())?;
+        let first = first.max(self.starts[place]);
+        // The replay has seen that the answer is right at the revision that it names.
+        if op.is_serializable() {
+            return (first <= last).then_some(first);
+        }
+        let last = last.min(self.starts[place + 1] - 1);
         (first..=last).find(|&moment| {
             let (head, compacted) = self.moments[moment];
-            if op.is_serializable() {
-                return op.was_seen(store, head);
+            compacted < 0 || op.changes(store.at(head, compacted)).is_some()
+        })
+    }
+
+    /// The same for an answer without a revision.
+    fn first_floating(&self, store: &Store, op: &Op, first: usize, last: usize) -> Option<usize> {
+        let mut moments = first..=last;
+        if op.is_serializable() {
+            if op.was_seen(store, self.moments[moments.next()?].0) {
+                return Some(first);
             }
+            // The past is the same but for one revision more.
+            return moments
+                .find(|&moment| op.changes(store.at(self.moments[moment].0, -1)).is_some());
+        }
+        moments.find(|&moment| {
+            let (head, compacted) = self.moments[moment];
             op.changes(store.at(head, compacted)).is_some_and(|changes| changes.is_empty())
         })
     }
 
-    /// [`Row::bounds`] of all, by two sweeps.
-    fn all_bounds(&self, order: &Order<'_>, all: &[u32]) -> Vec<(usize, usize)> {
+    /// [`Row::bounds`] of all, by two sweeps: in the order of their calls, and of their ends.
+    fn all_bounds(
+        &self,
+        order: &Order<'_>,
+        all: &[u32],
+        by_ret: &[(u64, usize)],
+    ) -> Vec<(usize, usize)> {
         let count = self.steps.len();
         let mut ends: Vec<(u64, usize)> = Vec::with_capacity(count);
         let mut calls: Vec<(u64, usize)> = Vec::with_capacity(count);
@@ -162,24 +219,24 @@ impl Row {
         }
         ends.sort_unstable();
         calls.sort_unstable();
+        let mut bounds = vec![(0, count); all.len()];
+        let mut ends = ends.into_iter().peekable();
         let mut latest = 0;
-        for (_, place) in &mut ends {
-            latest = latest.max(*place);
-            *place = latest;
+        for (&index, bound) in all.iter().zip(&mut bounds) {
+            while let Some((_, place)) = ends.next_if(|&(ret, _)| ret < order.entry(index).call) {
+                latest = latest.max(place);
+            }
+            bound.0 = latest;
         }
+        let mut calls = calls.into_iter().rev().peekable();
         let mut soonest = count;
-        for (_, place) in calls.iter_mut().rev() {
-            soonest = soonest.min(*place);
-            *place = soonest;
+        for &(ret, at) in by_ret.iter().rev() {
+            while let Some((_, place)) = calls.next_if(|&(call, _)| call > ret) {
+                soonest = soonest.min(place);
+            }
+            bounds[at].1 = soonest;
         }
-        let bound = |&index: &u32| {
-            let entry = order.entry(index);
-            let ended = ends.partition_point(|&(ret, _)| ret < entry.call);
-            let begun = calls.partition_point(|&(call, _)| call <= entry.ret);
-            let first = ended.checked_sub(1).map_or(0, |last| ends[last].1);
-            (first, calls.get(begun).map_or(count, |&(_, place)| place))
-        };
-        all.iter().map(bound).collect()
+        bounds
     }
 
     /// The steps with the others in their places.

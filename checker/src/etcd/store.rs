@@ -6,10 +6,13 @@ use super::fill::{Filled, replay};
 use super::order::{Op, Order, Sorted};
 use super::place::{Placed, place};
 use super::verify::verify;
-use crate::linear::{Algorithm, Entry, Linearizable, MisfitAt, split, tell};
+use crate::linear::{Algorithm, Entry, Linearizable, MisfitAt, entry_of, in_pool, split, tell};
 use crate::models::EtcdStore;
+use crate::stop::Stop;
 use crate::{Checker, Cost, Counterexample, Judgement, Limits, Verdict, Witness};
 use ordeal_history::History;
+use rayon::prelude::*;
+use std::time::Instant;
 
 /// Holds a history of requests of etcd's KV API against the store that they were made of.
 ///
@@ -27,7 +30,12 @@ enum Ruling {
     Invalid(Broken),
     /// They do not tell: a change without one, or too many ways to fill the gaps.
     Open,
+    /// The limits ended it: why, and how far it had come.
+    Stopped(String),
 }
+
+/// What the order and the replay hold for an operation, at most, in bytes.
+const BYTES_AN_OPERATION: usize = 400;
 
 impl EtcdHistory {
     /// The checker; with [`Algorithm::Search`] the revisions are only answers to be explained.
@@ -51,7 +59,17 @@ impl EtcdHistory {
         }
     }
 
-    fn invalid(&self, history: &History, entries: &[Entry<Op>], broken: Broken) -> Judgement {
+    fn unknown(&self, history: &History, reason: String) -> Judgement {
+        self.judgement(history, Verdict::Unknown(reason.clone()), reason)
+    }
+
+    fn invalid(
+        &self,
+        history: &History,
+        entries: &[Entry<Op>],
+        broken: Broken,
+        stop: &Stop<'_>,
+    ) -> Judgement {
         let mut reason = broken.reason;
         for (place, &index) in broken.operations.iter().enumerate() {
             let Entry { position, op, .. } = &entries[index as usize];
@@ -71,7 +89,7 @@ impl EtcdHistory {
             key: None,
             operations: part.iter().map(|entry| entry.position).collect(),
             story,
-            broken_at_event: broken_at(history, guess),
+            broken_at_event: broken_at(history, entries, guess, stop),
             anomalies: Vec::new(),
         };
         self.judgement(history, Verdict::Invalid(counterexample), reason)
@@ -92,23 +110,34 @@ impl Checker for EtcdHistory {
     }
 
     fn check(&self, history: &History, limits: &Limits) -> Judgement {
-        let entries = match entries(history, None) {
-            Ok(entries) => entries,
-            Err(misfit) => {
-                let reason = misfit.to_string();
-                return self.judgement(history, Verdict::Unknown(reason.clone()), reason);
-            }
-        };
         if self.algorithm == Algorithm::Search {
             return self.search(history, limits, "search");
         }
-        match rule(&entries) {
-            Ruling::Open => self.search(history, limits, "revisions+search"),
-            Ruling::Invalid(broken) => self.invalid(history, &entries, broken),
+        in_pool(limits.threads, || self.by_revisions(history, limits))
+    }
+}
+
+impl EtcdHistory {
+    fn by_revisions(&self, history: &History, limits: &Limits) -> Judgement {
+        let (start, stop) = (Instant::now(), Stop::new(limits));
+        let entries = match entries(history) {
+            Ok(entries) => entries,
+            Err(misfit) => return self.unknown(history, misfit.to_string()),
+        };
+        let fits = stop.fits(entries.len() * BYTES_AN_OPERATION);
+        match fits.map_or_else(Ruling::Stopped, |()| rule(&entries, &stop)) {
+            Ruling::Open => {
+                let time = limits.time.map(|time| time.saturating_sub(start.elapsed()));
+                self.search(history, &Limits { time, ..limits.clone() }, "revisions+search")
+            }
+            Ruling::Stopped(why) => {
+                self.unknown(history, format!("the check by the revisions gave up: {why}"))
+            }
+            Ruling::Invalid(broken) => self.invalid(history, &entries, broken, &stop),
             Ruling::Valid(order) => {
                 if let Err(why) = verify(&entries, &order) {
                     let reason = format!("the verifier refused the order of the revisions: {why}");
-                    return self.judgement(history, Verdict::Unknown(reason.clone()), reason);
+                    return self.unknown(history, reason);
                 }
                 let positions = order.iter().map(|&i| entries[i as usize].position).collect();
                 let witness = Witness { orders: vec![(None, positions)] };
@@ -120,19 +149,20 @@ impl Checker for EtcdHistory {
     }
 }
 
-fn rule(entries: &[Entry<Op>]) -> Ruling {
+fn rule(entries: &[Entry<Op>], stop: &Stop<'_>) -> Ruling {
     let order = match Order::of(entries) {
         Sorted::Order(order) => order,
         Sorted::Broken(broken) => return Ruling::Invalid(broken),
         Sorted::Unordered => return Ruling::Open,
     };
-    let (store, owners, sole) = match replay(&order) {
+    let (store, owners, sole) = match replay(&order, stop) {
         Filled::Done { store, owners, sole } => (store, owners, sole),
         Filled::Broken(broken) => return Ruling::Invalid(broken),
         Filled::Undecided => return Ruling::Open,
+        Filled::Stopped(why) => return Ruling::Stopped(why),
     };
     let gaps = order.changes.iter().filter(|change| change.is_none()).count();
-    match place(&order, &store, &owners) {
+    match place(&order, &store, &owners, stop) {
         Placed::Order(order) => Ruling::Valid(order),
         // What has no place may have one if the gaps are filled in another way, or if more of
         // what is of unknown outcome happened.
@@ -140,32 +170,68 @@ fn rule(entries: &[Entry<Op>]) -> Ruling {
             Ruling::Invalid(broken)
         }
         Placed::Broken { .. } => Ruling::Open,
+        Placed::Stopped(why) => Ruling::Stopped(why),
     }
 }
 
-fn entries(history: &History, until: Option<u64>) -> Result<Vec<Entry<Op>>, MisfitAt> {
-    let objects = split(&EtcdStore, history, until)?;
-    Ok(objects.into_iter().next().map_or_else(Vec::new, |object| object.entries))
+/// Every operation in the model's terms.
+fn entries(history: &History) -> Result<Vec<Entry<Op>>, MisfitAt> {
+    let compile = |position: usize| entry_of(&EtcdStore, history, position as u32, None);
+    let compiled: Vec<_> = (0..history.operations.len()).into_par_iter().map(compile).collect();
+    compiled.into_iter().filter_map(Result::transpose).collect()
+}
+
+/// The same for what was known up to an event: what was open then is of unknown outcome.
+fn known_until(
+    history: &History,
+    entries: &[Entry<Op>],
+    event: u64,
+) -> Result<Vec<Entry<Op>>, MisfitAt> {
+    let mut whole = entries.iter().peekable();
+    let mut known = Vec::with_capacity(entries.len());
+    let begun = history.operations.iter().take_while(|operation| operation.invoke <= event);
+    for (position, operation) in (0..).zip(begun) {
+        let entry = whole.next_if(|entry| entry.position == position);
+        if operation.complete.is_some_and(|end| end > event) {
+            known.extend(entry_of(&EtcdStore, history, position, Some(event))?);
+        } else {
+            known.extend(entry.cloned());
+        }
+    }
+    Ok(known)
 }
 
 /// The earliest event with which the history is wrong, `guess` being a good guess; `None` when the
-/// revisions do not tell.
+/// revisions do not tell, or the limits ended it.
 ///
 /// Every part of the history up to some event is right until that event, so the place is found by
-/// doubling steps from the guess and then by halving: mostly two looks.
-fn broken_at(history: &History, guess: u64) -> Option<u64> {
-    let is_wrong = |event| match rule(&entries(history, Some(event)).ok()?) {
+/// doubling steps from the guess and then by halving: mostly by two looks, at the guess and just
+/// before it.
+fn broken_at(history: &History, entries: &[Entry<Op>], guess: u64, stop: &Stop<'_>) -> Option<u64> {
+    let is_wrong = |event| match rule(&known_until(history, entries, event).ok()?, stop) {
         Ruling::Valid(_) => Some(false),
         Ruling::Invalid(_) => Some(true),
-        Ruling::Open => None,
+        Ruling::Open | Ruling::Stopped(_) => None,
     };
     let last = history.events.checked_sub(1)?;
-    let (mut right, mut wrong) = (0, guess.min(last));
+    let guess = guess.min(last);
+    let before = || guess.checked_sub(1).map_or(Some(false), is_wrong);
+    let (mut right, mut wrong) = match rayon::join(|| is_wrong(guess), before) {
+        (Some(true), Some(false)) => return Some(guess),
+        (_, Some(true)) => (0, guess - 1),
+        (Some(false), Some(false)) => (guess + 1, guess),
+        _ => return None,
+    };
     let mut step = 1;
-    while wrong < last && !is_wrong(wrong)? {
-        right = wrong + 1;
+    while wrong < right {
         wrong = (wrong + step).min(last);
-        step = step.saturating_mul(2);
+        step *= 2;
+        if !is_wrong(wrong)? {
+            right = wrong + 1;
+        }
+        if right > last {
+            return None;
+        }
     }
     step = 1;
     while right < wrong {

@@ -9,8 +9,8 @@
 use super::graph::{DATA, EdgeKind, Graph, INFERRED, PROCESS, REALTIME, RW, VIA, WR, WW};
 use super::model::{Anomaly, Kind, Order};
 use super::scc::{Components, components};
-use super::stop::Stop;
 use super::txn::{TxnId, Txns};
+use crate::stop::Stop;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Edges that a search may look at for one anomaly. A component may be as large as the history;

@@ -8,9 +8,9 @@ use super::model::{Anomaly, Kind, Model, Order, strongest};
 use super::register::{Register, Stuck};
 use super::replay::{self, Meaning};
 use super::scc::components;
-use super::stop::Stop;
 use super::story::{Cast, Finding, edge_name, meaning};
 use super::txn::{TxnId, Txns};
+use crate::stop::Stop;
 use crate::{Cost, Counterexample, Judgement, Limits, Verdict, Witness};
 use ordeal_history::History;
 

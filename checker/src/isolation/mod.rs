@@ -20,7 +20,6 @@ mod model;
 mod register;
 mod replay;
 mod scc;
-mod stop;
 mod story;
 mod txn;
 

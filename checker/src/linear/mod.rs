@@ -209,7 +209,7 @@ fn compose<Op>(operations: u64, objects: &[Object<Op>], rulings: Vec<Ruling>) ->
 }
 
 /// Runs `work` on that many threads; 0 is one a core.
-fn in_pool<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> R {
+pub(crate) fn in_pool<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> R {
     if threads == 0 {
         return work();
     }

@@ -9,6 +9,8 @@ use ordeal_checker::models::EtcdStore;
 use ordeal_checker::{Checker, Limits, Verdict};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// A store with a = 1 then 2 (revisions 2, 4), b = x with lease 7 (revision 3).
 const BEGIN: &str = r#"1 invoke put {"key":"a","value":"1"}
@@ -250,7 +252,7 @@ fn what_is_compacted_cannot_be_read_but_the_revision_itself_can() {
 }
 
 #[test]
-fn a_put_beside_a_deletion_without_end_is_refused_or_accepted() {
+fn a_put_beside_a_deletion_without_end_is_accepted_and_never_refused() {
     let request = r#"txn {"success":[{"put":{"key":"c"}},
         {"delete-range":{"key":"c","range_end":"\u0000"}}]}"#
         .replace('\n', " ");
@@ -258,7 +260,50 @@ fn a_put_beside_a_deletion_without_end_is_refused_or_accepted() {
         r#"ok {"succeeded":true,"responses":[{"put":{}},{"delete-range":{"deleted":1}}]} @5"#;
     assert!(matches!(check(&request, answer), Verdict::Valid(_)));
     let told = "duplicate key given in txn request";
-    assert!(matches!(refused(&request, told), Verdict::Valid(_)));
+    assert!(matches!(refused(&request, told), Verdict::Invalid(_)));
+    // With an end that is a key it is refused, and never accepted.
+    let bounded = request.replace(r"\u0000", "d");
+    assert!(matches!(refused(&bounded, told), Verdict::Valid(_)));
+    assert!(matches!(check(&bounded, answer), Verdict::Invalid(_)));
+}
+
+#[test]
+fn in_a_transaction_a_revision_below_zero_is_held_against_the_compacted_one() {
+    let told = "mvcc: required revision has been compacted";
+    let range = |revision: i64| format!(r#"range {{"key":"a","revision":{revision}}}"#);
+    let txn = |revision: i64| {
+        format!(r#"txn {{"success":[{{"range":{{"key":"a","revision":{revision}}}}}]}}"#)
+    };
+    let answer = format!(r#"ok {{"kvs":[{A}],"count":1}} @4"#);
+    let answers = format!(
+        r#"ok {{"succeeded":true,"responses":[{{"range":{{"kvs":[{A}],"count":1}}}}]}} @4"#
+    );
+    let is_valid = |verdict| matches!(verdict, Verdict::Valid(_));
+    assert!(is_valid(check(&range(-16), &answer)));
+    assert!(!is_valid(refused(&range(-16), told)));
+    assert!(is_valid(check(&txn(-1), &answers)));
+    assert!(!is_valid(refused(&txn(-1), told)));
+    assert!(!is_valid(check(&txn(-16), &answers)));
+    assert!(is_valid(refused(&txn(-16), told)));
+}
+
+#[test]
+fn the_limits_end_the_check_by_the_revisions() {
+    let history = history(BEGIN);
+    let why = |limits: Limits| match EtcdHistory::default().check(&history, &limits).verdict {
+        Verdict::Unknown(why) => why,
+        other => panic!("{other:?}"),
+    };
+    let cancelled = Limits { cancel: Some(Arc::new(true.into())), ..Limits::default() };
+    let no_time = Limits { time: Some(Duration::ZERO), ..Limits::default() };
+    for (limits, told) in [
+        (cancelled, "the check was cancelled, at revision 1 of 4"),
+        (no_time, "the check took longer than 0 s, at revision 1 of 4"),
+        (Limits { memory_bytes: 100, ..Limits::default() }, "and may have 1 MiB"),
+    ] {
+        let why = why(limits);
+        assert!(why.ends_with(told), "{why}");
+    }
 }
 
 /// What is wrong after [`BEGIN`], the operations that show it, and the reason.

@@ -14,4 +14,5 @@ mod register;
 mod revision_trial;
 mod store_trial;
 mod text;
+mod toy;
 mod trial;

@@ -1,6 +1,7 @@
 //! Random histories of etcd's store: what a store answers, and then often one thing is wrong.
 
 use super::common::{oracle, show};
+use super::toy::{Answer, Ask, KEYS, Toy, draw};
 use super::trial::{broken_there, minimal};
 use ordeal_checker::etcd::EtcdHistory;
 use ordeal_checker::linear::{Algorithm, split};
@@ -9,211 +10,6 @@ use ordeal_checker::{Checker, Limits, Verdict};
 use ordeal_history::{Event, EventType, History, Process, Value};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
-use std::collections::BTreeMap;
-
-/// By key: value, created, modified, version.
-type Keys = BTreeMap<&'static str, (i64, i64, i64, i64)>;
-
-/// A store of its own, as small as can be: it is only to give answers that are mostly right.
-#[derive(Clone, Default)]
-struct Toy {
-    keys: Keys,
-    /// As they were at each revision before the last.
-    past: Vec<Keys>,
-    compacted: i64,
-}
-
-const KEYS: [&str; 3] = ["a", "b", "c"];
-
-/// A request, in small.
-#[derive(Clone, Copy)]
-enum Ask {
-    Range {
-        from: usize,
-        to: usize,
-        revision: i64,
-        serializable: bool,
-    },
-    Put {
-        key: usize,
-        value: i64,
-        ignore_value: bool,
-    },
-    Delete {
-        from: usize,
-        to: usize,
-    },
-    /// If the key has this version: put, else: read.
-    Txn {
-        key: usize,
-        version: i64,
-        value: i64,
-        twice: bool,
-    },
-    Compact {
-        revision: i64,
-    },
-}
-
-fn draw(rng: &mut ChaCha8Rng) -> Ask {
-    let key = rng.random_range(0..3);
-    let value = rng.random_range(0..3);
-    let revision = rng.random_range(1..6);
-    let to = rng.random_range(key..4);
-    match rng.random_range(0..20) {
-        0..3 => Ask::Range { from: key, to, revision: 0, serializable: rng.random_bool(0.3) },
-        3..6 => Ask::Range { from: key, to: key, revision: 0, serializable: false },
-        6..8 => Ask::Range { from: key, to, revision, serializable: false },
-        8..13 => Ask::Put { key, value, ignore_value: rng.random_bool(0.1) },
-        13..15 => Ask::Delete { from: key, to },
-        15..19 => {
-            let version = rng.random_range(0..3);
-            Ask::Txn { key, version, value, twice: rng.random_bool(0.1) }
-        }
-        _ => Ask::Compact { revision: rng.random_range(1..4) },
-    }
-}
-
-fn object(text: String) -> Value {
-    Value::parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"))
-}
-
-fn span(from: usize, to: usize) -> String {
-    let end = if to == from { String::new() } else { format!(r#","range_end":"{}""#, end(to)) };
-    format!(r#""key":"{}"{end}"#, KEYS[from])
-}
-
-/// The first key that is beyond.
-fn end(to: usize) -> &'static str {
-    KEYS.get(to).copied().unwrap_or("\\u0000")
-}
-
-impl Ask {
-    fn event(self) -> (&'static str, Value) {
-        let (f, text) = match self {
-            Ask::Range { from, to, revision, serializable } => {
-                let span = span(from, to);
-                let text =
-                    format!(r#"{{{span},"revision":{revision},"serializable":{serializable}}}"#);
-                ("range", text)
-            }
-            Ask::Put { key, ignore_value: true, .. } => {
-                ("put", format!(r#"{{"key":"{}","ignore_value":true}}"#, KEYS[key]))
-            }
-            Ask::Put { key, value, .. } => {
-                let key = KEYS[key];
-                ("put", format!(r#"{{"key":"{key}","value":{value},"prev_kv":true}}"#))
-            }
-            Ask::Delete { from, to } => ("delete-range", format!("{{{}}}", span(from, to))),
-            Ask::Txn { key, version, value, twice } => {
-                let key = KEYS[key];
-                let put = format!(r#"{{"put":{{"key":"{key}","value":{value}}}}}"#);
-                let puts = if twice { format!("{put},{put}") } else { put };
-                let text = format!(
-                    r#"{{"compare":[{{"key":"{key}","target":"version","result":"equal",
-                    "value":{version}}}],"success":[{puts}],
-                    "failure":[{{"range":{{"key":"{key}"}}}}]}}"#
-                );
-                ("txn", text)
-            }
-            Ask::Compact { revision } => ("compact", format!(r#"{{"revision":{revision}}}"#)),
-        };
-        (f, object(text))
-    }
-}
-
-fn kv(key: &str, (value, create, modified, version): (i64, i64, i64, i64)) -> String {
-    format!(
-        r#"{{"key":"{key}","value":{value},"create_revision":{create},
-        "mod_revision":{modified},"version":{version},"lease":0}}"#
-    )
-}
-
-type Answer = Result<(Value, i64), &'static str>;
-
-impl Toy {
-    fn head(&self) -> i64 {
-        self.past.len() as i64 + 1
-    }
-
-    fn put(&mut self, key: &'static str, value: i64) {
-        self.past.push(self.keys.clone());
-        let head = self.head();
-        let entry = self.keys.entry(key).or_insert((value, head, head, 0));
-        *entry = (value, entry.1, head, entry.3 + 1);
-    }
-
-    fn read(&self, from: usize, to: usize, revision: i64) -> String {
-        let keys = match self.past.get((revision - 1).max(0) as usize) {
-            Some(past) if revision > 0 => past,
-            _ => &self.keys,
-        };
-        let within = |key: &str| {
-            if from == to { key == KEYS[from] } else { KEYS[from..to.min(3)].contains(&key) }
-        };
-        let all = |to: usize| to == 3 && from != to;
-        let kvs: Vec<String> = keys
-            .iter()
-            .filter(|(key, _)| within(key) || (all(to) && **key >= KEYS[from]))
-            .map(|(key, held)| kv(key, *held))
-            .collect();
-        format!(r#"{{"kvs":[{}],"count":{},"more":false}}"#, kvs.join(","), kvs.len())
-    }
-
-    fn run(&mut self, ask: Ask) -> Answer {
-        const FUTURE: &str = "etcdserver: mvcc: required revision is a future revision";
-        const COMPACTED: &str = "etcdserver: mvcc: required revision has been compacted";
-        let text = match ask {
-            Ask::Range { revision, .. } if revision > self.head() => return Err(FUTURE),
-            Ask::Range { revision, .. } if revision > 0 && revision < self.compacted => {
-                return Err(COMPACTED);
-            }
-            Ask::Range { from, to, revision, .. } => self.read(from, to, revision),
-            Ask::Put { key, value, ignore_value } => {
-                let before = self.keys.get(KEYS[key]).copied();
-                let value = match before {
-                    None if ignore_value => return Err("etcdserver: key not found"),
-                    Some(before) if ignore_value => before.0,
-                    _ => value,
-                };
-                self.put(KEYS[key], value);
-                match before.filter(|_| !ignore_value) {
-                    Some(before) => format!(r#"{{"prev_kv":{}}}"#, kv(KEYS[key], before)),
-                    None => "{}".to_owned(),
-                }
-            }
-            Ask::Delete { from, to } => {
-                let gone = if from == to { from..from + 1 } else { from..to.min(3) };
-                let before = self.keys.clone();
-                self.keys.retain(|key, _| !KEYS[gone.clone()].contains(key));
-                let deleted = before.len() - self.keys.len();
-                if deleted > 0 {
-                    self.past.push(before);
-                }
-                format!(r#"{{"deleted":{deleted}}}"#)
-            }
-            Ask::Txn { twice: true, .. } => {
-                return Err("etcdserver: duplicate key given in txn request");
-            }
-            Ask::Txn { key, version, value, .. } => {
-                if self.keys.get(KEYS[key]).map_or(0, |held| held.3) == version {
-                    self.put(KEYS[key], value);
-                    r#"{"succeeded":true,"responses":[{"put":{}}]}"#.to_owned()
-                } else {
-                    let read = self.read(key, key, 0);
-                    format!(r#"{{"succeeded":false,"responses":[{{"range":{read}}}]}}"#)
-                }
-            }
-            Ask::Compact { revision } if revision > self.head() => return Err(FUTURE),
-            Ask::Compact { revision } if revision <= self.compacted => return Err(COMPACTED),
-            Ask::Compact { revision } => {
-                self.compacted = revision;
-                "{}".to_owned()
-            }
-        };
-        Ok((object(text), self.head()))
-    }
-}
 
 /// An operation under way, and its answer once it took effect.
 struct Open {
@@ -224,7 +20,7 @@ struct Open {
 
 /// A history of the toy: right, but for operations of unknown outcome.
 fn right(rng: &mut ChaCha8Rng) -> Vec<Event> {
-    let mut toy = Toy { compacted: -1, ..Toy::default() };
+    let mut toy = Toy::new();
     let mut left = rng.random_range(2..8);
     let info = [0.0, 0.15, 0.4][rng.random_range(0..3)];
     let mut open: Vec<Option<Open>> = (0..rng.random_range(1..4)).map(|_| None).collect();

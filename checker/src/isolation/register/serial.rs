@@ -9,8 +9,8 @@
 
 use super::{NONE, Register};
 use crate::isolation::graph::{EdgeKind, Graph, VIA};
-use crate::isolation::stop::Stop;
 use crate::isolation::txn::TxnId;
+use crate::stop::Stop;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeSet;
 

@@ -43,18 +43,22 @@ impl Ranged {
     /// Keys that are equal in what they are sorted by may stand in any order, and any of them may
     /// be cut off by the limit.
     fn is_shown_by(&self, seen: &[SeenKv]) -> bool {
+        if seen.len() != self.shown {
+            return false;
+        }
+        let shows = |seen: &SeenKv, kv: &KeyValue| {
+            if self.keys_only { shows_key(seen, kv) } else { seen.shows(kv) }
+        };
+        // Mostly each stands in its place.
+        if seen.iter().zip(&self.found).all(|(seen, kv)| shows(seen, kv)) {
+            return true;
+        }
         let mut used = vec![false; self.found.len()];
-        seen.len() == self.shown
-            && seen.iter().zip(self.found.iter().enumerate()).all(|(seen, (at, there))| {
-                let fits = |kv: &KeyValue| {
-                    kv.key == seen.key
-                        && compare(kv, there, self.target).is_eq()
-                        && if self.keys_only { shows_key(seen, kv) } else { seen.shows(kv) }
-                };
-                // Mostly it is the one that stands in its place.
-                let place = if fits(there) { Some(at) } else { self.found.iter().position(fits) };
-                place.is_some_and(|place| !std::mem::replace(&mut used[place], true))
-            })
+        seen.iter().zip(&self.found).all(|(seen, there)| {
+            let fits = |kv: &KeyValue| compare(kv, there, self.target).is_eq() && shows(seen, kv);
+            let place = self.found.iter().position(fits);
+            place.is_some_and(|place| !std::mem::replace(&mut used[place], true))
+        })
     }
 }
 

@@ -94,7 +94,7 @@ fn range(fields: &Fields) -> Parsed<Range> {
 
 fn put(fields: &Fields) -> Parsed<Put> {
     Ok(Put {
-        key: word(fields, "key")?.into(),
+        key: key(fields, "key")?,
         value: get(fields, "value").cloned().unwrap_or_else(|| Value::from("")),
         lease: number(fields, "lease")?,
         prev_kv: flag(fields, "prev_kv")?,
@@ -162,7 +162,7 @@ fn seen_kvs(value: &Value) -> Parsed<Vec<SeenKv>> {
 fn seen_kv(value: &Value) -> Parsed<SeenKv> {
     let fields = fields(value, "key")?;
     Ok(SeenKv {
-        key: word(fields, "key")?.into(),
+        key: key(fields, "key")?,
         value: get(fields, "value").cloned(),
         create: maybe_number(fields, "create_revision")?,
         modified: maybe_number(fields, "mod_revision")?,
@@ -172,8 +172,7 @@ fn seen_kv(value: &Value) -> Parsed<SeenKv> {
 }
 
 fn span(fields: &Fields) -> Parsed<Span> {
-    let key: Key = word(fields, "key")?.into();
-    Ok(Span { key, end: word(fields, "range_end")?.into() })
+    Ok(Span { key: key(fields, "key")?, end: key(fields, "range_end")? })
 }
 
 fn fields<'a>(value: &'a Value, what: &str) -> Parsed<&'a Fields> {
@@ -185,12 +184,26 @@ fn fields<'a>(value: &'a Value, what: &str) -> Parsed<&'a Fields> {
 
 /// A member that is there and is not `null`.
 fn get<'a>(fields: &'a Fields, name: &str) -> Option<&'a Value> {
-    fields.get(name).filter(|value| !value.is_null())
+    // Most have few members, and the look through all is then the fastest.
+    let found = match fields.len() {
+        0..=4 => fields.iter().find(|(key, _)| &***key == name).map(|(_, value)| value),
+        _ => fields.get(name),
+    };
+    found.filter(|value| !value.is_null())
 }
 
 fn word<'a>(fields: &'a Fields, name: &str) -> Parsed<&'a str> {
     get(fields, name)
         .map_or(Ok(""), |value| value.as_str().ok_or_else(|| format!("`{name}` must be a string")))
+}
+
+/// A key: the string that the history holds, not a copy.
+fn key(fields: &Fields, name: &str) -> Parsed<Key> {
+    match get(fields, name) {
+        Some(Value::String(text)) => Ok(text.clone()),
+        // An empty one is shared.
+        _ => word(fields, name).map(|_| Key::default()),
+    }
 }
 
 fn maybe_number(fields: &Fields, name: &str) -> Parsed<Option<i64>> {

@@ -60,7 +60,7 @@ impl StoreOp {
     /// Not for reads that may be of the past: see [`StoreOp::was_seen`].
     pub(crate) fn changes(&self, view: View<'_>) -> Option<Changes> {
         if let Some(Err(Refusal::DuplicateKey)) = self.answer {
-            let refused = rules::check(&self.request, true) == Err(Refusal::DuplicateKey);
+            let refused = rules::check(&self.request) == Err(Refusal::DuplicateKey);
             return refused.then(Changes::new);
         }
         let head = view.head();

@@ -85,6 +85,11 @@ impl Store {
         View { store: self, head, compacted, made: Changes::new() }
     }
 
+    /// The revision up to `until` at which `key` was last put or deleted.
+    pub fn last_change(&self, key: &str, until: i64) -> Option<i64> {
+        self.keys.get(key).map(|past| latest(past, until).0).filter(|&revision| revision > 0)
+    }
+
     /// Makes the changes at the next revision; none take none.
     pub fn commit(&mut self, changes: Changes) {
         if changes.is_empty() {
@@ -123,9 +128,9 @@ impl View<'_> {
 
     /// The answer to `request` and what it changes, or why it is refused.
     pub fn ask(mut self, request: &Request) -> Result<(Response, Changes), Refusal> {
-        rules::check(request, false)?;
+        rules::check(request)?;
         self.check_puts(request)?;
-        self.check_ranges(request)?;
+        self.check_ranges(request, false)?;
         if let Request::Compact(revision) = request {
             if *revision <= self.compacted {
                 return Err(Refusal::Compacted);
@@ -151,13 +156,21 @@ impl View<'_> {
     }
 
     /// What is read must be there when the transaction begins.
-    fn check_ranges(&self, request: &Request) -> Result<(), Refusal> {
+    ///
+    /// A read by itself of a revision below 0 is one of the newest. In a transaction etcd holds
+    /// that number too against the compacted revision, which is -1 before the first compaction.
+    fn check_ranges(&self, request: &Request, in_txn: bool) -> Result<(), Refusal> {
         match request {
             Request::Range(range) if range.revision > self.head => Err(Refusal::Future),
-            Request::Range(range) if range.revision > 0 && range.revision < self.compacted => {
+            Request::Range(range)
+                if range.revision < self.compacted
+                    && (range.revision > 0 || (in_txn && range.revision < 0)) =>
+            {
                 Err(Refusal::Compacted)
             }
-            Request::Txn(txn) => self.branch(txn).1.iter().try_for_each(|op| self.check_ranges(op)),
+            Request::Txn(txn) => {
+                self.branch(txn).1.iter().try_for_each(|op| self.check_ranges(op, true))
+            }
             _ => Ok(()),
         }
     }
@@ -270,12 +283,22 @@ impl View<'_> {
         if let Some(made) = self.made.get(key) {
             return made.as_ref().map(|held| held.at(key, self.head + 1));
         }
-        let (modified, held) = latest(self.store.keys.get(key)?, self.head);
+        self.past(key, None)
+    }
+
+    /// `key` at a revision, or when the request began.
+    fn past(&self, key: &Key, at: Option<i64>) -> Option<KeyValue> {
+        let past = self.store.keys.get(key)?;
+        let (modified, held) = latest(past, at.unwrap_or(self.head));
         held.as_ref().map(|held| held.at(key, *modified))
     }
 
     /// The keys of a span, by key.
     fn all(&self, span: &Span, at: Option<i64>) -> Vec<KeyValue> {
+        if span.is_one() {
+            let one = if at.is_none() { self.one(&span.key) } else { self.past(&span.key, at) };
+            return one.into_iter().collect();
+        }
         let mut found = BTreeMap::new();
         let until = at.unwrap_or(self.head);
         let mut look = |key: &Key, past: &[(i64, Option<Held>)]| {
@@ -283,12 +306,8 @@ impl View<'_> {
                 found.insert(key.clone(), held.at(key, *modified));
             }
         };
-        if span.is_one() {
-            self.store.keys.get_key_value(&span.key).iter().for_each(|(key, past)| look(key, past));
-        } else {
-            let from = self.store.keys.range::<Key, _>(&span.key..);
-            from.take_while(|(key, _)| span.contains(key)).for_each(|(key, past)| look(key, past));
-        }
+        let from = self.store.keys.range::<Key, _>(&span.key..);
+        from.take_while(|(key, _)| span.contains(key)).for_each(|(key, past)| look(key, past));
         if at.is_none() {
             for (key, made) in self.made.iter().filter(|(key, _)| span.contains(key)) {
                 match made {
@@ -308,6 +327,10 @@ impl View<'_> {
 /// The last change up to a revision.
 fn latest(past: &[(i64, Option<Held>)], until: i64) -> &(i64, Option<Held>) {
     const NOTHING: &(i64, Option<Held>) = &(0, None);
+    // Mostly it is the last of all.
+    if let Some(last) = past.last().filter(|(revision, _)| *revision <= until) {
+        return last;
+    }
     let count = past.partition_point(|(revision, _)| *revision <= until);
     count.checked_sub(1).map_or(NOTHING, |last| &past[last])
 }

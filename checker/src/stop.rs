@@ -5,19 +5,19 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 /// Says when a check must end.
-pub(super) struct Stop<'a> {
+pub(crate) struct Stop<'a> {
     limits: &'a Limits,
     start: Instant,
 }
 
 impl<'a> Stop<'a> {
     /// Counts from now.
-    pub(super) fn new(limits: &'a Limits) -> Self {
+    pub(crate) fn new(limits: &'a Limits) -> Self {
         Stop { limits, start: Instant::now() }
     }
 
     /// Errors with the reason if structures of `bytes` in all are more than the check may hold.
-    pub(super) fn fits(&self, bytes: usize) -> Result<(), String> {
+    pub(crate) fn fits(&self, bytes: usize) -> Result<(), String> {
         let most = self.limits.memory_bytes;
         if bytes <= most {
             return Ok(());
@@ -31,7 +31,7 @@ impl<'a> Stop<'a> {
     }
 
     /// Errors with the reason once the time is up or the check was cancelled.
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         if self.limits.cancel.as_ref().is_some_and(|cancel| cancel.load(Ordering::Relaxed)) {
             return Err("the check was cancelled".to_owned());
         }
