@@ -7,7 +7,9 @@
 
 mod clocks;
 mod disks;
+mod links;
 mod note;
+mod processes;
 mod state;
 
 use crate::{Fault, Machinery, NodeId, Schedule, ScheduledFault, Time};
@@ -38,8 +40,8 @@ pub struct Conductor<'a, M, T, N> {
 /// What the schedule has next.
 enum Step {
     Start(usize),
-    /// A clock that strobes leaps again.
-    Toggle(u32),
+    /// A clock that strobes leaps again, a link that flaps carries again.
+    Turn(u32),
     End(u32),
 }
 
@@ -71,9 +73,9 @@ impl<'a, M: Machinery, T: Time, N: Fn(&'static str, Value)> Conductor<'a, M, T, 
             }
             match step {
                 Step::End(id) => self.end(id).await,
-                Step::Toggle(id) => {
-                    if let Some(again) = self.toggle(id).await {
-                        steps.insert((self.time.now() + again, id, false), Step::Toggle(id));
+                Step::Turn(id) => {
+                    if let Some(again) = self.turn(id).await {
+                        steps.insert((self.time.now() + again, id, false), Step::Turn(id));
                     }
                 }
                 Step::Start(position) => {
@@ -81,10 +83,9 @@ impl<'a, M: Machinery, T: Time, N: Fn(&'static str, Value)> Conductor<'a, M, T, 
                     if self.start(fault).await {
                         let end = self.time.now() + Duration::from_millis(fault.for_ms);
                         steps.insert((end, fault.id, true), Step::End(fault.id));
-                        if let Some(wait) = fault.fault.clock_effect().and_then(|e| e.toggle_every)
-                        {
+                        if let Some(wait) = fault.fault.next_turn(0, fault.for_ms) {
                             let next = self.time.now() + wait;
-                            steps.insert((next, fault.id, false), Step::Toggle(fault.id));
+                            steps.insert((next, fault.id, false), Step::Turn(fault.id));
                         }
                     }
                 }
@@ -99,34 +100,12 @@ impl<'a, M: Machinery, T: Time, N: Fn(&'static str, Value)> Conductor<'a, M, T, 
     async fn start(&mut self, scheduled: &ScheduledFault) -> bool {
         let fault = &scheduled.fault;
         let leader = if fault.wants_leader() { self.leader().await } else { None };
-        let mut active = Active::new(fault, leader.as_ref());
+        let mut active = Active::new(fault, scheduled.for_ms, leader.as_ref());
         if fault.wants_leader() && leader.is_none() {
             let wait_ms = LEADER_WAIT_MAX.as_millis();
             active.errors.push(format!("no node led for {wait_ms} ms"));
         } else {
-            match fault {
-                Fault::Kill { .. } => {
-                    self.state.kill(self.machinery, scheduled.id, &mut active).await
-                }
-                Fault::Pause { .. } => {
-                    self.state.pause(self.machinery, scheduled.id, &mut active).await;
-                }
-                Fault::Partition { cut } => {
-                    let links = cut.links(&self.nodes, leader.as_ref());
-                    self.state.cut(self.machinery, links, &mut active).await;
-                }
-                Fault::ClockJump { .. } | Fault::ClockDrift { .. } | Fault::ClockStrobe { .. } => {
-                    self.state.clocks.begin(self.machinery, scheduled.id, &mut active).await;
-                }
-                Fault::PowerLoss { .. }
-                | Fault::FsyncDelay { .. }
-                | Fault::DiskFull { .. }
-                | Fault::DiskError { .. }
-                | Fault::LyingDisk { .. }
-                | Fault::Corrupt { .. } => {
-                    self.state.break_disks(self.machinery, scheduled.id, &mut active).await;
-                }
-            }
+            self.inject(scheduled.id, leader.as_ref(), &mut active).await;
         }
         let name = fault.kind().name();
         if active.took_hold() {
@@ -139,11 +118,57 @@ impl<'a, M: Machinery, T: Time, N: Fn(&'static str, Value)> Conductor<'a, M, T, 
         }
     }
 
-    /// Lets the clocks of a strobe leap once more; how long until the next time, if it goes on.
-    async fn toggle(&mut self, id: u32) -> Option<Duration> {
+    async fn inject(&mut self, id: u32, leader: Option<&NodeId>, active: &mut Active) {
+        match &active.fault {
+            Fault::Kill { .. } | Fault::Restart { .. } | Fault::Outage { .. } => {
+                self.state.kill(self.machinery, id, active).await;
+            }
+            Fault::Pause { .. } | Fault::Slow { .. } => {
+                self.state.pause(self.machinery, id, active).await;
+            }
+            Fault::Partition { .. }
+            | Fault::Flap { .. }
+            | Fault::Swizzle { .. }
+            | Fault::ClientPartition { .. } => {
+                let links = active.fault.cuts(&self.nodes, leader).unwrap_or_default();
+                self.state.cut(self.machinery, links, active).await;
+            }
+            Fault::Delay { .. }
+            | Fault::Loss { .. }
+            | Fault::Duplicate { .. }
+            | Fault::Reorder { .. }
+            | Fault::PacketCorrupt { .. }
+            | Fault::Rate { .. }
+            | Fault::Reset { .. }
+            | Fault::SlowClients { .. } => {
+                self.state.shapes.begin(self.machinery, id, leader, active).await;
+            }
+            Fault::ClockJump { .. } | Fault::ClockDrift { .. } | Fault::ClockStrobe { .. } => {
+                self.state.clocks.begin(self.machinery, id, active).await;
+            }
+            Fault::PowerLoss { .. }
+            | Fault::FsyncDelay { .. }
+            | Fault::DiskFull { .. }
+            | Fault::DiskError { .. }
+            | Fault::LyingDisk { .. }
+            | Fault::Corrupt { .. } => {
+                self.state.break_disks(self.machinery, id, active).await;
+            }
+        }
+    }
+
+    /// The next turn of a fault that has several; how long until the one after it, if there is one.
+    async fn turn(&mut self, id: u32) -> Option<Duration> {
         let active = self.active.get_mut(&id)?;
-        self.state.clocks.toggle(self.machinery, id, active).await;
-        active.fault.clock_effect()?.toggle_every
+        active.turn += 1;
+        match &active.fault {
+            Fault::ClockStrobe { .. } => self.state.clocks.toggle(self.machinery, id, active).await,
+            Fault::Slow { .. } => self.state.slow(self.machinery, id, active).await,
+            Fault::Flap { .. } => self.state.flap(self.machinery, active).await,
+            Fault::Swizzle { .. } => self.state.swizzle(self.machinery, active).await,
+            _ => {}
+        }
+        active.fault.next_turn(active.turn, active.for_ms)
     }
 
     /// Ends a fault that is under way.
@@ -153,9 +178,28 @@ impl<'a, M: Machinery, T: Time, N: Fn(&'static str, Value)> Conductor<'a, M, T, 
         };
         active.errors.clear();
         match &active.fault {
-            Fault::Kill { .. } => self.state.unkill(self.machinery, id, &mut active).await,
-            Fault::Pause { .. } => self.state.resume(self.machinery, id, &mut active).await,
-            Fault::Partition { .. } => self.state.heal(self.machinery, &mut active).await,
+            Fault::Kill { .. } | Fault::Restart { .. } | Fault::Outage { .. } => {
+                self.state.unkill(self.machinery, id, &mut active).await;
+            }
+            Fault::Pause { .. } | Fault::Slow { .. } => {
+                self.state.resume(self.machinery, id, &mut active).await;
+            }
+            Fault::Partition { .. }
+            | Fault::Flap { .. }
+            | Fault::Swizzle { .. }
+            | Fault::ClientPartition { .. } => {
+                self.state.heal_all(self.machinery, &mut active).await;
+            }
+            Fault::Delay { .. }
+            | Fault::Loss { .. }
+            | Fault::Duplicate { .. }
+            | Fault::Reorder { .. }
+            | Fault::PacketCorrupt { .. }
+            | Fault::Rate { .. }
+            | Fault::Reset { .. }
+            | Fault::SlowClients { .. } => {
+                self.state.shapes.end(self.machinery, id, &mut active).await;
+            }
             Fault::ClockJump { .. } | Fault::ClockDrift { .. } | Fault::ClockStrobe { .. } => {
                 self.state.clocks.end(self.machinery, id, &mut active).await;
             }
@@ -188,5 +232,7 @@ impl<'a, M: Machinery, T: Time, N: Fn(&'static str, Value)> Conductor<'a, M, T, 
 
 #[cfg(test)]
 mod disk_tests;
+#[cfg(test)]
+mod network_tests;
 #[cfg(test)]
 mod tests;
