@@ -109,6 +109,7 @@ fn a_run_makes_a_well_formed_history_in_which_everything_happened() {
         }
         let state = ran.fake.state.borrow();
         assert!(state.down.is_empty() && state.paused.is_empty() && state.cut.is_empty());
+        assert!(state.shaped.is_empty(), "{:?}", state.shaped);
         assert_eq!(state.told.last().map(String::as_str), Some("stop"));
     }
     // A fault that strikes nodes which another one has killed does not land.
