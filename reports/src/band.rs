@@ -157,9 +157,7 @@ pub(crate) fn evidence(seen: &Value) -> String {
         ) => {
             format!("{} {name}", counted(u64::try_from(*n).unwrap_or(0), "packet", "packets"))
         }
-        ("times", Value::Int(n)) => {
-            counted(u64::try_from(*n).unwrap_or(0), "time", "times")
-        }
+        ("times", Value::Int(n)) => counted(u64::try_from(*n).unwrap_or(0), "time", "times"),
         ("bytes", Value::Int(n)) => counted(u64::try_from(*n).unwrap_or(0), "byte", "bytes"),
         (name, Value::Array(items)) if items.iter().all(|i| matches!(i, Value::String(_))) => {
             let names: Vec<String> = items.iter().map(|item| bare(item, 24)).collect();
