@@ -22,8 +22,9 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
-/// How long a fault that is aimed at the leader waits for one to be elected.
-const LEADER_WAIT_MAX: Duration = Duration::from_millis(1_500);
+/// How long a fault that is aimed at the leader waits for one to be elected. Other faults go on
+/// meanwhile: it may be that there can be none before they are over.
+const LEADER_WAIT_MAX: Duration = Duration::from_millis(3_000);
 /// How often the cluster is asked meanwhile.
 const LEADER_POLL: Duration = Duration::from_millis(100);
 
@@ -35,6 +36,17 @@ pub struct Conductor<'a, M, T, N> {
     nodes: Vec<NodeId>,
     state: State,
     active: BTreeMap<u32, Active>,
+    /// Faults that wait for a leader, and since when.
+    leaderless: BTreeMap<u32, Duration>,
+}
+
+/// How a fault began.
+enum Begun {
+    Yes,
+    /// None of it took hold.
+    No,
+    /// Nobody leads just now.
+    NotYet,
 }
 
 /// What the schedule has next.
@@ -49,7 +61,8 @@ impl<'a, M: Machinery, T: Time, N: Fn(&'static str, Value)> Conductor<'a, M, T, 
     /// A conductor with no fault under way.
     pub fn new(machinery: &'a M, time: &'a T, note: N) -> Self {
         let nodes = machinery.nodes();
-        Conductor { machinery, time, note, nodes, state: State::default(), active: BTreeMap::new() }
+        let (state, active, leaderless) = (State::default(), BTreeMap::new(), BTreeMap::new());
+        Conductor { machinery, time, note, nodes, state, active, leaderless }
     }
 
     /// Plays `schedule`, whose times count from `origin`, until it is over or `stop` is ready;
@@ -80,12 +93,19 @@ impl<'a, M: Machinery, T: Time, N: Fn(&'static str, Value)> Conductor<'a, M, T, 
                 }
                 Step::Start(position) => {
                     let fault = &schedule.0[position];
-                    if self.start(fault).await {
-                        let end = self.time.now() + Duration::from_millis(fault.for_ms);
-                        steps.insert((end, fault.id, true), Step::End(fault.id));
-                        if let Some(wait) = fault.fault.next_turn(0, fault.for_ms) {
-                            let next = self.time.now() + wait;
-                            steps.insert((next, fault.id, false), Step::Turn(fault.id));
+                    match self.start(fault).await {
+                        Begun::No => {}
+                        Begun::NotYet => {
+                            let again = self.time.now() + LEADER_POLL;
+                            steps.insert((again, fault.id, false), Step::Start(position));
+                        }
+                        Begun::Yes => {
+                            let now = self.time.now();
+                            let end = now + Duration::from_millis(fault.for_ms);
+                            steps.insert((end, fault.id, true), Step::End(fault.id));
+                            if let Some(wait) = fault.fault.next_turn(0, fault.for_ms) {
+                                steps.insert((now + wait, fault.id, false), Step::Turn(fault.id));
+                            }
                         }
                     }
                 }
@@ -96,25 +116,30 @@ impl<'a, M: Machinery, T: Time, N: Fn(&'static str, Value)> Conductor<'a, M, T, 
         }
     }
 
-    /// Injects a fault. Whether any of it took hold.
-    async fn start(&mut self, scheduled: &ScheduledFault) -> bool {
-        let fault = &scheduled.fault;
-        let leader = if fault.wants_leader() { self.leader().await } else { None };
+    /// Injects a fault, as far as that goes.
+    async fn start(&mut self, scheduled: &ScheduledFault) -> Begun {
+        let (id, fault) = (scheduled.id, &scheduled.fault);
+        let leader = if fault.wants_leader() { self.machinery.leader().await } else { None };
         let mut active = Active::new(fault, scheduled.for_ms, leader.as_ref());
         if fault.wants_leader() && leader.is_none() {
+            let now = self.time.now();
+            if now < *self.leaderless.entry(id).or_insert(now) + LEADER_WAIT_MAX {
+                return Begun::NotYet;
+            }
             let wait_ms = LEADER_WAIT_MAX.as_millis();
             active.errors.push(format!("no node led for {wait_ms} ms"));
         } else {
-            self.inject(scheduled.id, leader.as_ref(), &mut active).await;
+            self.inject(id, leader.as_ref(), &mut active).await;
         }
+        self.leaderless.remove(&id);
         let name = fault.kind().name();
         if active.took_hold() {
-            (self.note)(name, started(scheduled.id, &active));
-            self.active.insert(scheduled.id, active);
-            true
+            (self.note)(name, started(id, &active));
+            self.active.insert(id, active);
+            Begun::Yes
         } else {
-            (self.note)(name, failed(scheduled.id, &active));
-            false
+            (self.note)(name, failed(id, &active));
+            Begun::No
         }
     }
 
@@ -213,20 +238,6 @@ impl<'a, M: Machinery, T: Time, N: Fn(&'static str, Value)> Conductor<'a, M, T, 
             }
         }
         (self.note)(active.fault.kind().name(), ended(id, &active));
-    }
-
-    /// Who leads, waiting a little for an election to end.
-    async fn leader(&self) -> Option<NodeId> {
-        let give_up = self.time.now() + LEADER_WAIT_MAX;
-        loop {
-            if let Some(leader) = self.machinery.leader().await {
-                return Some(leader);
-            }
-            if self.time.now() + LEADER_POLL > give_up {
-                return None;
-            }
-            self.time.sleep(LEADER_POLL).await;
-        }
     }
 }
 

@@ -137,3 +137,12 @@ fn a_restart_tells_who_ended_when_asked_and_who_had_to_be_killed() {
     assert_eq!(told, ["0 kill n3", "9000 start n3"]);
     assert_eq!(notes[0].1["what"], text("n3 (followers) is gone for long"));
 }
+
+#[test]
+fn a_fault_that_waits_for_a_leader_holds_up_no_other() {
+    let kill = || Fault::Kill { nodes: these(&[1]) };
+    let leader = Fault::Pause { nodes: Nodes::Leader };
+    let (told, notes) = play(None, None, 60_000, vec![(0, 900, kill()), (100, 1_000, leader)]);
+    assert_eq!(told, ["0 kill n1", "900 start n1"]);
+    assert_eq!(notes[2].1["error"], text("no node led for 3000 ms"));
+}

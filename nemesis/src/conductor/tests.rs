@@ -294,7 +294,7 @@ fn whatever_is_under_way_when_the_run_stops_is_ended() {
 #[test]
 fn what_could_not_be_injected_is_said_to_have_failed() {
     let rows = [
-        (None, None, Fault::Kill { nodes: Nodes::Leader }, "no node led for 1500 ms"),
+        (None, None, Fault::Kill { nodes: Nodes::Leader }, "no node led for 3000 ms"),
         (None, Some(2), Fault::Pause { nodes: these(&[2]) }, "n2 is not running"),
         (None, Some(1), Fault::Kill { nodes: these(&[1]) }, "n1 is not running"),
     ];

@@ -141,7 +141,7 @@ fn late(delay_us: u32, jitter_us: u32) -> String {
 
 /// `25 %`, `0.1 %`.
 fn percent(ppm: u32) -> String {
-    format!("{} %", f64::from(ppm) / 10_000.0)
+    format!("{} %", (f64::from(ppm) / 100.0).round() / 100.0)
 }
 
 #[cfg(test)]
