@@ -46,6 +46,39 @@ fn clock_faults_land_and_the_history_tells_what_the_nodes_read() {
 }
 
 #[test]
+fn faults_of_links_land_and_the_history_tells_what_packets_went_through() {
+    if !sandbox_or_skip() {
+        return;
+    }
+    let signs = [
+        ("delay", "delayed"),
+        ("loss", "lost"),
+        ("duplicate", "duplicated"),
+        ("reorder", "reordered"),
+        ("packet-corrupt", "corrupted"),
+        ("rate", "throttled"),
+        ("reset", "reset"),
+        ("slow-clients", "delayed"),
+        ("client-partition", "dropped"),
+        ("flap", "dropped"),
+        ("swizzle", "dropped"),
+    ];
+    let kinds = signs.map(|(kind, _)| kind);
+    let nemesis = kinds.join(",");
+    let run =
+        Run::of(&["--nemesis", &nemesis, "--time-limit", "20s", "--nodes", "3", "--seed", "1"]);
+    run.expect_status(0);
+    run.expect_activity(200, &kinds);
+    let text = std::fs::read_to_string(run.file("history.jsonl")).expect("history.jsonl");
+    let lines = text.lines().map(|l| serde_json::from_str(l).expect("a line of JSON"));
+    for ended in lines.filter(|e: &serde_json::Value| e["value"]["landed"] == true) {
+        let kind = ended["f"].as_str().expect("a kind");
+        let (_, sign) = signs.iter().find(|(known, _)| *known == kind).expect("one of these");
+        assert!(ended["value"]["seen"][sign].as_u64().expect("a number") > 0, "{ended}");
+    }
+}
+
+#[test]
 fn stale_reads_of_the_embedded_cluster_are_caught() {
     if sandbox_or_skip() {
         expect_stale(&["--read", "serializable", "--nemesis", "partition", "--seed", "7"]);
