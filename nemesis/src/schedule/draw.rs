@@ -71,7 +71,7 @@ pub(super) fn fault(kind: Kind, nodes: &[NodeId], first: bool, rng: &mut ChaCha8
             share_ppm: if rng.random_bool(0.2) {
                 1_000_000
             } else {
-                network::magnitude(12..18, rng)
+                network::magnitude(14..19, rng)
             },
         },
         Kind::SlowClients => Fault::SlowClients {
