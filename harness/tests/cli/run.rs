@@ -33,7 +33,7 @@ fn clock_faults_land_and_the_history_tells_what_the_nodes_read() {
     let nemesis = kinds.join(",");
     let run = Run::of(&["--nemesis", &nemesis, "--time-limit", "10s", "--nodes", "3"]);
     run.expect_status(0);
-    run.expect_activity(1000, &kinds);
+    run.expect_activity(200, &kinds);
     let text = std::fs::read_to_string(run.file("history.jsonl")).expect("history.jsonl");
     let lines = text.lines().map(|l| serde_json::from_str(l).expect("a line of JSON"));
     for ended in lines.filter(|e: &serde_json::Value| e["value"]["phase"] == "end") {
