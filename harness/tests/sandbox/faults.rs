@@ -1,4 +1,4 @@
-//! Faults of links and processes, played by the conductor and seen from inside of nodes and clients.
+//! Faults of links and processes, played by the conductor and seen from nodes and clients.
 //!
 //! Each is measured without the fault, too. What a fault makes longer is held against a lower bound
 //! alone, and of round trips the shortest counts, so that a busy machine changes no verdict.

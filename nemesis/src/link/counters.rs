@@ -44,16 +44,17 @@ impl Counters {
     }
 
     fn numbers(self) -> [u64; 10] {
-        let Counters { forwarded, bytes, dropped, shaped: s } = self;
-        let shaped = [s.delayed, s.lost, s.duplicated, s.reordered, s.corrupted];
-        let [a, b, c, d, e] = shaped;
-        [forwarded, bytes, dropped, a, b, c, d, e, s.throttled, s.reset]
+        let Counters { forwarded, bytes, dropped, shaped } = self;
+        let Shaped { delayed, lost, duplicated, reordered, corrupted, throttled, reset } = shaped;
+        [
+            forwarded, bytes, dropped, delayed, lost, duplicated, reordered, corrupted, throttled,
+            reset,
+        ]
     }
 
     fn of(numbers: [u64; 10]) -> Counters {
-        let [forwarded, bytes, dropped, delayed, lost, duplicated, reordered, corrupted, rest @ ..] =
-            numbers;
-        let [throttled, reset] = rest;
+        let [forwarded, bytes, dropped, delayed, lost, rest @ ..] = numbers;
+        let [duplicated, reordered, corrupted, throttled, reset] = rest;
         let shaped = Shaped { delayed, lost, duplicated, reordered, corrupted, throttled, reset };
         Counters { forwarded, bytes, dropped, shaped }
     }

@@ -152,8 +152,8 @@ fn either_way(powers: RangeInclusive<u32>, rng: &mut ChaCha8Rng) -> i64 {
     if rng.random_bool(0.5) { ms } else { -ms }
 }
 
-/// Whom a fault strikes: mostly the leader or a minority, at times more or all its followers, which stops
-/// the cluster until the fault ends but never for good.
+/// Whom a fault strikes: mostly the leader or a minority, at times more or all its followers, which
+/// stops the cluster until the fault ends but never for good.
 fn victims(nodes: &[NodeId], rng: &mut ChaCha8Rng) -> Nodes {
     let minority = (nodes.len().saturating_sub(1) / 2).max(1);
     let count = match rng.random_range(0..100) {
