@@ -97,7 +97,12 @@ fn examine() -> Vec<Row> {
     ];
     let row = |name, purpose, required, finding| Row { name, purpose, required, finding };
     rows.extend([
-        row("TUN devices", "the network between nodes: partitions, delay, loss", true, inside.tun),
+        row(
+            "TUN devices",
+            "the network of nodes and clients: cuts, delay, loss, resets",
+            true,
+            inside.tun,
+        ),
         row("FUSE", "disk faults: power loss, lost fsyncs, errors", false, inside.fuse),
         row("clocks of a process", "clock faults: jumps and drift", false, inside.clocks),
         row("Docker", "--env docker, which is yet to come", false, probe::docker()),

@@ -146,3 +146,20 @@ fn to_text(what: What, entries: &[Entry]) -> String {
     }
     text + "\n"
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fault_stands_in_the_documentation_and_says_whether_all_has_it() {
+        let text = include_str!("../../docs/faults.md");
+        for kind in Kind::ALL {
+            let row = text.lines().find(|line| line.starts_with(&format!("| `{kind}` |")));
+            let row = row.unwrap_or_else(|| panic!("docs/faults.md has no row for {kind}"));
+            for told in [row, kind.summary()] {
+                assert_eq!(told.contains("not in `all`"), !kind.must_be_survived(), "{told}");
+            }
+        }
+    }
+}

@@ -7,7 +7,9 @@
 
 mod clocks;
 mod disks;
+mod links;
 mod note;
+mod processes;
 mod state;
 
 use crate::{Fault, Machinery, NodeId, Schedule, ScheduledFault, Time};
@@ -20,8 +22,9 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
-/// How long a fault that is aimed at the leader waits for one to be elected.
-const LEADER_WAIT_MAX: Duration = Duration::from_millis(1_500);
+/// How long a fault that is aimed at the leader waits for one to be elected. Other faults go on
+/// meanwhile: it may be that there can be none before they are over.
+const LEADER_WAIT_MAX: Duration = Duration::from_millis(3_000);
 /// How often the cluster is asked meanwhile.
 const LEADER_POLL: Duration = Duration::from_millis(100);
 
@@ -33,13 +36,24 @@ pub struct Conductor<'a, M, T, N> {
     nodes: Vec<NodeId>,
     state: State,
     active: BTreeMap<u32, Active>,
+    /// Faults that wait for a leader, and since when.
+    leaderless: BTreeMap<u32, Duration>,
+}
+
+/// How a fault began.
+enum Begun {
+    Yes,
+    /// None of it took hold.
+    No,
+    /// Nobody leads just now.
+    NotYet,
 }
 
 /// What the schedule has next.
 enum Step {
     Start(usize),
-    /// A clock that strobes leaps again.
-    Toggle(u32),
+    /// A clock that strobes leaps again, a link that flaps carries again.
+    Turn(u32),
     End(u32),
 }
 
@@ -47,7 +61,8 @@ impl<'a, M: Machinery, T: Time, N: Fn(&'static str, Value)> Conductor<'a, M, T, 
     /// A conductor with no fault under way.
     pub fn new(machinery: &'a M, time: &'a T, note: N) -> Self {
         let nodes = machinery.nodes();
-        Conductor { machinery, time, note, nodes, state: State::default(), active: BTreeMap::new() }
+        let (state, active, leaderless) = (State::default(), BTreeMap::new(), BTreeMap::new());
+        Conductor { machinery, time, note, nodes, state, active, leaderless }
     }
 
     /// Plays `schedule`, whose times count from `origin`, until it is over or `stop` is ready;
@@ -71,20 +86,26 @@ impl<'a, M: Machinery, T: Time, N: Fn(&'static str, Value)> Conductor<'a, M, T, 
             }
             match step {
                 Step::End(id) => self.end(id).await,
-                Step::Toggle(id) => {
-                    if let Some(again) = self.toggle(id).await {
-                        steps.insert((self.time.now() + again, id, false), Step::Toggle(id));
+                Step::Turn(id) => {
+                    if let Some(again) = self.turn(id).await {
+                        steps.insert((self.time.now() + again, id, false), Step::Turn(id));
                     }
                 }
                 Step::Start(position) => {
                     let fault = &schedule.0[position];
-                    if self.start(fault).await {
-                        let end = self.time.now() + Duration::from_millis(fault.for_ms);
-                        steps.insert((end, fault.id, true), Step::End(fault.id));
-                        if let Some(wait) = fault.fault.clock_effect().and_then(|e| e.toggle_every)
-                        {
-                            let next = self.time.now() + wait;
-                            steps.insert((next, fault.id, false), Step::Toggle(fault.id));
+                    match self.start(fault).await {
+                        Begun::No => {}
+                        Begun::NotYet => {
+                            let again = self.time.now() + LEADER_POLL;
+                            steps.insert((again, fault.id, false), Step::Start(position));
+                        }
+                        Begun::Yes => {
+                            let now = self.time.now();
+                            let end = now + Duration::from_millis(fault.for_ms);
+                            steps.insert((end, fault.id, true), Step::End(fault.id));
+                            if let Some(wait) = fault.fault.next_turn(0, fault.for_ms) {
+                                steps.insert((now + wait, fault.id, false), Step::Turn(fault.id));
+                            }
                         }
                     }
                 }
@@ -95,55 +116,84 @@ impl<'a, M: Machinery, T: Time, N: Fn(&'static str, Value)> Conductor<'a, M, T, 
         }
     }
 
-    /// Injects a fault. Whether any of it took hold.
-    async fn start(&mut self, scheduled: &ScheduledFault) -> bool {
-        let fault = &scheduled.fault;
-        let leader = if fault.wants_leader() { self.leader().await } else { None };
-        let mut active = Active::new(fault, leader.as_ref());
+    /// Injects a fault, as far as that goes.
+    async fn start(&mut self, scheduled: &ScheduledFault) -> Begun {
+        let (id, fault) = (scheduled.id, &scheduled.fault);
+        let leader = if fault.wants_leader() { self.machinery.leader().await } else { None };
+        let mut active = Active::new(fault, scheduled.for_ms, leader.as_ref());
         if fault.wants_leader() && leader.is_none() {
+            let now = self.time.now();
+            if now < *self.leaderless.entry(id).or_insert(now) + LEADER_WAIT_MAX {
+                return Begun::NotYet;
+            }
             let wait_ms = LEADER_WAIT_MAX.as_millis();
             active.errors.push(format!("no node led for {wait_ms} ms"));
         } else {
-            match fault {
-                Fault::Kill { .. } => {
-                    self.state.kill(self.machinery, scheduled.id, &mut active).await
-                }
-                Fault::Pause { .. } => {
-                    self.state.pause(self.machinery, scheduled.id, &mut active).await;
-                }
-                Fault::Partition { cut } => {
-                    let links = cut.links(&self.nodes, leader.as_ref());
-                    self.state.cut(self.machinery, links, &mut active).await;
-                }
-                Fault::ClockJump { .. } | Fault::ClockDrift { .. } | Fault::ClockStrobe { .. } => {
-                    self.state.clocks.begin(self.machinery, scheduled.id, &mut active).await;
-                }
-                Fault::PowerLoss { .. }
-                | Fault::FsyncDelay { .. }
-                | Fault::DiskFull { .. }
-                | Fault::DiskError { .. }
-                | Fault::LyingDisk { .. }
-                | Fault::Corrupt { .. } => {
-                    self.state.break_disks(self.machinery, scheduled.id, &mut active).await;
-                }
-            }
+            self.inject(id, leader.as_ref(), &mut active).await;
         }
+        self.leaderless.remove(&id);
         let name = fault.kind().name();
         if active.took_hold() {
-            (self.note)(name, started(scheduled.id, &active));
-            self.active.insert(scheduled.id, active);
-            true
+            (self.note)(name, started(id, &active));
+            self.active.insert(id, active);
+            Begun::Yes
         } else {
-            (self.note)(name, failed(scheduled.id, &active));
-            false
+            (self.note)(name, failed(id, &active));
+            Begun::No
         }
     }
 
-    /// Lets the clocks of a strobe leap once more; how long until the next time, if it goes on.
-    async fn toggle(&mut self, id: u32) -> Option<Duration> {
+    async fn inject(&mut self, id: u32, leader: Option<&NodeId>, active: &mut Active) {
+        match &active.fault {
+            Fault::Kill { .. } | Fault::Restart { .. } | Fault::Outage { .. } => {
+                self.state.kill(self.machinery, id, active).await;
+            }
+            Fault::Pause { .. } | Fault::Slow { .. } => {
+                self.state.pause(self.machinery, id, active).await;
+            }
+            Fault::Partition { .. }
+            | Fault::Flap { .. }
+            | Fault::Swizzle { .. }
+            | Fault::ClientPartition { .. } => {
+                let links = active.fault.cuts(&self.nodes, leader).unwrap_or_default();
+                self.state.cut(self.machinery, links, active).await;
+            }
+            Fault::Delay { .. }
+            | Fault::Loss { .. }
+            | Fault::Duplicate { .. }
+            | Fault::Reorder { .. }
+            | Fault::PacketCorrupt { .. }
+            | Fault::Rate { .. }
+            | Fault::Reset { .. }
+            | Fault::SlowClients { .. } => {
+                self.state.shapes.begin(self.machinery, id, leader, active).await;
+            }
+            Fault::ClockJump { .. } | Fault::ClockDrift { .. } | Fault::ClockStrobe { .. } => {
+                self.state.clocks.begin(self.machinery, id, active).await;
+            }
+            Fault::PowerLoss { .. }
+            | Fault::FsyncDelay { .. }
+            | Fault::DiskFull { .. }
+            | Fault::DiskError { .. }
+            | Fault::LyingDisk { .. }
+            | Fault::Corrupt { .. } => {
+                self.state.break_disks(self.machinery, id, active).await;
+            }
+        }
+    }
+
+    /// The next turn of a fault that has several; how long until the one after it, if there is one.
+    async fn turn(&mut self, id: u32) -> Option<Duration> {
         let active = self.active.get_mut(&id)?;
-        self.state.clocks.toggle(self.machinery, id, active).await;
-        active.fault.clock_effect()?.toggle_every
+        active.turn += 1;
+        match &active.fault {
+            Fault::ClockStrobe { .. } => self.state.clocks.toggle(self.machinery, id, active).await,
+            Fault::Slow { .. } => self.state.slow(self.machinery, id, active).await,
+            Fault::Flap { .. } => self.state.flap(self.machinery, active).await,
+            Fault::Swizzle { .. } => self.state.swizzle(self.machinery, active).await,
+            _ => {}
+        }
+        active.fault.next_turn(active.turn, active.for_ms)
     }
 
     /// Ends a fault that is under way.
@@ -153,9 +203,28 @@ impl<'a, M: Machinery, T: Time, N: Fn(&'static str, Value)> Conductor<'a, M, T, 
         };
         active.errors.clear();
         match &active.fault {
-            Fault::Kill { .. } => self.state.unkill(self.machinery, id, &mut active).await,
-            Fault::Pause { .. } => self.state.resume(self.machinery, id, &mut active).await,
-            Fault::Partition { .. } => self.state.heal(self.machinery, &mut active).await,
+            Fault::Kill { .. } | Fault::Restart { .. } | Fault::Outage { .. } => {
+                self.state.unkill(self.machinery, id, &mut active).await;
+            }
+            Fault::Pause { .. } | Fault::Slow { .. } => {
+                self.state.resume(self.machinery, id, &mut active).await;
+            }
+            Fault::Partition { .. }
+            | Fault::Flap { .. }
+            | Fault::Swizzle { .. }
+            | Fault::ClientPartition { .. } => {
+                self.state.heal_all(self.machinery, &mut active).await;
+            }
+            Fault::Delay { .. }
+            | Fault::Loss { .. }
+            | Fault::Duplicate { .. }
+            | Fault::Reorder { .. }
+            | Fault::PacketCorrupt { .. }
+            | Fault::Rate { .. }
+            | Fault::Reset { .. }
+            | Fault::SlowClients { .. } => {
+                self.state.shapes.end(self.machinery, id, &mut active).await;
+            }
             Fault::ClockJump { .. } | Fault::ClockDrift { .. } | Fault::ClockStrobe { .. } => {
                 self.state.clocks.end(self.machinery, id, &mut active).await;
             }
@@ -170,23 +239,11 @@ impl<'a, M: Machinery, T: Time, N: Fn(&'static str, Value)> Conductor<'a, M, T, 
         }
         (self.note)(active.fault.kind().name(), ended(id, &active));
     }
-
-    /// Who leads, waiting a little for an election to end.
-    async fn leader(&self) -> Option<NodeId> {
-        let give_up = self.time.now() + LEADER_WAIT_MAX;
-        loop {
-            if let Some(leader) = self.machinery.leader().await {
-                return Some(leader);
-            }
-            if self.time.now() + LEADER_POLL > give_up {
-                return None;
-            }
-            self.time.sleep(LEADER_POLL).await;
-        }
-    }
 }
 
 #[cfg(test)]
 mod disk_tests;
+#[cfg(test)]
+mod network_tests;
 #[cfg(test)]
 mod tests;

@@ -2,9 +2,14 @@
 
 mod clock;
 mod disk;
+mod network;
+mod turns;
+mod what;
 
 pub(crate) use clock::{ClockEffect, Effect};
 pub(crate) use disk::{DiskTrouble, RuleEnd};
+pub use network::{Links, Way, With};
+pub(crate) use network::{Sign, alone};
 
 use crate::disk::{Access, Corruption, Files, Survivors};
 use crate::{Capability, Kind, NodeId};
@@ -18,6 +23,8 @@ pub enum Nodes {
     These(Vec<NodeId>),
     /// Whoever leads at the moment that the fault starts.
     Leader,
+    /// Those of these that do not lead at the moment that the fault starts.
+    Followers(Vec<NodeId>),
 }
 
 /// Which links a partition cuts. Every cut is silent: packets vanish.
@@ -57,10 +64,119 @@ pub enum Fault {
         /// Whom.
         nodes: Nodes,
     },
+    /// SIGSTOP and SIGCONT by turns: a processor that has little time for the node.
+    Slow {
+        /// Whom.
+        nodes: Nodes,
+        /// From one stop to the next, in milliseconds; at least 2.
+        period_ms: u64,
+        /// For how much of that the node runs, in percent: 1 to 99.
+        running_percent: u8,
+    },
+    /// SIGTERM, and SIGKILL where that is not followed; started again when the fault ends.
+    Restart {
+        /// Whom.
+        nodes: Nodes,
+    },
+    /// SIGKILL, and for long: the others compact their logs, snapshots must be sent. Started again
+    /// when the fault ends.
+    Outage {
+        /// Whom.
+        nodes: Nodes,
+    },
     /// Links between nodes cut; clients still reach every node.
     Partition {
         /// Which links.
         cut: Cut,
+    },
+    /// Links between nodes are cut and carry again, over and over.
+    Flap {
+        /// Which links.
+        cut: Cut,
+        /// From one cut to the next, in milliseconds; at least 2.
+        period_ms: u64,
+    },
+    /// Nodes are isolated one after the other, and come back one after the other.
+    Swizzle {
+        /// Which, in the order in which they go.
+        cut: Vec<NodeId>,
+        /// The same, in the order in which they come back.
+        heal: Vec<NodeId>,
+    },
+    /// Links between clients and nodes cut; the nodes still reach each other.
+    ClientPartition {
+        /// Which nodes.
+        nodes: Nodes,
+        /// Which directions, seen from the nodes: with `out` requests arrive and answers vanish.
+        #[serde(default)]
+        way: Way,
+    },
+    /// Packets are late.
+    Delay {
+        /// Where.
+        links: Links,
+        /// Each by so much, in microseconds.
+        delay_us: u32,
+        /// And by up to this much more, drawn for each; the order is kept.
+        #[serde(default)]
+        jitter_us: u32,
+    },
+    /// Packets vanish.
+    Loss {
+        /// Where.
+        links: Links,
+        /// This share, in parts per million.
+        share_ppm: u32,
+    },
+    /// Packets arrive twice.
+    Duplicate {
+        /// Where.
+        links: Links,
+        /// This share, in parts per million.
+        share_ppm: u32,
+    },
+    /// Packets overtake those before them, which are late.
+    Reorder {
+        /// Where.
+        links: Links,
+        /// This share, in parts per million.
+        share_ppm: u32,
+        /// The others are so late, in microseconds.
+        delay_us: u32,
+    },
+    /// A bit of a packet flips. The receiver's checksum notices, so that it costs the packet.
+    PacketCorrupt {
+        /// Where.
+        links: Links,
+        /// In this share, in parts per million.
+        share_ppm: u32,
+    },
+    /// Links are narrow.
+    Rate {
+        /// Which.
+        links: Links,
+        /// What each direction carries, in bytes a second.
+        bytes_per_s: u64,
+    },
+    /// TCP connections are reset, at both ends.
+    Reset {
+        /// Where.
+        links: Links,
+        /// This share of the segments resets its connection, in parts per million.
+        share_ppm: u32,
+    },
+    /// The links between clients and nodes are long and narrow.
+    SlowClients {
+        /// Which nodes.
+        nodes: Nodes,
+        /// Each packet is so late, in microseconds.
+        delay_us: u32,
+        /// And by up to this much more.
+        #[serde(default)]
+        jitter_us: u32,
+        /// What each direction carries, in bytes a second; 0 is no limit.
+        #[serde(default)]
+        bytes_per_s: u64,
     },
     /// Clocks leap. When the fault ends the wall clock is true again; the monotonic clock, which
     /// may not go back, stays where it is.
@@ -184,7 +300,21 @@ impl Fault {
         match self {
             Fault::Kill { .. } => Kind::Kill,
             Fault::Pause { .. } => Kind::Pause,
+            Fault::Slow { .. } => Kind::Slow,
+            Fault::Restart { .. } => Kind::Restart,
+            Fault::Outage { .. } => Kind::Outage,
             Fault::Partition { .. } => Kind::Partition,
+            Fault::Flap { .. } => Kind::Flap,
+            Fault::Swizzle { .. } => Kind::Swizzle,
+            Fault::ClientPartition { .. } => Kind::ClientPartition,
+            Fault::Delay { .. } => Kind::Delay,
+            Fault::Loss { .. } => Kind::Loss,
+            Fault::Duplicate { .. } => Kind::Duplicate,
+            Fault::Reorder { .. } => Kind::Reorder,
+            Fault::PacketCorrupt { .. } => Kind::PacketCorrupt,
+            Fault::Rate { .. } => Kind::Rate,
+            Fault::Reset { .. } => Kind::Reset,
+            Fault::SlowClients { .. } => Kind::SlowClients,
             Fault::ClockJump { .. } => Kind::ClockJump,
             Fault::ClockDrift { .. } => Kind::ClockDrift,
             Fault::ClockStrobe { .. } => Kind::ClockStrobe,
@@ -202,97 +332,61 @@ impl Fault {
         self.kind().needs()
     }
 
-    /// Whether it is aimed at whoever leads when it starts.
+    /// What is wrong with its numbers, as a sentence's end; `None` when nothing.
+    pub fn mistake(&self) -> Option<String> {
+        self.clock_mistake().or_else(|| self.network_mistake())
+    }
+
+    /// Whether it must be known who leads when it starts.
     pub fn wants_leader(&self) -> bool {
-        self.target() == Some(&Nodes::Leader)
+        matches!(self.target(), Some(Nodes::Leader | Nodes::Followers(_)))
     }
 
     /// The nodes that it names, wherever it names them.
     pub fn nodes_named(&self) -> Vec<&NodeId> {
-        match (self.target(), self) {
-            (Some(nodes), _) => nodes.named(),
-            (None, Fault::Partition { cut: Cut::Groups(groups) }) => {
-                groups.iter().flatten().collect()
-            }
-            (None, Fault::Partition { cut: Cut::MajoritiesRing(ring) }) => ring.iter().collect(),
-            (None, Fault::Partition { cut: Cut::Bridge { over, left, right } }) => {
-                std::iter::once(over).chain(left).chain(right).collect()
-            }
-            (None, _) => Vec::new(),
+        let mut named = self.target().map_or_else(Vec::new, Nodes::named);
+        match self {
+            Fault::Partition { cut } | Fault::Flap { cut, .. } => match cut {
+                Cut::Groups(groups) => named.extend(groups.iter().flatten()),
+                Cut::MajoritiesRing(ring) => named.extend(ring),
+                Cut::Bridge { over, left, right } => {
+                    named.extend(std::iter::once(over).chain(left).chain(right));
+                }
+                Cut::Isolate(_) | Cut::OneWay(_) => {}
+            },
+            Fault::Swizzle { cut, .. } => named.extend(cut),
+            _ => {}
         }
+        if let Some(Links { with: With::These(far), .. }) = self.links() {
+            named.extend(far);
+        }
+        named
     }
 
     /// The nodes that it strikes while `leader` leads: those that are killed, stopped or cut off;
-    /// the smaller side of two halves; every node of a ring or of a bridge.
+    /// the smaller side of two halves; every node of a ring or of a bridge; of links, the near end.
     pub fn strikes(&self, leader: Option<&NodeId>) -> Vec<NodeId> {
         match (self.target(), self) {
             (Some(target), _) => target.resolve(leader),
-            (None, Fault::Partition { cut: Cut::Groups(groups) }) => {
-                groups.iter().min_by_key(|group| group.len()).cloned().unwrap_or_default()
-            }
+            (
+                None,
+                Fault::Partition { cut: Cut::Groups(groups) }
+                | Fault::Flap { cut: Cut::Groups(groups), .. },
+            ) => groups.iter().min_by_key(|group| group.len()).cloned().unwrap_or_default(),
             (None, _) => self.nodes_named().into_iter().cloned().collect(),
         }
     }
 
-    /// What it does, for a person, while `leader` leads: `isolate n2 (the leader)`.
-    pub fn what(&self, leader: Option<&NodeId>) -> String {
-        let aim = |nodes: &Nodes| match (nodes, leader) {
-            (Nodes::These(nodes), _) => list(nodes),
-            (Nodes::Leader, Some(leader)) => format!("{leader} (the leader)"),
-            (Nodes::Leader, None) => "the leader".to_owned(),
-        };
-        let on = |nodes: &Nodes, files: &Files| match *files == Files::any() {
-            true => aim(nodes),
-            false => format!("{} ({files})", aim(nodes)),
-        };
+    fn links(&self) -> Option<&Links> {
         match self {
-            Fault::Kill { nodes } => format!("kill {}", aim(nodes)),
-            Fault::Pause { nodes } => format!("pause {}", aim(nodes)),
-            Fault::Partition { cut } => match cut {
-                Cut::Isolate(nodes) => format!("isolate {}", aim(nodes)),
-                Cut::Groups(groups) => {
-                    let groups: Vec<String> = groups.iter().map(|group| list(group)).collect();
-                    format!("halves {}", groups.join(" | "))
-                }
-                Cut::MajoritiesRing(ring) => format!("majorities ring {}", list(ring)),
-                Cut::Bridge { over, left, right } => {
-                    format!("bridge over {over} between {} | {}", list(left), list(right))
-                }
-                Cut::OneWay(nodes) => format!("nobody hears {}", aim(nodes)),
-            },
-            Fault::ClockJump { nodes, wall_ms, monotonic_ms } => {
-                format!(
-                    "clocks of {} leap: {}",
-                    aim(nodes),
-                    clock::apart(wall_ms, monotonic_ms, "ms")
-                )
-            }
-            Fault::ClockDrift { nodes, wall_ppm, monotonic_ppm } => {
-                let gains = clock::apart(wall_ppm, monotonic_ppm, "ppm");
-                format!("clocks of {} drift: {gains}", aim(nodes))
-            }
-            Fault::ClockStrobe { nodes, wall_ms, monotonic_ms, period_ms } => {
-                let leaps = clock::apart(wall_ms, monotonic_ms, "ms");
-                format!("clocks of {} strobe: {leaps}, every {period_ms} ms", aim(nodes))
-            }
-            Fault::PowerLoss { nodes, survivors, .. } => {
-                format!("power loss of {}: {}", aim(nodes), disk::torn(*survivors))
-            }
-            Fault::FsyncDelay { nodes, files, delay_ms } => {
-                format!("fsyncs of {} take {delay_ms} ms longer", on(nodes, files))
-            }
-            Fault::DiskFull { nodes, bytes_free } => {
-                format!("disk of {} is full after {bytes_free} bytes", aim(nodes))
-            }
-            Fault::DiskError { nodes, files, access } => {
-                format!("{} of {} fail with EIO", disk::access(*access), on(nodes, files))
-            }
-            Fault::LyingDisk { nodes, files } => {
-                format!("disk of {} lies about fsync, then loses power", on(nodes, files))
-            }
-            Fault::Corrupt { nodes, files, corruption, .. } => {
-                format!("files of {} go bad: {}", on(nodes, files), disk::corruption(*corruption))
-            }
+            Fault::Delay { links, .. }
+            | Fault::Loss { links, .. }
+            | Fault::Duplicate { links, .. }
+            | Fault::Reorder { links, .. }
+            | Fault::PacketCorrupt { links, .. }
+            | Fault::Rate { links, .. }
+            | Fault::Reset { links, .. } => Some(links),
+            _ => None,
         }
     }
 
@@ -300,6 +394,11 @@ impl Fault {
         match self {
             Fault::Kill { nodes }
             | Fault::Pause { nodes }
+            | Fault::Slow { nodes, .. }
+            | Fault::Restart { nodes }
+            | Fault::Outage { nodes }
+            | Fault::ClientPartition { nodes, .. }
+            | Fault::SlowClients { nodes, .. }
             | Fault::ClockJump { nodes, .. }
             | Fault::ClockDrift { nodes, .. }
             | Fault::ClockStrobe { nodes, .. }
@@ -309,8 +408,9 @@ impl Fault {
             | Fault::DiskError { nodes, .. }
             | Fault::LyingDisk { nodes, .. }
             | Fault::Corrupt { nodes, .. }
-            | Fault::Partition { cut: Cut::Isolate(nodes) | Cut::OneWay(nodes) } => Some(nodes),
-            Fault::Partition { .. } => None,
+            | Fault::Partition { cut: Cut::Isolate(nodes) | Cut::OneWay(nodes) }
+            | Fault::Flap { cut: Cut::Isolate(nodes) | Cut::OneWay(nodes), .. } => Some(nodes),
+            _ => self.links().map(|links| &links.of),
         }
     }
 }
@@ -318,7 +418,7 @@ impl Fault {
 impl Nodes {
     fn named(&self) -> Vec<&NodeId> {
         match self {
-            Nodes::These(nodes) => nodes.iter().collect(),
+            Nodes::These(nodes) | Nodes::Followers(nodes) => nodes.iter().collect(),
             Nodes::Leader => Vec::new(),
         }
     }

@@ -12,8 +12,36 @@ pub enum Kind {
     Kill,
     /// Processes stop for a while.
     Pause,
+    /// Processes run for a part of the time.
+    Slow,
+    /// Processes end in order, and start again.
+    Restart,
+    /// Processes are gone for long.
+    Outage,
     /// Nodes cannot reach each other.
     Partition,
+    /// Links come and go.
+    Flap,
+    /// Nodes are isolated, and come back, one by one.
+    Swizzle,
+    /// Clients cannot reach nodes.
+    ClientPartition,
+    /// Packets are late.
+    Delay,
+    /// Packets vanish.
+    Loss,
+    /// Packets arrive twice.
+    Duplicate,
+    /// Packets overtake each other.
+    Reorder,
+    /// Packets arrive with a bit flipped.
+    PacketCorrupt,
+    /// Links are narrow.
+    Rate,
+    /// TCP connections are reset.
+    Reset,
+    /// The clients' links are long and narrow.
+    SlowClients,
     /// Clocks leap, and are set right later.
     ClockJump,
     /// Clocks run fast or slow.
@@ -36,10 +64,24 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in the order in which they are listed.
-    pub const ALL: [Kind; 12] = [
+    pub const ALL: [Kind; 26] = [
         Kind::Kill,
         Kind::Pause,
+        Kind::Slow,
+        Kind::Restart,
+        Kind::Outage,
         Kind::Partition,
+        Kind::Flap,
+        Kind::Swizzle,
+        Kind::ClientPartition,
+        Kind::Delay,
+        Kind::Loss,
+        Kind::Duplicate,
+        Kind::Reorder,
+        Kind::PacketCorrupt,
+        Kind::Rate,
+        Kind::Reset,
+        Kind::SlowClients,
         Kind::ClockJump,
         Kind::ClockDrift,
         Kind::ClockStrobe,
@@ -69,7 +111,21 @@ impl Kind {
         match self {
             Kind::Kill => "kill",
             Kind::Pause => "pause",
+            Kind::Slow => "slow",
+            Kind::Restart => "restart",
+            Kind::Outage => "outage",
             Kind::Partition => "partition",
+            Kind::Flap => "flap",
+            Kind::Swizzle => "swizzle",
+            Kind::ClientPartition => "client-partition",
+            Kind::Delay => "delay",
+            Kind::Loss => "loss",
+            Kind::Duplicate => "duplicate",
+            Kind::Reorder => "reorder",
+            Kind::PacketCorrupt => "packet-corrupt",
+            Kind::Rate => "rate",
+            Kind::Reset => "reset",
+            Kind::SlowClients => "slow-clients",
             Kind::ClockJump => "clock-jump",
             Kind::ClockDrift => "clock-drift",
             Kind::ClockStrobe => "clock-strobe",
@@ -87,10 +143,28 @@ impl Kind {
         match self {
             Kind::Kill => "ends nodes at once (SIGKILL) and starts them again later",
             Kind::Pause => "stops nodes (SIGSTOP) and lets them go on later",
+            Kind::Slow => "lets nodes run for a part of the time (SIGSTOP and SIGCONT by turns)",
+            Kind::Restart => "ends nodes in order (SIGTERM) and starts them again later",
+            Kind::Outage => "ends nodes at once and leaves them down for long",
             Kind::Partition => {
-                "cuts links between nodes in silence: one node, halves, majorities ring, bridge, \
-                 the leader, one-way"
+                "cuts links between nodes in silence: one node, halves, a third, majorities ring, \
+                 bridge, the leader, one-way"
             }
+            Kind::Flap => "cuts links between nodes and heals them, many times",
+            Kind::Swizzle => "isolates nodes one by one, and heals them one by one",
+            Kind::ClientPartition => {
+                "cuts nodes off from their clients in silence, both ways or one way"
+            }
+            Kind::Delay => "delays packets of nodes, with jitter",
+            Kind::Loss => "loses a share of nodes' packets",
+            Kind::Duplicate => "delivers a share of nodes' packets twice",
+            Kind::Reorder => "lets a share of nodes' packets overtake others",
+            Kind::PacketCorrupt => {
+                "flips a bit in a share of nodes' packets, which their checksums notice"
+            }
+            Kind::Rate => "narrows nodes' links to some kilobytes a second",
+            Kind::Reset => "resets nodes' TCP connections at both ends (RST)",
+            Kind::SlowClients => "makes the links between clients and nodes long and narrow",
             Kind::ClockJump => "sets nodes' wall clocks ahead or back, and right again later",
             Kind::ClockDrift => "lets nodes' clocks run fast or slow, wall and monotonic apart",
             Kind::ClockStrobe => "sets nodes' wall clocks to and fro many times a second",
@@ -114,9 +188,19 @@ impl Kind {
     /// What the environment must be able to do.
     pub fn needs(self) -> Capability {
         match self {
-            Kind::Kill => Capability::Kill,
-            Kind::Pause => Capability::Pause,
-            Kind::Partition => Capability::Link,
+            Kind::Kill | Kind::Outage => Capability::Kill,
+            Kind::Restart => Capability::Terminate,
+            Kind::Pause | Kind::Slow => Capability::Pause,
+            Kind::Partition | Kind::Flap | Kind::Swizzle => Capability::Link,
+            Kind::ClientPartition => Capability::ClientLink,
+            Kind::Delay
+            | Kind::Loss
+            | Kind::Duplicate
+            | Kind::Reorder
+            | Kind::PacketCorrupt
+            | Kind::Rate
+            | Kind::Reset
+            | Kind::SlowClients => Capability::Shape,
             Kind::ClockJump | Kind::ClockDrift | Kind::ClockStrobe => Capability::Clock,
             Kind::PowerLoss
             | Kind::FsyncDelay
@@ -130,7 +214,7 @@ impl Kind {
     /// The fewest nodes on which it makes sense.
     pub fn nodes_min(self) -> usize {
         match self {
-            Kind::Partition => 2,
+            Kind::Partition | Kind::Flap | Kind::Swizzle => 2,
             _ => 1,
         }
     }

@@ -18,7 +18,7 @@ mod time;
 mod virtual_time;
 
 pub use conductor::Conductor;
-pub use fault::{Cut, Fault, Nodes, ScheduledFault};
+pub use fault::{Cut, Fault, Links, Nodes, ScheduledFault, Way, With};
 pub use kind::Kind;
 pub use machinery::{Capability, InjectError, Link, Machinery, NodeId, Side};
 pub use schedule::Schedule;

@@ -36,6 +36,9 @@ impl Nodes {
         match self {
             Nodes::These(nodes) => nodes.clone(),
             Nodes::Leader => leader.cloned().into_iter().collect(),
+            Nodes::Followers(nodes) => {
+                nodes.iter().filter(|node| Some(*node) != leader).cloned().collect()
+            }
         }
     }
 }

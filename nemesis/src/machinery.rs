@@ -2,6 +2,7 @@
 
 use crate::clock::{ClockReading, ClockSkew};
 use crate::disk::{Corruption, Damage, Files, Loss, Rule, RuleId, Survivors};
+use crate::link::{Counters, Shape};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::future::{Future, ready};
@@ -57,10 +58,17 @@ pub struct Link {
 pub enum Capability {
     /// Kill a node's process and start it again.
     Kill,
+    /// Have a node's process end in order.
+    Terminate,
     /// Stop a node's process and let it go on.
     Pause,
     /// Cut directed links between nodes, silently.
     Link,
+    /// Cut directed links between clients and nodes, silently.
+    ClientLink,
+    /// Delay, lose, double, reorder, corrupt, hold back or reset what directed links carry, those
+    /// of clients too.
+    Shape,
     /// Change the clocks that a node's process reads, wall and monotonic apart.
     Clock,
     /// Cut the power of a node's disk, and break it in other ways.
@@ -95,6 +103,23 @@ pub trait Machinery {
     fn cut(&self, links: &[Link]) -> impl Future<Output = Result<(), InjectError>>;
     /// Lets these links carry again, and returns how many packets were dropped on them meanwhile.
     fn heal(&self, links: &[Link]) -> impl Future<Output = Result<u64, InjectError>>;
+    /// Asks the node's process to end (SIGTERM) and waits until it is gone; kills it when it does
+    /// not end in time. Whether it ended by itself.
+    fn terminate(&self, node: &NodeId) -> impl Future<Output = Result<bool, InjectError>> {
+        ready(Err(InjectError(format!("{node} cannot be asked to end here"))))
+    }
+    /// Gives these links a shape; the default one makes them perfect again. Cuts stay.
+    fn shape(
+        &self,
+        _links: &[Link],
+        _shape: Shape,
+    ) -> impl Future<Output = Result<(), InjectError>> {
+        ready(Err(InjectError("links cannot be shaped here".to_owned())))
+    }
+    /// What these links have carried and done to packets since the start, together.
+    fn traffic(&self, _links: &[Link]) -> impl Future<Output = Result<Counters, InjectError>> {
+        ready(Err(InjectError("what links carry is not counted here".to_owned())))
+    }
     /// Changes a node's clocks, whether its process runs or not: a restart sets no clock right.
     /// What the process reads now; `None` when none runs.
     fn set_clock(

@@ -6,6 +6,9 @@
 //! so that each of them has had its turn before one comes again, and in a short run several share
 //! an episode rather than one of them being left out.
 //!
+//! Kinds that get in each other's way share an episode only where there are too few for all. An
+//! outage is no part of an episode: it lasts over several, under whatever else goes wrong.
+//!
 //! The first fault of a kind that can be aimed at the leader is, so that even a short run has seen
 //! its leader struck by each.
 //!
@@ -29,6 +32,16 @@ const FAULT_MS_MAX: u64 = 3_200;
 const QUIET_MS_MIN: u64 = 600;
 /// The longest quiet window between episodes.
 const QUIET_MS_MAX: u64 = 1_500;
+/// The longest that an outage lasts.
+const OUTAGE_MS_MAX: u64 = 20_000;
+/// From one outage to the next there is this much at least.
+const OUTAGES_APART_MS: u64 = 60_000;
+/// Kinds that get in each other's way: who is killed cannot be killed, and on a link that is cut
+/// nothing more can be seen to vanish.
+const APART: [&[Kind]; 2] = [
+    &[Kind::Kill, Kind::Restart, Kind::PowerLoss, Kind::Pause, Kind::Corrupt],
+    &[Kind::Partition, Kind::Flap, Kind::Swizzle],
+];
 /// How often an episode has a second fault of another kind that its turn did not ask for.
 const OVERLAP_PROBABILITY: f64 = 0.3;
 
@@ -67,7 +80,13 @@ impl Schedule {
         };
         let mut faults = Vec::new();
         if !kinds.is_empty() && window.end_ms > window.start_ms {
-            fill(&mut faults, window, &kinds, nodes, rng);
+            if kinds.contains(&Kind::Outage) {
+                outages(&mut faults, window, nodes, rng);
+                kinds.retain(|kind| *kind != Kind::Outage);
+            }
+            if !kinds.is_empty() {
+                fill(&mut faults, window, &kinds, nodes, rng);
+            }
         }
         faults.sort_by_key(|fault: &ScheduledFault| (fault.at_ms, fault.at_ms + fault.for_ms));
         for (id, fault) in (0_u32..).zip(&mut faults) {
@@ -83,6 +102,54 @@ impl Schedule {
         kinds.dedup();
         kinds
     }
+}
+
+/// Places outages, one for each minute, each in the first half of its share of the window and a
+/// third of it long.
+fn outages(
+    faults: &mut Vec<ScheduledFault>,
+    window: Window,
+    nodes: &[NodeId],
+    rng: &mut ChaCha8Rng,
+) {
+    let length_ms = window.end_ms - window.start_ms;
+    let count = (length_ms / OUTAGES_APART_MS).max(1);
+    let share_ms = length_ms / count;
+    for number in 0..count {
+        let at_ms = window.start_ms + number * share_ms + rng.random_range(0..=share_ms / 2);
+        let for_ms = (share_ms / 3).clamp(1, OUTAGE_MS_MAX);
+        let fault = draw::fault(Kind::Outage, nodes, number == 0, rng);
+        faults.push(ScheduledFault { id: 0, at_ms, for_ms, fault });
+    }
+}
+
+/// Whether this kind gets in nobody's way there.
+fn fits(kind: Kind, hand: &[Kind]) -> bool {
+    let clash =
+        |apart: &&[Kind]| apart.contains(&kind) && hand.iter().any(|other| apart.contains(other));
+    !APART.iter().any(clash)
+}
+
+/// All kinds once, in random order, so that the ones that should be apart are in different hands.
+fn shuffled_deck(kinds: &[Kind], hand: usize, rng: &mut ChaCha8Rng) -> Vec<Kind> {
+    let mut left = kinds.to_vec();
+    left.shuffle(rng);
+    let mut deck = Vec::new();
+    while !left.is_empty() {
+        let mut now: Vec<Kind> = Vec::new();
+        while now.len() < hand && !left.is_empty() {
+            let fits = |kind: &Kind| fits(*kind, &now);
+            // What should be apart goes first: later there may be too few hands left for it.
+            let hard = |kind: &Kind| APART.iter().any(|apart| apart.contains(kind));
+            let at = left.iter().position(|kind| hard(kind) && fits(kind));
+            let at = at.or_else(|| left.iter().position(fits)).unwrap_or(0);
+            now.push(left.remove(at));
+        }
+        deck.extend(now);
+    }
+    // It is dealt from the end.
+    deck.reverse();
+    deck
 }
 
 /// Fills the window with episodes.
@@ -104,13 +171,13 @@ fn fill(
         let mut hand: Vec<Kind> = Vec::new();
         for _ in 0..together {
             if deck.is_empty() {
-                deck = kinds.to_vec();
-                deck.shuffle(rng);
+                deck = shuffled_deck(kinds, together, rng);
             }
             hand.extend(deck.pop());
         }
         if rng.random_bool(OVERLAP_PROBABILITY) {
-            hand.push(kinds[rng.random_range(0..kinds.len())]);
+            let more = kinds[rng.random_range(0..kinds.len())];
+            hand.extend(fits(more, &hand).then_some(more));
         }
         hand.sort();
         hand.dedup();
@@ -144,7 +211,7 @@ fn deal(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Cut, Fault, Nodes};
+    use crate::{Cut, Fault, Nodes, With};
     use rand_chacha::rand_core::SeedableRng;
 
     fn nodes(count: usize) -> Vec<NodeId> {
@@ -193,6 +260,10 @@ mod tests {
     fn faults_of_a_run_of_twenty_seconds_outlast_an_election() {
         for seed in 0..300 {
             for fault in schedule(&Kind::ALL, 5, 20_000, seed).0 {
+                if fault.fault.kind() == Kind::Outage {
+                    assert!(fault.for_ms > FAULT_MS_MAX, "{fault:?}");
+                    continue;
+                }
                 assert!((FAULT_MS_MIN..=FAULT_MS_MAX).contains(&fault.for_ms), "{fault:?}");
             }
         }
@@ -202,7 +273,8 @@ mod tests {
     fn the_first_fault_of_each_kind_that_must_be_survived_strikes_the_leader() {
         for seed in 0..100 {
             let schedule = schedule(&Kind::survivable(), 5, 20_000, seed);
-            for kind in Kind::survivable() {
+            // A swizzle has an order of its own.
+            for kind in Kind::survivable().into_iter().filter(|kind| *kind != Kind::Swizzle) {
                 let first = schedule.0.iter().find(|fault| fault.fault.kind() == kind);
                 assert!(first.is_some_and(|f| f.fault.wants_leader()), "seed {seed}: {first:?}");
             }
@@ -218,10 +290,97 @@ mod tests {
 
     #[test]
     fn kinds_that_need_more_nodes_are_left_out_and_none_gives_none() {
-        let alone: Vec<Kind> = Kind::ALL.into_iter().filter(|k| *k != Kind::Partition).collect();
+        let alone: Vec<Kind> = Kind::ALL.into_iter().filter(|k| k.nodes_min() == 1).collect();
+        assert!(!alone.contains(&Kind::Partition));
         assert_eq!(schedule(&Kind::ALL, 1, 20_000, 1).kinds(), alone);
         assert_eq!(schedule(&[], 5, 20_000, 1), Schedule::default());
         assert_eq!(schedule(&Kind::ALL, 5, 0, 1), Schedule::default());
+    }
+
+    /// Some of what must be drawn in the long run; every kind is, besides.
+    const EVERYTHING: [&str; 25] = [
+        "kill the leader",
+        "kill followers",
+        "kill these",
+        "pause the leader",
+        "pause these",
+        "partition isolate the leader",
+        "partition isolate these",
+        "partition halves",
+        "partition third",
+        "partition ring",
+        "partition bridge",
+        "partition one-way the leader",
+        "partition one-way these",
+        "flap ring",
+        "clock-jump back",
+        "clock-jump ahead",
+        "clock-drift back",
+        "clock-drift ahead",
+        "client-partition Both",
+        "client-partition Out",
+        "client-partition In",
+        "loss peers Both",
+        "loss peers Out",
+        "loss clients In",
+        "delay clients Both",
+    ];
+
+    fn aim(nodes: &Nodes) -> &'static str {
+        match nodes {
+            Nodes::Leader => "the leader",
+            Nodes::Followers(_) => "followers",
+            Nodes::These(_) => "these",
+        }
+    }
+
+    fn topology(cut: &Cut) -> String {
+        match cut {
+            Cut::Isolate(nodes) => format!("isolate {}", aim(nodes)),
+            Cut::Groups(groups) if groups[0].len() == 1 => "third".to_owned(),
+            Cut::Groups(_) => "halves".to_owned(),
+            Cut::MajoritiesRing(_) => "ring".to_owned(),
+            Cut::Bridge { .. } => "bridge".to_owned(),
+            Cut::OneWay(nodes) => format!("one-way {}", aim(nodes)),
+        }
+    }
+
+    /// A fault by its kind, and by its target or topology.
+    fn named(fault: &Fault) -> String {
+        let more = match fault {
+            Fault::Kill { nodes } | Fault::Pause { nodes } => aim(nodes).to_owned(),
+            Fault::Partition { cut } | Fault::Flap { cut, .. } => topology(cut),
+            Fault::ClockJump { wall_ms: ahead, .. } | Fault::ClockDrift { wall_ppm: ahead, .. } => {
+                if *ahead < 0 { "back" } else { "ahead" }.to_owned()
+            }
+            Fault::ClientPartition { way, .. } => format!("{way:?}"),
+            Fault::Delay { links, .. } | Fault::Loss { links, .. } => {
+                let with = if links.with == With::Clients { "clients" } else { "peers" };
+                format!("{with} {:?}", links.way)
+            }
+            _ => String::new(),
+        };
+        format!("{} {more}", fault.kind())
+    }
+
+    #[test]
+    fn kinds_that_get_in_each_others_way_are_apart_in_a_run_of_a_minute() {
+        for seed in 0..100 {
+            let faults = schedule(&Kind::survivable(), 5, 60_000, seed).0;
+            let firsts: Vec<&ScheduledFault> = Kind::survivable()
+                .iter()
+                .filter_map(|kind| faults.iter().find(|fault| fault.fault.kind() == *kind))
+                .collect();
+            for (one, two) in firsts.iter().flat_map(|one| firsts.iter().map(move |two| (one, two)))
+            {
+                let (first, second) = (one.fault.kind(), two.fault.kind());
+                let apart =
+                    APART.iter().any(|apart| apart.contains(&first) && apart.contains(&second));
+                let overlap =
+                    one.at_ms < two.at_ms + two.for_ms && two.at_ms < one.at_ms + one.for_ms;
+                assert!(first == second || !apart || !overlap, "seed {seed}: {one:?} {two:?}");
+            }
+        }
     }
 
     #[test]
@@ -233,36 +392,13 @@ mod tests {
             for fault in schedule(&Kind::ALL, 5, 60_000, seed).0 {
                 faults += 1;
                 minority += u32::from(fault.fault.strikes(None).len() <= 2);
-                seen.insert(match &fault.fault {
-                    Fault::Kill { nodes: Nodes::Leader } => "kill the leader",
-                    Fault::Kill { .. } => "kill",
-                    Fault::Pause { nodes: Nodes::Leader } => "pause the leader",
-                    Fault::Pause { .. } => "pause",
-                    Fault::Partition { cut } => match cut {
-                        Cut::Isolate(Nodes::Leader) => "isolate the leader",
-                        Cut::Isolate(_) => "isolate",
-                        Cut::Groups(_) => "halves",
-                        Cut::MajoritiesRing(_) => "ring",
-                        Cut::Bridge { .. } => "bridge",
-                        Cut::OneWay(Nodes::Leader) => "one-way from the leader",
-                        Cut::OneWay(_) => "one-way",
-                    },
-                    Fault::ClockJump { wall_ms: ..0, .. } => "clock back",
-                    Fault::ClockJump { .. } => "clock ahead",
-                    Fault::ClockDrift { wall_ppm: ..0, .. } => "slow clock",
-                    Fault::ClockDrift { .. } => "fast clock",
-                    Fault::ClockStrobe { .. } => "strobe",
-                    Fault::PowerLoss { .. } => "power loss",
-                    Fault::FsyncDelay { .. } => "fsync delay",
-                    Fault::DiskFull { .. } => "disk full",
-                    Fault::DiskError { .. } => "disk error",
-                    Fault::LyingDisk { .. } => "lying disk",
-                    Fault::Corrupt { .. } => "corrupt",
-                });
-                assert_eq!(fault.fault.clock_mistake(), None, "{:?}", fault.fault);
+                seen.insert(named(&fault.fault));
+                assert_eq!(fault.fault.mistake(), None, "{:?}", fault.fault);
             }
         }
-        assert_eq!(seen.len(), 22, "{seen:?}");
+        let missing: Vec<&str> =
+            EVERYTHING.into_iter().filter(|name| !seen.contains(*name)).collect();
+        assert_eq!(missing, [] as [&str; 0], "{seen:?}");
         assert!(minority * 10 > faults * 7, "{minority} of {faults} strike a minority");
     }
 

@@ -137,9 +137,11 @@ pub(crate) fn band_name(band: &Band, max: usize) -> String {
 /// The class that gives a kind of fault its colour and its pattern.
 pub(crate) fn band_class(kind: &str) -> &'static str {
     match kind {
-        "kill" => "kill",
-        "pause" => "pause",
-        "partition" => "partition",
+        "kill" | "restart" | "outage" | "power-loss" => "kill",
+        "pause" | "slow" => "pause",
+        "partition" | "flap" | "swizzle" | "client-partition" => "partition",
+        "delay" | "loss" | "duplicate" | "reorder" | "packet-corrupt" | "rate" | "reset"
+        | "slow-clients" => "link",
         _ => "fault",
     }
 }
@@ -148,9 +150,15 @@ pub(crate) fn band_class(kind: &str) -> &'static str {
 pub(crate) fn evidence(seen: &Value) -> String {
     let Value::Object(members) = seen else { return show(seen, 80) };
     let told = members.iter().map(|(name, value)| match (&**name, value) {
-        ("dropped", Value::Int(n)) => {
-            format!("{} dropped", counted(u64::try_from(*n).unwrap_or(0), "packet", "packets"))
+        (
+            name @ ("dropped" | "carried" | "delayed" | "lost" | "duplicated" | "reordered"
+            | "corrupted" | "throttled" | "reset"),
+            Value::Int(n),
+        ) => {
+            format!("{} {name}", counted(u64::try_from(*n).unwrap_or(0), "packet", "packets"))
         }
+        ("times", Value::Int(n)) => counted(u64::try_from(*n).unwrap_or(0), "time", "times"),
+        ("bytes", Value::Int(n)) => counted(u64::try_from(*n).unwrap_or(0), "byte", "bytes"),
         (name, Value::Array(items)) if items.iter().all(|i| matches!(i, Value::String(_))) => {
             let names: Vec<String> = items.iter().map(|item| bare(item, 24)).collect();
             format!("{} {}", clean(name, 24), clean(&listed(&names), 80))

@@ -3,7 +3,7 @@
 //! The colours are those of a light page, so that a plot can stand alone; on a report's page the
 //! style sheet gives them their dark forms, and the faults their patterns, by these very values.
 
-use crate::band::{Band, band_name};
+use crate::band::{Band, band_class, band_name};
 use crate::samples::{Rates, Series};
 use crate::text::{duration, grouped};
 use ordeal_history::Outcome;
@@ -48,10 +48,11 @@ pub(crate) fn outcome_colour(outcome: Outcome) -> RGBColor {
 
 /// The fill of a fault's band.
 fn band_colour(kind: &str) -> RGBColor {
-    match kind {
+    match band_class(kind) {
         "kill" => RGBColor(0xF9, 0xE0, 0xD6),
         "pause" => RGBColor(0xE3, 0xE0, 0xF5),
         "partition" => RGBColor(0xFB, 0xEC, 0xCB),
+        "link" => RGBColor(0xE2, 0xF1, 0xD8),
         _ => RGBColor(0xDF, 0xEE, 0xF7),
     }
 }

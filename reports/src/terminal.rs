@@ -144,7 +144,7 @@ fn tally(results: &Results) -> String {
     let kinds: Vec<String> = results
         .faults
         .iter()
-        .take(20)
+        .take(32)
         .map(|(kind, n)| {
             format!("{} {} of {}", clean(kind, NAME_MAX), n.landed, n.scheduled.max(n.started))
         })

@@ -131,7 +131,7 @@ impl Plan {
             if fault.for_ms > 86_400_000 {
                 return mistake(format!("{at}.for_ms"), "a fault lasts a day at most");
             }
-            if let Some(message) = fault.fault.clock_mistake() {
+            if let Some(message) = fault.fault.mistake() {
                 return mistake(format!("{at}.fault"), message);
             }
             let named = fault.fault.nodes_named();

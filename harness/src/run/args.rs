@@ -26,7 +26,8 @@ pub struct RunArgs {
     /// What the clients do; `ordeal list workloads` tells of each
     #[arg(long, value_name = "NAME", default_value = "register")]
     pub workload: String,
-    /// What goes wrong: names separated by commas, or `none`, or `all`
+    /// What goes wrong: names separated by commas (`ordeal list faults` tells of each), or `none`,
+    /// or `all`: whatever a cluster must survive
     #[arg(long, value_name = "LIST", default_value = "kill,pause,partition")]
     pub nemesis: String,
     /// How long the clients work, such as 20s or 1m30s

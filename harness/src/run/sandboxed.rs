@@ -6,6 +6,7 @@ use crate::sandbox::{Sandbox, SandboxError};
 use futures::future::join_all;
 use ordeal_nemesis::clock::{ClockReading, ClockSkew};
 use ordeal_nemesis::disk::{Corruption, Damage, Files, Loss, Rule, RuleId, Survivors};
+use ordeal_nemesis::link::{Counters, Shape};
 use ordeal_nemesis::{Capability, InjectError, Link, Machinery, NodeId};
 use ordeal_workloads::StoreError;
 use ordeal_workloads::etcd::{EtcdOptions, EtcdStore, Status, status};
@@ -21,6 +22,8 @@ const START_APART: Duration = Duration::from_millis(100);
 const STATUS_MAX: Duration = Duration::from_millis(300);
 /// How long members may take to end.
 const STOP_MAX: Duration = Duration::from_secs(2);
+/// How often it is looked whether one has.
+const STOP_POLL: Duration = Duration::from_millis(5);
 /// How much of a log a person is shown.
 const LAST_WORDS_BYTES: u64 = 2_048;
 const LAST_WORDS_LINES: usize = 6;
@@ -176,6 +179,19 @@ impl Machinery for Sandboxed {
         self.sandbox.kill(node).map_err(refused)
     }
 
+    async fn terminate(&self, node: &NodeId) -> Result<bool, InjectError> {
+        self.sandbox.ask_to_end(node).map_err(refused)?;
+        let give_up = tokio::time::Instant::now() + STOP_MAX;
+        while tokio::time::Instant::now() < give_up {
+            if let Ok(None) = self.sandbox.pid(node) {
+                return Ok(true);
+            }
+            tokio::time::sleep(STOP_POLL).await;
+        }
+        self.sandbox.kill(node).map_err(refused)?;
+        Ok(false)
+    }
+
     async fn start(&self, node: &NodeId) -> Result<(), InjectError> {
         self.launch(node).map_err(refused)
     }
@@ -194,6 +210,14 @@ impl Machinery for Sandboxed {
 
     async fn heal(&self, links: &[Link]) -> Result<u64, InjectError> {
         self.sandbox.heal(links).map_err(refused)
+    }
+
+    async fn shape(&self, links: &[Link], shape: Shape) -> Result<(), InjectError> {
+        self.sandbox.shape(links, shape).map_err(refused)
+    }
+
+    async fn traffic(&self, links: &[Link]) -> Result<Counters, InjectError> {
+        links.iter().map(|link| self.sandbox.counters(link)).sum::<Result<_, _>>().map_err(refused)
     }
 
     async fn set_clock(

@@ -131,7 +131,14 @@ impl Sandbox {
 
     /// What this environment can do to them.
     pub fn offers(&self) -> Vec<Capability> {
-        let always = [Capability::Kill, Capability::Pause, Capability::Link];
+        let always = [
+            Capability::Kill,
+            Capability::Terminate,
+            Capability::Pause,
+            Capability::Link,
+            Capability::ClientLink,
+            Capability::Shape,
+        ];
         let clock = self.clocks.is_ok().then_some(Capability::Clock);
         let disk = disk::is_offered().then_some(Capability::Disk);
         always.into_iter().chain(clock).chain(disk).collect()
@@ -174,6 +181,7 @@ impl Sandbox {
         }
         slot.process = Some(process);
         slot.exited = None;
+        slot.asked = false;
         Ok(())
     }
 
@@ -245,6 +253,22 @@ impl Sandbox {
         Ok(ended)
     }
 
+    /// Asks the node's process to end (SIGTERM), and does not wait: [`pid`](Self::pid) tells when
+    /// it has. That is no end that nobody asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`SandboxError::NotRunning`].
+    pub fn ask_to_end(&self, node: &NodeId) -> Result<(), SandboxError> {
+        let mut slot = self.node(node)?.lock();
+        let process = slot.running(node)?;
+        process.signal(Signal::SIGTERM);
+        // A stopped process gets its signals when it goes on.
+        process.signal(Signal::SIGCONT);
+        slot.asked = true;
+        Ok(())
+    }
+
     /// Stops the node's process (SIGSTOP), and returns when every thread of it stands still.
     ///
     /// # Errors
@@ -308,7 +332,7 @@ impl Sandbox {
         Ok(self.switch.shape(links, shape)?)
     }
 
-    /// What a link has carried and dropped since the start.
+    /// What a link has carried, dropped and done to packets since the start.
     ///
     /// # Errors
     ///

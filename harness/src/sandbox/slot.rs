@@ -15,6 +15,8 @@ pub(super) const SIGNAL_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) struct Slot {
     pub process: Option<Process>,
     pub exited: Option<ExitReason>,
+    /// Whether the process was asked to end: then its end is our doing.
+    pub asked: bool,
 }
 
 impl Slot {
@@ -23,7 +25,9 @@ impl Slot {
         if let Some(reason) = self.process.as_ref().and_then(|process| process.wait(Duration::ZERO))
         {
             self.process = None;
-            self.exited = Some(reason);
+            if !std::mem::take(&mut self.asked) {
+                self.exited = Some(reason);
+            }
         }
     }
 
@@ -40,6 +44,7 @@ impl Slot {
         node: &NodeId,
         patience: Duration,
     ) -> Result<ExitReason, SandboxError> {
+        self.asked = false;
         let process = self.process.take().ok_or_else(|| SandboxError::NotRunning(node.clone()))?;
         let reason = process.wait(patience).or_else(|| {
             process.signal(Signal::SIGKILL);

@@ -1,5 +1,6 @@
 //! What the nodes of these tests run: it does as a datagram tells it, and answers it.
 
+use crate::wire;
 use nix::sys::signal::{SigSet, Signal};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -17,6 +18,7 @@ pub fn serve() -> ! {
     let listener = TcpListener::bind(here).expect("a port to listen on");
     std::thread::spawn(move || listener.incoming().flatten().for_each(answer));
     let mut greetings = 0_u64;
+    let mut marks = wire::Marks::default();
     let mut buffer = [0; 256];
     loop {
         let Ok((length, from)) = socket.recv_from(&mut buffer) else { continue };
@@ -33,6 +35,8 @@ pub fn serve() -> ! {
                 sent.map_or_else(|error| error.to_string(), |_| "sent".into())
             }
             ("dial", address) => dial(address.parse().expect("an address")),
+            ("echo", what) => what.to_owned(),
+            (what, more) if wire::knows(what) => marks.answer(what, more),
             ("self", _) => format!("{:?}", itself()),
             ("clocks", _) => format!("{} {}", clock_ns(0), clock_ns(1)),
             ("keep", what) => said(write(what, true)),
@@ -40,7 +44,10 @@ pub fn serve() -> ! {
             ("read", path) => said(std::fs::read_to_string(path)),
             other => panic!("what is {other:?}?"),
         };
-        let _ = socket.send_to(reply.as_bytes(), from);
+        // A mark wants no answer: nobody would be there to hear it.
+        if !reply.is_empty() {
+            let _ = socket.send_to(reply.as_bytes(), from);
+        }
     }
 }
 

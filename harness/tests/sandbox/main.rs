@@ -6,9 +6,11 @@
 
 mod agent;
 mod disks;
+mod faults;
 mod outside;
 mod probe;
 mod tests;
+mod wire;
 
 use ordeal::doctor::DoctorArgs;
 use std::panic::catch_unwind;

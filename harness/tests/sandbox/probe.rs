@@ -1,7 +1,7 @@
 //! What is seen from inside of the sandbox. A probe that panics fails its test.
 
 use crate::agent::{self, PORT};
-use crate::disks;
+use crate::{disks, faults};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{SigSet, Signal};
@@ -57,6 +57,8 @@ fn run(name: &str, folder: &Path) -> u8 {
         "orphans" => orphans,
         "clocks" => clocks,
         "disks" => disks::probe,
+        "links" => faults::links,
+        "processes" => faults::processes,
         other => panic!("there is no probe {other}"),
     };
     match Bench::new(folder) {
@@ -104,12 +106,12 @@ impl Bench {
         Ok(Bench { sandbox, made_in, folder: folder.to_owned(), socket })
     }
 
-    fn log(&self, number: usize) -> PathBuf {
+    pub fn log(&self, number: usize) -> PathBuf {
         self.folder.join(format!("{}.log", node(number)))
     }
 
     /// This program as an agent, or with other arguments.
-    fn launch(&self, number: usize, args: &[&str]) -> Launch {
+    pub fn launch(&self, number: usize, args: &[&str]) -> Launch {
         Launch {
             program: std::env::current_exe().unwrap(),
             args: args.iter().map(Into::into).collect(),
@@ -126,7 +128,7 @@ impl Bench {
         until("an agent listens", || TcpStream::connect((self.address(number), PORT)).is_ok());
     }
 
-    fn address(&self, number: usize) -> IpAddr {
+    pub fn address(&self, number: usize) -> IpAddr {
         self.sandbox.address(&node(number)).unwrap().into()
     }
 
@@ -153,18 +155,18 @@ impl Bench {
     }
 
     /// Has one node greet another, `times` times; each greeting has left when this returns.
-    fn greet(&self, from: usize, to: usize, times: usize) {
+    pub fn greet(&self, from: usize, to: usize, times: usize) {
         for _ in 0..times {
             let sent = self.ask(from, &format!("greet {}", self.address(to)));
             assert_eq!(sent, "sent");
         }
     }
 
-    fn dial(&self, from: usize, to: usize) -> String {
+    pub fn dial(&self, from: usize, to: usize) -> String {
         self.ask(from, &format!("dial {}", self.address(to)))
     }
 
-    fn counters(&self, from: usize, to: usize) -> Counters {
+    pub fn counters(&self, from: usize, to: usize) -> Counters {
         self.sandbox.counters(&link(from, to)[0]).unwrap()
     }
 }

@@ -31,6 +31,8 @@ tests![
     orphans_are_reaped_and_children_are_left_to_their_parent,
     a_nodes_clocks_are_its_own_and_outlive_its_process,
     a_nodes_disk_loses_its_power_and_can_be_broken,
+    faults_of_links_are_seen_from_inside_with_figures,
+    faults_of_processes_are_seen_from_inside_with_figures,
     kill_9_of_any_of_the_three_leaves_nothing,
     an_interrupt_of_the_whole_group_reaches_the_body_once,
     a_second_interrupt_ends_at_once,
@@ -101,6 +103,14 @@ fn a_nodes_clocks_are_its_own_and_outlive_its_process() {
 
 fn a_nodes_disk_loses_its_power_and_can_be_broken() {
     passes("disks");
+}
+
+fn faults_of_links_are_seen_from_inside_with_figures() {
+    passes("links");
+}
+
+fn faults_of_processes_are_seen_from_inside_with_figures() {
+    passes("processes");
 }
 
 fn kill_9_of_any_of_the_three_leaves_nothing() {

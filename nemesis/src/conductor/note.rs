@@ -5,6 +5,8 @@
 //! `{"id":3,"phase":"failed","what":"…","error":"…"}` when none of it could be injected. An `error`
 //! beside a start or an end is about a part of it.
 //!
+//! What is seen of a fault that shapes links is what went over them while it lasted, in packets and
+//! in bytes: `{"carried":900,"bytes":81000,"dropped":212,"lost":212}`.
 //! What is seen of a clock fault is what each node read on its clocks when they were furthest off:
 //! `{"clocks":{"n2":{"wall_ahead_us":-20000000,"wall_rate_ppm":0,…}}}`.
 //! Of a disk fault it is what it did on each node:
@@ -14,6 +16,7 @@ use super::clocks::ClocksSeen;
 use super::disks::DisksSeen;
 use super::state::Active;
 use crate::clock::ClockReading;
+use crate::link::{Counters, Shaped};
 use crate::{Fault, NodeId};
 use ordeal_history::Value;
 use std::collections::BTreeMap;
@@ -32,24 +35,48 @@ pub(super) fn started(id: u32, active: &Active) -> Value {
 
 pub(super) fn ended(id: u32, active: &Active) -> Value {
     let seen = match &active.fault {
-        Fault::Kill { .. } => ("killed", names(&active.struck)),
-        Fault::Pause { .. } => ("stopped", names(&active.struck)),
-        Fault::Partition { .. } => ("dropped", count(active.dropped)),
+        Fault::Kill { .. } | Fault::Outage { .. } => vec![("killed", names(&active.struck))],
+        Fault::Pause { .. } => vec![("stopped", names(&active.struck))],
+        Fault::Slow { .. } => {
+            vec![("stopped", names(&active.struck)), ("times", count(active.stops))]
+        }
+        Fault::Restart { .. } => {
+            let in_order = |node: &&NodeId| active.in_order.contains(node);
+            let (ended, killed): (Vec<&NodeId>, Vec<&NodeId>) =
+                active.struck.iter().partition(in_order);
+            let mut seen = vec![("ended", names(ended))];
+            if !killed.is_empty() {
+                seen.push(("killed", names(killed)));
+            }
+            seen
+        }
+        Fault::Partition { .. }
+        | Fault::Flap { .. }
+        | Fault::Swizzle { .. }
+        | Fault::ClientPartition { .. } => vec![("dropped", count(active.dropped))],
+        Fault::Delay { .. }
+        | Fault::Loss { .. }
+        | Fault::Duplicate { .. }
+        | Fault::Reorder { .. }
+        | Fault::PacketCorrupt { .. }
+        | Fault::Rate { .. }
+        | Fault::Reset { .. }
+        | Fault::SlowClients { .. } => traffic(&active.traffic.during),
         Fault::ClockJump { .. } | Fault::ClockDrift { .. } | Fault::ClockStrobe { .. } => {
-            ("clocks", clocks(&active.clocks))
+            vec![("clocks", clocks(&active.clocks))]
         }
         Fault::PowerLoss { .. }
         | Fault::FsyncDelay { .. }
         | Fault::DiskFull { .. }
         | Fault::DiskError { .. }
         | Fault::LyingDisk { .. }
-        | Fault::Corrupt { .. } => ("disks", disks(&active.disks)),
+        | Fault::Corrupt { .. } => vec![("disks", disks(&active.disks))],
     };
     let mut members = vec![
         ("id", Value::Int(id.into())),
         ("phase", text("end")),
         ("landed", Value::Bool(active.landed())),
-        ("seen", object(vec![seen])),
+        ("seen", object(seen)),
     ];
     members.extend(error(active));
     object(members)
@@ -110,6 +137,24 @@ fn disks(seen: &DisksSeen) -> Value {
     object(nodes.collect())
 }
 
+/// What was carried and dropped, and of the rest what there was.
+fn traffic(during: &Counters) -> Vec<(&'static str, Value)> {
+    let Counters { forwarded, bytes, dropped, shaped } = *during;
+    let Shaped { delayed, lost, duplicated, reordered, corrupted, throttled, reset } = shaped;
+    let always = [("carried", forwarded), ("bytes", bytes), ("dropped", dropped)];
+    let some = [
+        ("delayed", delayed),
+        ("lost", lost),
+        ("duplicated", duplicated),
+        ("reordered", reordered),
+        ("corrupted", corrupted),
+        ("throttled", throttled),
+        ("reset", reset),
+    ];
+    let some = some.into_iter().filter(|(_, packets)| *packets > 0);
+    always.into_iter().chain(some).map(|(name, number)| (name, count(number))).collect()
+}
+
 fn count(count: u64) -> Value {
     Value::Int(count.try_into().unwrap_or(i64::MAX))
 }
@@ -118,8 +163,8 @@ fn text(text: &str) -> Value {
     Value::String(text.into())
 }
 
-fn names(nodes: &[NodeId]) -> Value {
-    Value::Array(nodes.iter().map(|node| text(&node.0)).collect())
+fn names<'a>(nodes: impl IntoIterator<Item = &'a NodeId>) -> Value {
+    Value::Array(nodes.into_iter().map(|node| text(&node.0)).collect())
 }
 
 fn object(members: Vec<(&str, Value)>) -> Value {

@@ -2,7 +2,8 @@
 
 use super::clocks::{Clocks, ClocksSeen};
 use super::disks::DisksSeen;
-use crate::{Fault, Link, Machinery, NodeId};
+use super::links::{Shapes, TrafficSeen};
+use crate::{Fault, Link, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A fault that is under way.
@@ -14,10 +15,22 @@ pub(super) struct Active {
     pub(super) nodes: Vec<NodeId>,
     /// Those that it really struck.
     pub(super) struck: Vec<NodeId>,
+    /// How long it lasts, in milliseconds.
+    pub(super) for_ms: u64,
+    /// How often it has turned since its beginning; see [`Fault::next_turn`].
+    pub(super) turn: u64,
+    /// Those that ended by themselves when they were asked to.
+    pub(super) in_order: Vec<NodeId>,
+    /// How often a process was stopped.
+    pub(super) stops: u64,
     /// The links that it holds cut.
-    links: Vec<Link>,
+    pub(super) links: Vec<Link>,
+    /// The links that flap, while they carry.
+    pub(super) flapping: Vec<Link>,
     /// Packets that vanished on them.
     pub(super) dropped: u64,
+    /// What it did to packets on links that it shaped.
+    pub(super) traffic: TrafficSeen,
     /// What clocks it changed, and how they were read.
     pub(super) clocks: ClocksSeen,
     /// What it did to disks.
@@ -27,9 +40,15 @@ pub(super) struct Active {
 }
 
 impl Active {
-    pub(super) fn new(fault: &Fault, leader: Option<&NodeId>) -> Active {
+    pub(super) fn new(fault: &Fault, for_ms: u64, leader: Option<&NodeId>) -> Active {
         Active {
             fault: fault.clone(),
+            for_ms,
+            turn: 0,
+            in_order: Vec::new(),
+            stops: 0,
+            flapping: Vec::new(),
+            traffic: TrafficSeen::default(),
             what: fault.what(leader),
             nodes: fault.strikes(leader),
             struck: Vec::new(),
@@ -43,14 +62,29 @@ impl Active {
 
     /// Whether any of it could be injected.
     pub(super) fn took_hold(&self) -> bool {
-        !self.struck.is_empty() || !self.links.is_empty()
+        !self.struck.is_empty() || !self.links.is_empty() || self.traffic.took_hold()
     }
 
     /// Whether it had its effect: a running process was killed or stopped, packets were dropped.
     pub(super) fn landed(&self) -> bool {
         match self.fault {
-            Fault::Kill { .. } | Fault::Pause { .. } => !self.struck.is_empty(),
-            Fault::Partition { .. } => self.dropped > 0,
+            Fault::Kill { .. }
+            | Fault::Pause { .. }
+            | Fault::Slow { .. }
+            | Fault::Restart { .. }
+            | Fault::Outage { .. } => !self.struck.is_empty(),
+            Fault::Partition { .. }
+            | Fault::Flap { .. }
+            | Fault::Swizzle { .. }
+            | Fault::ClientPartition { .. } => self.dropped > 0,
+            Fault::Delay { .. }
+            | Fault::Loss { .. }
+            | Fault::Duplicate { .. }
+            | Fault::Reorder { .. }
+            | Fault::PacketCorrupt { .. }
+            | Fault::Rate { .. }
+            | Fault::Reset { .. }
+            | Fault::SlowClients { .. } => self.traffic.landed(),
             Fault::ClockJump { .. } | Fault::ClockDrift { .. } | Fault::ClockStrobe { .. } => {
                 self.clocks.landed()
             }
@@ -68,135 +102,10 @@ impl Active {
 #[derive(Default)]
 pub(super) struct State {
     pub(super) killed: BTreeMap<NodeId, BTreeSet<u32>>,
-    paused: BTreeMap<NodeId, BTreeSet<u32>>,
-    cut: BTreeMap<Link, u32>,
+    pub(super) paused: BTreeMap<NodeId, BTreeSet<u32>>,
+    pub(super) cut: BTreeMap<Link, u32>,
+    pub(super) shapes: Shapes,
     pub(super) clocks: Clocks,
-}
-
-impl State {
-    pub(super) async fn kill<M: Machinery>(&mut self, machinery: &M, id: u32, active: &mut Active) {
-        for node in active.nodes.clone() {
-            let holders = self.killed.entry(node.clone()).or_default();
-            if !holders.is_empty() {
-                holders.insert(id);
-                active.errors.push(format!("{node} had been killed already"));
-                continue;
-            }
-            match machinery.kill(&node).await {
-                Ok(()) => {
-                    holders.insert(id);
-                    active.struck.push(node);
-                }
-                Err(error) => active.errors.push(error.to_string()),
-            }
-        }
-        if !active.took_hold() {
-            release(&mut self.killed, id);
-        }
-    }
-
-    pub(super) async fn unkill<M: Machinery>(
-        &mut self,
-        machinery: &M,
-        id: u32,
-        active: &mut Active,
-    ) {
-        for node in release(&mut self.killed, id) {
-            if let Err(error) = machinery.start(&node).await {
-                active.errors.push(error.to_string());
-            }
-        }
-    }
-
-    pub(super) async fn pause<M: Machinery>(
-        &mut self,
-        machinery: &M,
-        id: u32,
-        active: &mut Active,
-    ) {
-        for node in active.nodes.clone() {
-            if self.killed.get(&node).is_some_and(|holders| !holders.is_empty()) {
-                active.errors.push(format!("{node} had been killed already"));
-                continue;
-            }
-            let holders = self.paused.entry(node.clone()).or_default();
-            if !holders.is_empty() {
-                holders.insert(id);
-                active.errors.push(format!("{node} had been stopped already"));
-                continue;
-            }
-            match machinery.pause(&node).await {
-                Ok(()) => {
-                    holders.insert(id);
-                    active.struck.push(node);
-                }
-                Err(error) => active.errors.push(error.to_string()),
-            }
-        }
-        if !active.took_hold() {
-            release(&mut self.paused, id);
-        }
-    }
-
-    pub(super) async fn resume<M: Machinery>(
-        &mut self,
-        machinery: &M,
-        id: u32,
-        active: &mut Active,
-    ) {
-        for node in release(&mut self.paused, id) {
-            // A node that was killed while it stood still has nothing left to go on.
-            if self.killed.get(&node).is_some_and(|holders| !holders.is_empty()) {
-                continue;
-            }
-            if let Err(error) = machinery.resume(&node).await {
-                active.errors.push(error.to_string());
-            }
-        }
-    }
-
-    pub(super) async fn cut<M: Machinery>(
-        &mut self,
-        machinery: &M,
-        links: Vec<Link>,
-        active: &mut Active,
-    ) {
-        let fresh: Vec<Link> =
-            links.iter().filter(|link| !self.cut.contains_key(link)).cloned().collect();
-        if links.is_empty() {
-            active.errors.push("it cuts no link of this cluster".to_owned());
-            return;
-        }
-        if let Err(error) = machinery.cut(&fresh).await {
-            active.errors.push(error.to_string());
-            // Some of them may have been cut before the error.
-            if let Err(error) = machinery.heal(&fresh).await {
-                active.errors.push(error.to_string());
-            }
-            return;
-        }
-        for link in &links {
-            *self.cut.entry(link.clone()).or_default() += 1;
-        }
-        active.links = links;
-    }
-
-    pub(super) async fn heal<M: Machinery>(&mut self, machinery: &M, active: &mut Active) {
-        let mut free = Vec::new();
-        for link in std::mem::take(&mut active.links) {
-            if let Some(holders) = self.cut.get_mut(&link) {
-                *holders -= 1;
-                if *holders == 0 {
-                    self.cut.remove(&link);
-                    free.push(link);
-                }
-            }
-        }
-        match machinery.heal(&free).await {
-            Ok(dropped) => active.dropped = dropped,
-            Err(error) => active.errors.push(error.to_string()),
-        }
-    }
 }
 
 /// Lets go of what `id` holds, and returns the nodes that nobody holds any more.

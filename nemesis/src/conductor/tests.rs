@@ -1,6 +1,7 @@
 use super::Conductor;
 use crate::clock::{ClockChange, ClockReading, ClockSkew, Offset, Reading};
 use crate::disk::{Corruption, Damage, Files, Loss, Rule, RuleId, Survivors};
+use crate::link::{Counters, Shape, Shaped};
 use crate::{
     Capability, Cut, Fault, InjectError, Link, Machinery, NodeId, Nodes, Schedule, ScheduledFault,
     Side, Time, VirtualTime,
@@ -57,7 +58,7 @@ impl Machine {
 
 impl Machinery for Machine {
     fn offers(&self) -> Vec<Capability> {
-        vec![Capability::Kill, Capability::Pause, Capability::Link]
+        vec![Capability::Kill, Capability::Pause, Capability::Link, Capability::Shape]
     }
     fn nodes(&self) -> Vec<NodeId> {
         (1..=3).map(NodeId::numbered).collect()
@@ -84,6 +85,21 @@ impl Machinery for Machine {
     fn heal(&self, links: &[Link]) -> impl Future<Output = Result<u64, InjectError>> {
         self.links("heal", links);
         ready(Ok(links.len() as u64))
+    }
+    fn terminate(&self, node: &NodeId) -> impl Future<Output = Result<bool, InjectError>> {
+        // The second node does not end when it is asked to.
+        ready(self.tell("terminate", node).map(|()| node.0 != "n2"))
+    }
+    fn shape(&self, links: &[Link], shape: Shape) -> impl Future<Output = Result<(), InjectError>> {
+        let Shape { delay_us, loss_ppm, .. } = shape;
+        self.links(&format!("{delay_us} us {loss_ppm} ppm"), links);
+        ready(Ok(()))
+    }
+    /// A packet a millisecond, each of them late and none of them lost.
+    fn traffic(&self, links: &[Link]) -> impl Future<Output = Result<Counters, InjectError>> {
+        let packets = self.time.now().as_millis() as u64 * links.len() as u64;
+        let shaped = Shaped { delayed: packets, ..Shaped::default() };
+        ready(Ok(Counters { forwarded: packets, bytes: 100 * packets, dropped: 0, shaped }))
     }
     fn set_clock(
         &self,
@@ -278,7 +294,7 @@ fn whatever_is_under_way_when_the_run_stops_is_ended() {
 #[test]
 fn what_could_not_be_injected_is_said_to_have_failed() {
     let rows = [
-        (None, None, Fault::Kill { nodes: Nodes::Leader }, "no node led for 1500 ms"),
+        (None, None, Fault::Kill { nodes: Nodes::Leader }, "no node led for 3000 ms"),
         (None, Some(2), Fault::Pause { nodes: these(&[2]) }, "n2 is not running"),
         (None, Some(1), Fault::Kill { nodes: these(&[1]) }, "n1 is not running"),
     ];

@@ -5,6 +5,7 @@
 //! is in force. Writes never wait: a device whose queue is full loses the packet, as a real port
 //! does, and the others go on.
 
+use super::counters::Tally;
 use super::lane::{Fate, Lane};
 use super::packet;
 use super::{Port, Shape};
@@ -17,7 +18,6 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -83,20 +83,6 @@ impl Inbox {
         let _ = self.bell.read();
         let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
         orders.as_mut().map(std::mem::take)
-    }
-}
-
-/// What one lane has done so far; read by other threads while it grows.
-#[derive(Default)]
-pub(super) struct Tally {
-    pub forwarded: AtomicU64,
-    pub bytes: AtomicU64,
-    pub dropped: AtomicU64,
-}
-
-impl Tally {
-    fn drop_one(&self) {
-        self.dropped.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -227,9 +213,18 @@ impl Engine {
         let to = packet::destination(packet).and_then(|address| self.routes.get(&address));
         let Some(to) = to.copied() else { return };
         let number = from * self.devices.len() + to;
-        let now_ns = if self.lanes[number].is_timeless() { 0 } else { self.now_ns() };
-        match self.lanes[number].admit(packet, now_ns) {
+        let timeless = self.lanes[number].is_timeless();
+        let now_ns = if timeless { 0 } else { self.now_ns() };
+        let fate = self.lanes[number].admit(packet, now_ns);
+        if !timeless {
+            self.tallies[number].set_shaped(self.lanes[number].shaped());
+        }
+        match fate {
             Fate::Drop => self.tallies[number].drop_one(),
+            Fate::Reset => {
+                self.tallies[number].drop_one();
+                self.reset(from, to, packet);
+            }
             Fate::Deliver { copies, due_ns: None } => {
                 for _ in 0..copies {
                     self.write(number, packet);
@@ -243,13 +238,20 @@ impl Engine {
         }
     }
 
+    /// Tells both ends of a TCP connection that it is over, each in the other's name.
+    fn reset(&self, from: usize, to: usize, packet: &[u8]) {
+        let Some(resets) = packet::resets(packet) else { return };
+        // Where a queue is full a reset is lost, as any packet would be.
+        let _ = nix::unistd::write(&self.devices[from], &resets.to_sender);
+        if let Some(reset) = resets.to_receiver {
+            let _ = nix::unistd::write(&self.devices[to], &reset);
+        }
+    }
+
     fn write(&self, lane: usize, packet: &[u8]) {
         let tally = &self.tallies[lane];
         match nix::unistd::write(&self.devices[lane % self.devices.len()], packet) {
-            Ok(_) => {
-                tally.forwarded.fetch_add(1, Ordering::Relaxed);
-                tally.bytes.fetch_add(packet.len() as u64, Ordering::Relaxed);
-            }
+            Ok(_) => tally.forward(packet.len()),
             // EAGAIN: its queue is full. Anything else: its kernel does not want it. Either way
             // the packet is lost, and its sender will send it again or not.
             Err(_) => tally.drop_one(),

@@ -1,6 +1,7 @@
 //! One directed link: decides what becomes of each packet. Pure: time and seed are passed in.
 
 use super::Shape;
+use super::counters::Shaped;
 use super::packet;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -13,6 +14,8 @@ const BACKLOG_NS_MAX: u64 = 500_000_000;
 pub(super) enum Fate {
     /// It vanishes.
     Drop,
+    /// It vanishes, and both ends are told that their TCP connection is over.
+    Reset,
     /// It is handed over, in so many copies; at once, or when this moment has come.
     Deliver { copies: u8, due_ns: Option<u64> },
 }
@@ -29,6 +32,7 @@ pub(super) struct Lane {
     free_at_ns: u64,
     /// When the last packet that keeps the order is due.
     last_due_ns: u64,
+    shaped: Shaped,
 }
 
 impl Lane {
@@ -43,7 +47,13 @@ impl Lane {
             rng,
             free_at_ns: 0,
             last_due_ns: 0,
+            shaped: Shaped::default(),
         }
+    }
+
+    /// What the shape has done to packets since the start.
+    pub fn shaped(&self) -> Shaped {
+        self.shaped
     }
 
     /// From now on the link is of this shape; packets under way keep the moment they were given.
@@ -66,17 +76,27 @@ impl Lane {
             return Fate::Deliver { copies: 1, due_ns: None };
         }
         if self.happens(self.shape.loss_ppm) {
+            self.shaped.lost += 1;
             return Fate::Drop;
+        }
+        if self.happens(self.shape.reset_ppm) && packet::is_resettable(packet) {
+            self.shaped.reset += 1;
+            return Fate::Reset;
         }
         let Some(left_ns) = self.leaves_at(packet.len(), now_ns) else {
+            self.shaped.throttled += 1;
             return Fate::Drop;
         };
+        // Behind the packet before it, or behind itself: a perfect link takes no time at all.
+        self.shaped.throttled += u64::from(left_ns > now_ns);
         if self.happens(self.shape.corrupt_ppm) {
             packet::flip_bit(packet, self.rng.next_u64());
+            self.shaped.corrupted += 1;
         }
         let copies = if self.happens(self.shape.duplicate_ppm) { 2 } else { 1 };
+        self.shaped.duplicated += copies - 1;
         let due_ns = self.due(left_ns);
-        Fate::Deliver { copies, due_ns: (due_ns > now_ns).then_some(due_ns) }
+        Fate::Deliver { copies: copies as u8, due_ns: (due_ns > now_ns).then_some(due_ns) }
     }
 
     /// A draw: true for `ppm` of a million. A share of nothing draws nothing.
@@ -102,6 +122,7 @@ impl Lane {
     /// When a packet that left at `left_ns` arrives.
     fn due(&mut self, left_ns: u64) -> u64 {
         if self.happens(self.shape.reorder_ppm) {
+            self.shaped.reordered += u64::from(left_ns < self.last_due_ns);
             return left_ns;
         }
         let jitter_us = match u64::from(self.shape.jitter_us) {
@@ -110,6 +131,7 @@ impl Lane {
         };
         let delay_ns = (u64::from(self.shape.delay_us) + jitter_us) * 1000;
         self.last_due_ns = self.last_due_ns.max(left_ns.saturating_add(delay_ns));
+        self.shaped.delayed += u64::from(self.last_due_ns > left_ns);
         self.last_due_ns
     }
 }
@@ -173,6 +195,33 @@ mod tests {
     }
 
     #[test]
+    fn what_a_shape_did_is_counted() {
+        let shape = Shape {
+            delay_us: 2000,
+            reorder_ppm: 250_000,
+            loss_ppm: 200_000,
+            duplicate_ppm: 250_000,
+            corrupt_ppm: 250_000,
+            rate_bytes_per_s: 10_000_000_000,
+            ..Shape::default()
+        };
+        let mut lane = Lane::new(1, 5);
+        lane.set_shape(shape);
+        let mut packet = packet::tests::to(Ipv4Addr::LOCALHOST, &[0; 980]);
+        for i in 0..PACKETS as u64 {
+            let _ = lane.admit(&mut packet, i * 1000);
+        }
+        let Shaped { delayed, lost, duplicated, reordered, corrupted, throttled, reset } =
+            lane.shaped();
+        // A fifth is lost; of the other 8,000 a quarter each.
+        let near = |count: u64, expected: u64| count.abs_diff(expected) < 300;
+        assert!(near(lost, 2000) && near(throttled, 8000), "{:?}", lane.shaped());
+        assert!(near(reordered, 2000) && near(delayed, 6000), "{:?}", lane.shaped());
+        assert!(near(duplicated, 2000) && near(corrupted, 2000), "{:?}", lane.shaped());
+        assert_eq!(reset, 0, "what is no TCP segment has nothing to reset");
+    }
+
+    #[test]
     fn a_share_of_the_packets_overtakes_the_delayed_ones() {
         let shape = Shape { delay_us: 2000, reorder_ppm: 250_000, ..Shape::default() };
         let at_once = |fate: &&Fate| **fate == Fate::Deliver { copies: 1, due_ns: None };
@@ -201,6 +250,7 @@ mod tests {
             loss_ppm: 100_000,
             duplicate_ppm: 100_000,
             corrupt_ppm: 100_000,
+            reset_ppm: 100_000,
             rate_bytes_per_s: 10_000_000,
         };
         assert_eq!(fates(shape, 7, 100_000), fates(shape, 7, 100_000));

@@ -6,7 +6,8 @@
 //! descriptor in our hands. What is read from one descriptor is an IPv4 packet; the link that it
 //! takes is given by the descriptor that it came from and by its destination address. A link is
 //! [cut](Switch::cut) or not, and it has a [`Shape`]: delay, loss, duplication, reordering,
-//! corruption, rate. The two are apart, so that a partition ends with the link as slow as it was.
+//! corruption, resets, rate. The two are apart, so that a partition ends with the link as slow as
+//! it was.
 //!
 //! Dropping is silent: the sender sees nothing but the absence of an answer. It happens after the
 //! sender's kernel has handed the packet over, so that no `EPERM` and no "host unreachable" tells
@@ -18,8 +19,10 @@
 //! # What is not here
 //!
 //! No namespaces, no devices, no addresses to hand out: the switch takes descriptors, and its tests
-//! give it socket pairs. No connection tracking: it never looks beyond the IPv4 header.
+//! give it socket pairs. No connection tracking: it looks beyond the IPv4 header only to answer a
+//! TCP segment with a reset, for which the segment itself says enough.
 
+mod counters;
 mod engine;
 mod lane;
 mod packet;
@@ -28,5 +31,6 @@ mod switch;
 #[cfg(test)]
 mod tests;
 
+pub use counters::{Counters, Shaped};
 pub use shape::Shape;
-pub use switch::{Counters, Port, Switch, SwitchError};
+pub use switch::{Port, Switch, SwitchError};

@@ -1,14 +1,14 @@
 //! The handle on the switch.
 
 use super::Shape;
-use super::engine::{Change, Engine, Inbox, Order, Tally};
+use super::counters::{Counters, Tally};
+use super::engine::{Change, Engine, Inbox, Order};
 use crate::{Link, Side};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
@@ -22,17 +22,6 @@ pub struct Port {
     /// A descriptor that reads and writes one IPv4 packet a call: a TUN device without packet
     /// information. The switch makes it non-blocking.
     pub device: OwnedFd,
-}
-
-/// What a link has done since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Packets that arrived.
-    pub forwarded: u64,
-    /// Their bytes, IPv4 headers included.
-    pub bytes: u64,
-    /// Packets that did not: cut, lost, or too many for the receiver's queue.
-    pub dropped: u64,
 }
 
 /// Why the switch could not do it.
@@ -124,12 +113,7 @@ impl Switch {
     ///
     /// When an end of the link is not on this switch.
     pub fn counters(&self, link: &Link) -> Result<Counters, SwitchError> {
-        let tally = &self.tallies[self.lane(link)?];
-        Ok(Counters {
-            forwarded: tally.forwarded.load(Ordering::Relaxed),
-            bytes: tally.bytes.load(Ordering::Relaxed),
-            dropped: tally.dropped.load(Ordering::Relaxed),
-        })
+        Ok(self.tallies[self.lane(link)?].read())
     }
 
     fn order(&self, links: &[Link], change: Change) -> Result<u64, SwitchError> {

@@ -1,7 +1,7 @@
 //! The switch at work, with socket pairs for devices.
 
-use super::switch::{Counters, Port, Switch};
-use super::{Shape, packet};
+use super::switch::{Port, Switch};
+use super::{Counters, Shape, packet};
 use crate::{Link, NodeId, Side};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
@@ -95,7 +95,10 @@ fn a_packet_goes_to_the_port_of_its_destination() {
         bench.send(from, to, b"hello");
         assert_eq!(bench.receive(to, 5000).as_deref(), Some(&b"hello"[..]), "{from} to {to}");
         until(|| bench.counters(from, to).forwarded == 1);
-        assert_eq!(bench.counters(from, to), Counters { forwarded: 1, bytes: 25, dropped: 0 });
+        assert_eq!(
+            bench.counters(from, to),
+            Counters { forwarded: 1, bytes: 25, ..Counters::default() }
+        );
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! The weights lean towards what breaks stores: the leader, and minorities that go on serving.
 
+mod network;
+
 use crate::disk::{Access, Corruption, Files, Survivors};
 use crate::{Cut, Fault, Kind, NodeId, Nodes};
 use rand::Rng;
@@ -21,6 +23,63 @@ pub(super) fn fault(kind: Kind, nodes: &[NodeId], first: bool, rng: &mut ChaCha8
     match kind {
         Kind::Kill => Fault::Kill { nodes: victims(rng) },
         Kind::Pause => Fault::Pause { nodes: victims(rng) },
+        Kind::Slow => Fault::Slow {
+            nodes: victims(rng),
+            period_ms: u64::from(network::magnitude(4..8, rng)),
+            running_percent: rng.random_range(5..=50),
+        },
+        Kind::Restart => Fault::Restart { nodes: victims(rng) },
+        // One, so that faults beside it leave a majority most of the time.
+        Kind::Outage if first => Fault::Outage { nodes: Nodes::Leader },
+        Kind::Outage => Fault::Outage { nodes: Nodes::These(some(nodes, 1, rng)) },
+        Kind::Flap => Fault::Flap {
+            cut: if first { Cut::Isolate(Nodes::Leader) } else { cut(nodes, rng) },
+            period_ms: u64::from(network::magnitude(6..11, rng)),
+        },
+        Kind::Swizzle => network::swizzle(nodes, rng),
+        Kind::ClientPartition => {
+            Fault::ClientPartition { nodes: victims(rng), way: network::way(rng) }
+        }
+        Kind::Delay => Fault::Delay {
+            links: network::links(nodes, first, rng),
+            delay_us: network::magnitude(9..18, rng),
+            jitter_us: network::magnitude(7..16, rng),
+        },
+        Kind::Loss => Fault::Loss {
+            links: network::links(nodes, first, rng),
+            share_ppm: rng.random_range(10_000..=400_000),
+        },
+        Kind::Duplicate => Fault::Duplicate {
+            links: network::links(nodes, first, rng),
+            share_ppm: rng.random_range(50_000..=1_000_000),
+        },
+        Kind::Reorder => Fault::Reorder {
+            links: network::links(nodes, first, rng),
+            share_ppm: rng.random_range(50_000..=500_000),
+            delay_us: network::magnitude(10..16, rng),
+        },
+        Kind::PacketCorrupt => Fault::PacketCorrupt {
+            links: network::links(nodes, first, rng),
+            share_ppm: rng.random_range(10_000..=300_000),
+        },
+        Kind::Rate => Fault::Rate {
+            links: network::links(nodes, first, rng),
+            bytes_per_s: u64::from(network::magnitude(13..18, rng)),
+        },
+        Kind::Reset => Fault::Reset {
+            links: network::links(nodes, first, rng),
+            share_ppm: if rng.random_bool(0.2) {
+                1_000_000
+            } else {
+                network::magnitude(14..19, rng)
+            },
+        },
+        Kind::SlowClients => Fault::SlowClients {
+            nodes: victims(rng),
+            delay_us: network::magnitude(12..17, rng),
+            jitter_us: network::magnitude(10..15, rng),
+            bytes_per_s: u64::from(network::magnitude(14..18, rng)),
+        },
         Kind::Partition if first => Fault::Partition { cut: Cut::Isolate(Nodes::Leader) },
         Kind::Partition => Fault::Partition { cut: cut(nodes, rng) },
         Kind::ClockJump => Fault::ClockJump {
@@ -93,13 +152,14 @@ fn either_way(powers: RangeInclusive<u32>, rng: &mut ChaCha8Rng) -> i64 {
     if rng.random_bool(0.5) { ms } else { -ms }
 }
 
-/// Whom a fault of processes strikes: mostly the leader or a minority, at times more, which stops
-/// the cluster until the fault ends but never for good.
+/// Whom a fault strikes: mostly the leader or a minority, at times more or all its followers, which
+/// stops the cluster until the fault ends but never for good.
 fn victims(nodes: &[NodeId], rng: &mut ChaCha8Rng) -> Nodes {
     let minority = (nodes.len().saturating_sub(1) / 2).max(1);
     let count = match rng.random_range(0..100) {
         0..40 => return Nodes::Leader,
-        40..65 => 1,
+        40..44 => return Nodes::Followers(nodes.to_vec()),
+        44..65 => 1,
         65..90 => rng.random_range(1..=minority),
         90..97 => (minority + 1).min(nodes.len()),
         _ => nodes.len(),
@@ -116,7 +176,8 @@ fn minority(nodes: &[NodeId], rng: &mut ChaCha8Rng) -> Nodes {
 fn cut(nodes: &[NodeId], rng: &mut ChaCha8Rng) -> Cut {
     match rng.random_range(0..100) {
         0..40 => Cut::Isolate(Nodes::Leader),
-        40..62 => halves(nodes, rng),
+        40..56 => halves(nodes, rng),
+        56..62 => network::minority_third(nodes, rng),
         62..70 => Cut::OneWay(Nodes::Leader),
         70..75 => Cut::OneWay(Nodes::These(some(nodes, 1, rng))),
         75..83 if nodes.len() >= 3 => Cut::MajoritiesRing(shuffled(nodes, rng)),

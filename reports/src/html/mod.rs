@@ -159,6 +159,10 @@ fn patterns() -> Markup {
                     rect.fill-fault width="8" height="8" {}
                     path.line-fault d="M 4 0 V 8" {}
                 }
+                pattern #band-link width="8" height="8" patternUnits="userSpaceOnUse" {
+                    rect.fill-link width="8" height="8" {}
+                    path.line-link d="M 0 4 H 8" {}
+                }
             }
         }
     }

@@ -12,6 +12,8 @@ use std::collections::BTreeSet;
 
 /// At most so many kinds of operation have points and a row of their own.
 const KINDS_MAX: usize = 16;
+/// So many kinds of fault are named under the picture.
+const FAULT_KINDS_MAX: usize = 32;
 
 pub(super) fn sections(results: &Results, history: &History, bands: &[Band]) -> Markup {
     if history.operations.is_empty() {
@@ -114,7 +116,7 @@ fn bands_legend(bands: &[Band]) -> Markup {
     html! {
         @if !kinds.is_empty() {
             ul.legend {
-                @for kind in kinds.into_iter().take(KINDS_MAX) {
+                @for kind in kinds.into_iter().take(FAULT_KINDS_MAX) {
                     li { (swatch(kind)) " " (clean(kind, 16)) }
                 }
             }

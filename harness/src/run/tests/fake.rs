@@ -3,7 +3,10 @@
 use crate::run::environment::{Death, Environment, EnvironmentError};
 use ordeal_nemesis::clock::{ClockReading, ClockSkew, Offset};
 use ordeal_nemesis::disk::{Loss, Rule, RuleId, Survivors};
-use ordeal_nemesis::{Capability, InjectError, Link, Machinery, NodeId, Side, Time, VirtualTime};
+use ordeal_nemesis::link::{Counters, Shape, Shaped};
+use ordeal_nemesis::{
+    Capability, InjectError, Kind, Link, Machinery, NodeId, Side, Time, VirtualTime,
+};
 use ordeal_workloads::{
     Answer, CompareTarget, KeyValue, Request, Store, StoreError, TxnOp, TxnResult,
 };
@@ -22,6 +25,7 @@ pub struct State {
     pub down: BTreeSet<NodeId>,
     pub paused: BTreeSet<NodeId>,
     pub cut: BTreeSet<Link>,
+    pub shaped: BTreeSet<Link>,
     pub clocks: BTreeMap<NodeId, ClockReading>,
     pub deaths: Vec<Death>,
     /// Nodes that never answer.
@@ -49,8 +53,7 @@ pub struct FakeStore {
 impl Fake {
     pub fn new(time: &VirtualTime, count: usize) -> Fake {
         let nodes = (1..=count).map(NodeId::numbered).collect();
-        let faults = [Capability::Kill, Capability::Pause, Capability::Clock, Capability::Disk];
-        let offers = faults.into_iter().chain([Capability::Link]).collect();
+        let offers = Kind::ALL.into_iter().map(Kind::needs).collect();
         Fake { time: time.clone(), nodes, state: Rc::default(), offers: RefCell::new(offers) }
     }
 
@@ -196,7 +199,8 @@ impl Machinery for Fake {
     }
 
     async fn leader(&self) -> Option<NodeId> {
-        self.nodes.first().cloned()
+        let state = self.state.borrow();
+        self.nodes.iter().find(|node| !state.down.contains(node)).cloned()
     }
 
     async fn kill(&self, node: &NodeId) -> Result<(), InjectError> {
@@ -206,6 +210,10 @@ impl Machinery for Fake {
         state.paused.remove(node);
         let fresh = state.down.insert(node.clone());
         if fresh { Ok(()) } else { Err(InjectError(format!("{node} is not running"))) }
+    }
+
+    async fn terminate(&self, node: &NodeId) -> Result<bool, InjectError> {
+        self.kill(node).await.map(|()| true)
     }
 
     async fn start(&self, node: &NodeId) -> Result<(), InjectError> {
@@ -237,6 +245,33 @@ impl Machinery for Fake {
             state.cut.remove(link);
         });
         Ok(links.len() as u64)
+    }
+
+    async fn shape(&self, links: &[Link], shape: Shape) -> Result<(), InjectError> {
+        let mut state = self.state.borrow_mut();
+        for link in links {
+            if shape.is_perfect() {
+                state.shaped.remove(link);
+            } else {
+                state.shaped.insert(link.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// As if everything happened to a packet of each link every microsecond.
+    async fn traffic(&self, links: &[Link]) -> Result<Counters, InjectError> {
+        let packets = self.time.now().as_micros() as u64 * links.len() as u64;
+        let shaped = Shaped {
+            delayed: packets,
+            lost: packets,
+            duplicated: packets,
+            reordered: packets,
+            corrupted: packets,
+            throttled: packets,
+            reset: packets,
+        };
+        Ok(Counters { forwarded: packets, bytes: packets, dropped: packets, shaped })
     }
 
     async fn set_clock(

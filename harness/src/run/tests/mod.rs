@@ -12,7 +12,7 @@ use super::watch::Watch;
 use crate::plan::{Plan, PlanOptions};
 use fake::Fake;
 use ordeal_history::{Event, EventType, History, Outcome, Process};
-use ordeal_nemesis::{Kind, NodeId, Time, VirtualTime};
+use ordeal_nemesis::{Capability, Kind, NodeId, Time, VirtualTime};
 use ordeal_workloads::Register;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -109,6 +109,7 @@ fn a_run_makes_a_well_formed_history_in_which_everything_happened() {
         }
         let state = ran.fake.state.borrow();
         assert!(state.down.is_empty() && state.paused.is_empty() && state.cut.is_empty());
+        assert!(state.shaped.is_empty(), "{:?}", state.shaped);
         assert_eq!(state.told.last().map(String::as_str), Some("stop"));
     }
     // A fault that strikes nodes which another one has killed does not land.
@@ -217,11 +218,11 @@ fn an_interrupt_ends_the_run_early_and_orderly() {
 #[test]
 fn a_fault_that_the_environment_cannot_do_is_refused_by_name_before_the_start() {
     let ran = run(options(8), usize::MAX, |fake, _| {
-        fake.offers.borrow_mut().pop();
+        fake.offers.borrow_mut().retain(|offered| *offered != Capability::Link);
         nothing()
     });
     let said = ran.course.map_or_else(|error| error.to_string(), |_| String::new());
-    assert!(said.contains("asks for partition, which"), "{said}");
+    assert!(said.contains("asks for partition,flap,swizzle, which"), "{said}");
     assert_eq!(ran.ended, Duration::ZERO);
 }
 
