@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 use crate::cluster::Cluster;
-use crate::differential::pair::{Etcd, etcd};
+use crate::differential::etcd::{Etcd, etcd};
 
 /// The `etcdctl` of `$ORDEAL_ETCDCTL` or of the path.
 fn etcdctl() -> Option<String> {

@@ -1,7 +1,7 @@
 //! The smallest sequence that still gets different answers.
 
+use super::ask::Ask;
 use super::pair::{Difference, Pair};
-use super::requests::Ask;
 
 /// Leaves out ever smaller runs of requests for as long as the answers still differ. Each try is on
 /// fresh stores.
