@@ -100,6 +100,9 @@ impl Stream {
 
     /// Finds an id for a watch, or says why there can be none.
     fn admit(&mut self, create: &WatchCreateRequest) -> Result<i64, &'static str> {
+        if create.start_revision < 0 {
+            return Err("etcdserver: mvcc: required revision has been compacted");
+        }
         let open = matches!(create.range_end[..], [] | [0]);
         if !open && create.range_end <= create.key {
             return Err("mvcc: watcher range is empty");
@@ -175,7 +178,8 @@ impl Stream {
         for id in gone {
             self.watchers.remove(&id);
             out.push(WatchResponse {
-                header: scene.header_at(revision),
+                // etcd tells no revision here.
+                header: scene.header_at(0),
                 watch_id: id,
                 canceled: true,
                 compact_revision: scene.kv.compacted(),

@@ -13,8 +13,7 @@ pub async fn shrink(etcd: &str, asks: Vec<Ask>, first: Difference) -> (Vec<Ask>,
     loop {
         let before = kept.len();
         let mut from = 0;
-        // The last request is the one that is answered differently.
-        while from + run < kept.len() {
+        while from + run <= kept.len() && run < kept.len() {
             let mut fewer = kept.clone();
             fewer.drain(from..from + run);
             match Pair::start(etcd).await.play(&fewer).await {
