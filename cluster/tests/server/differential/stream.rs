@@ -48,7 +48,11 @@ pub struct Watch {
     pub request: WatchCreateRequest,
     pub events: Vec<Event>,
     pub open: bool,
+    /// Cancelled by the store, which still knows it.
+    compacted: bool,
     told: i64,
+    /// Up to which revision it was waited for.
+    awaited: i64,
 }
 
 impl Stream {
@@ -95,9 +99,10 @@ impl Stream {
         Answer::Watch(created)
     }
 
-    /// Only a watch that is open is answered for.
+    /// Only a watch that the store knows is answered for.
     pub async fn cancel(&mut self, watch_id: i64) -> Answer {
-        let open = self.watches.iter().any(|watch| watch.open && watch.id == watch_id);
+        let known = |watch: &Watch| (watch.open || watch.compacted) && watch.id == watch_id;
+        let open = self.watches.iter().any(known);
         self.send(RequestUnion::CancelRequest(WatchCancelRequest { watch_id }));
         if !open {
             return Answer::Nothing;
@@ -106,9 +111,14 @@ impl Stream {
         cancelled.await.map_or(Answer::Silent, Answer::Watch)
     }
 
-    /// Asks how far the watches are until they are at the head. A stream without any is not asked.
+    /// Asks how far the watches are until they are at the head. A stream without any is passed
+    /// over, and one with a watch that is yet to start or whose history is compacted.
     pub async fn progress(&mut self, head: i64) -> Answer {
-        if !self.watches.iter().any(|watch| watch.open) {
+        let mut open = self.watches.iter().filter(|watch| watch.open).peekable();
+        let none = open.peek().is_none();
+        let compacted = self.watches.iter().any(|watch| watch.compacted);
+        if none || compacted || open.any(|watch| watch.request.start_revision > head) {
+            self.send(RequestUnion::ProgressRequest(WatchProgressRequest {}));
             return Answer::Nothing;
         }
         let deadline = tokio::time::Instant::now() + PATIENCE;
@@ -128,6 +138,7 @@ impl Stream {
 
     /// Waits until a watch has told of a revision; false when it does not.
     pub async fn told(&mut self, nth: usize, revision: i64) -> bool {
+        self.watches[nth].awaited = revision;
         let late = tokio::time::timeout(PATIENCE, async {
             while self.watches[nth].open && self.watches[nth].told < revision {
                 self.next().await?;
@@ -167,10 +178,25 @@ impl Stream {
         }
         if response.created && !response.canceled {
             let request = self.asked.clone();
-            self.watches.push(Watch { id, request, events: Vec::new(), open: true, told: 0 });
+            self.watches.push(Watch {
+                id,
+                request,
+                events: Vec::new(),
+                open: true,
+                compacted: false,
+                told: 0,
+                awaited: 0,
+            });
             return;
         }
         if is_progress(response) {
+            let head = response.header.map_or(0, |header| header.revision);
+            let early = |watch: &Watch| {
+                watch.compacted || watch.open && watch.request.start_revision > head
+            };
+            if self.watches.iter().any(early) {
+                self.faults.push(format!("a watch has not told all before it: {response:?}"));
+            }
             return;
         }
         let Some(watch) = self.watches.iter_mut().rev().find(|watch| watch.id == id) else {
@@ -179,14 +205,20 @@ impl Stream {
             }
             return;
         };
-        if !watch.open {
+        let known = watch.open || watch.compacted && response.canceled;
+        if !known {
             self.faults.push(format!("a response to a watch that is over: {response:?}"));
         }
+        watch.compacted = response.compact_revision != 0;
         watch.open &= !response.canceled;
         if let Some(fault) = watch.note(response) {
             self.faults.push(fault);
         }
     }
+}
+
+fn revision(event: &Event) -> i64 {
+    event.kv.as_ref().map_or(0, |kv| kv.mod_revision)
 }
 
 /// An answer to a progress request.
@@ -200,7 +232,6 @@ fn is_progress(response: &WatchResponse) -> bool {
 impl Watch {
     /// Gives what is wrong with it: revisions come in order, each in one response.
     fn note(&mut self, response: &WatchResponse) -> Option<String> {
-        let revision = |event: &Event| event.kv.as_ref().map_or(0, |kv| kv.mod_revision);
         let first = response.events.first().map(revision)?;
         let last = response.events.last().map_or(0, revision);
         let header = response.header.map_or(0, |header| header.revision);
@@ -218,6 +249,13 @@ impl Watch {
         let told = [(FilterType::Noput, put), (FilterType::Nodelete, delete)];
         let told = told.into_iter().filter(|(filter, _)| !hides(*filter));
         told.map(|(_, revision)| revision).filter(|r| *r >= self.request.start_revision).max()
+    }
+
+    /// What it told up to the revision that was waited for, if it is open and one was.
+    pub fn settled(&self) -> Option<&[Event]> {
+        let settled = |event: &Event| revision(event) <= self.awaited;
+        let waited = self.open && self.awaited > 0;
+        waited.then(|| &self.events[..self.events.partition_point(settled)])
     }
 
     /// A key of its range.
