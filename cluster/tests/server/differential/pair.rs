@@ -73,7 +73,10 @@ impl Pair {
         let began = Instant::now();
         for (nth, ask) in asks.iter().enumerate() {
             let place = Place { nth, began };
-            let ask = &releases::fit(ask, self.release, self.head, self.etcd.compacted());
+            let compacted = self.etcd.compacted();
+            let Some(ask) = &releases::fit(ask, self.release, self.head, compacted) else {
+                continue;
+            };
             if matches!(ask.what, What::Restart | What::Compact(_)) {
                 self.settle(place).await?;
             }

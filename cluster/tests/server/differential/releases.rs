@@ -3,9 +3,15 @@
 use super::ask::{Ask, Chosen, What};
 use super::etcd::Release;
 
-/// The request, or one beside it that the release answers as 3.5.30 does.
-pub fn fit(ask: &Ask, release: Release, head: i64, compacted: i64) -> Ask {
+/// The request, or one beside it that the release answers as 3.5.30 does, or nothing if there is
+/// none.
+pub fn fit(ask: &Ask, release: Release, head: i64, compacted: i64) -> Option<Ask> {
     let mut fit = ask.clone();
+    // etcd #15220 and #20221: progress was told before what had happened until then, or to a watch
+    // that was yet to start.
+    if matches!(ask.what, What::Progress(_)) && release < (3, 5, 22) {
+        return None;
+    }
     if let What::Watch(_, create) = &mut fit.what
         && let What::Watch(_, resolved) = ask.resolved(head, &Chosen::new()).what
     {
@@ -18,5 +24,5 @@ pub fn fit(ask: &Ask, release: Release, head: i64, compacted: i64) -> Ask {
             create.start_revision = 0;
         }
     }
-    fit
+    Some(fit)
 }
