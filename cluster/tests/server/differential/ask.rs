@@ -37,27 +37,9 @@ pub fn is_alias(lease: i64) -> bool {
     (CHOSEN..CHOSEN + CHOSEN_MAX).contains(&lease)
 }
 
-/// Who asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Who {
-    /// No token.
-    Nobody,
-    /// The token that an earlier request got and put there, or none.
-    Token(u8),
-    /// A token that no store ever gave.
-    Stranger,
-}
-
 /// One request of a client.
 #[derive(Debug, Clone)]
-pub struct Ask {
-    pub who: Who,
-    pub what: What,
-}
-
-/// What is asked.
-#[derive(Debug, Clone)]
-pub enum What {
+pub enum Ask {
     Range(RangeRequest),
     Put(PutRequest),
     Delete(DeleteRangeRequest),
@@ -92,16 +74,16 @@ impl Ask {
     pub fn resolved(&self, head: i64, chosen: &Chosen) -> Ask {
         let mut ask = self.clone();
         let numbers = Numbers { head, chosen };
-        match &mut ask.what {
-            What::Range(range) => numbers.range(range),
-            What::Put(put) => numbers.lease(&mut put.lease),
-            What::Txn(txn) => numbers.txn(txn),
-            What::Compact(compact) => numbers.revision(&mut compact.revision),
-            What::Revoke(id) | What::KeepAlive(id) => numbers.lease(id),
-            What::TimeToLive(request) => numbers.lease(&mut request.id),
-            What::Watch(_, create) => numbers.revision(&mut create.start_revision),
-            What::Delete(_) | What::Grant(_) | What::Leases => {}
-            What::Cancel(..) | What::Progress(_) | What::Restart => {}
+        match &mut ask {
+            Ask::Range(range) => numbers.range(range),
+            Ask::Put(put) => numbers.lease(&mut put.lease),
+            Ask::Txn(txn) => numbers.txn(txn),
+            Ask::Compact(compact) => numbers.revision(&mut compact.revision),
+            Ask::Revoke(id) | Ask::KeepAlive(id) => numbers.lease(id),
+            Ask::TimeToLive(request) => numbers.lease(&mut request.id),
+            Ask::Watch(_, create) => numbers.revision(&mut create.start_revision),
+            Ask::Delete(_) | Ask::Grant(_) | Ask::Leases => {}
+            Ask::Cancel(..) | Ask::Progress(_) | Ask::Restart => {}
         }
         ask
     }

@@ -9,7 +9,7 @@ use ordeal_cluster::proto::etcdserverpb::{
 };
 
 use super::answer::Answer;
-use super::ask::{Ask, What, Who};
+use super::ask::Ask;
 use super::etcd::{Etcd, Release, release};
 use super::releases;
 use super::store::Store;
@@ -77,18 +77,18 @@ impl Pair {
             let Some(ask) = &releases::fit(ask, self.release, self.head, compacted) else {
                 continue;
             };
-            if matches!(ask.what, What::Restart | What::Compact(_)) {
+            if matches!(ask, Ask::Restart | Ask::Compact(_)) {
                 self.settle(place).await?;
             }
-            if matches!(ask.what, What::Restart) {
+            if matches!(ask, Ask::Restart) {
                 self.hold_streams_together(place)?;
                 self.restart().await;
                 continue;
             }
             let asked = Instant::now();
             let answer = self.both(place, ask).await?;
-            if let (What::Grant(request), Answer::Grant(_)) = (&ask.what, answer) {
-                self.end_short_lease(place, ask.who, request, asked).await?;
+            if let (Ask::Grant(request), Answer::Grant(_)) = (ask, answer) {
+                self.end_short_lease(place, request, asked).await?;
             }
         }
         let place = Place { nth: asks.len().saturating_sub(1), began };
@@ -125,15 +125,13 @@ impl Pair {
     async fn end_short_lease(
         &mut self,
         place: Place,
-        who: Who,
         granted: &LeaseGrantRequest,
         asked: Instant,
     ) -> Result<(), Difference> {
         if granted.ttl >= SHORT_TTL {
             return Ok(());
         }
-        let revoke = Ask { who, what: What::Revoke(granted.id) };
-        let revoked = self.both(place, &revoke).await;
+        let revoked = self.both(place, &Ask::Revoke(granted.id)).await;
         if asked.elapsed() < PROMPT { revoked.map(drop) } else { Ok(()) }
     }
 
@@ -172,13 +170,13 @@ impl Pair {
     /// The revision of the put, or 0 if it is refused by both.
     async fn put(&mut self, place: Place, key: &Bytes) -> Result<i64, Difference> {
         let put = PutRequest { key: key.clone(), ..Default::default() };
-        let mut answer = self.both(place, &keeper(What::Put(put))).await?;
+        let mut answer = self.both(place, &Ask::Put(put)).await?;
         Ok(answer.revision().unwrap_or(0))
     }
 
     async fn delete(&mut self, place: Place, key: &Bytes) -> Result<i64, Difference> {
         let delete = DeleteRangeRequest { key: key.clone(), ..Default::default() };
-        let mut answer = self.both(place, &keeper(What::Delete(delete))).await?;
+        let mut answer = self.both(place, &Ask::Delete(delete)).await?;
         Ok(answer.revision().unwrap_or(0))
     }
 
@@ -252,11 +250,6 @@ impl Pair {
 struct Place {
     nth: usize,
     began: Instant,
-}
-
-/// The request of whoever may do everything, if anybody may.
-fn keeper(what: What) -> Ask {
-    Ask { who: Who::Token(0), what }
 }
 
 /// Waits until its watches have told of the puts and deletions of their keys, and gives what they

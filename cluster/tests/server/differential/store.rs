@@ -12,13 +12,12 @@ use prost::Message;
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::codegen::tokio_stream::once;
-use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 use tonic_prost::ProstCodec;
 
 use super::answer::Answer;
-use super::ask::{Ask, Chosen, What, Who, is_alias};
+use super::ask::{Ask, Chosen, is_alias};
 use super::etcd::PATIENCE;
 use super::stream::Stream;
 
@@ -27,7 +26,6 @@ pub struct Store {
     channel: Channel,
     /// The ids that it chose for leases.
     pub chosen: Chosen,
-    tokens: BTreeMap<u8, String>,
     /// The streams of watches that are open.
     pub streams: BTreeMap<u8, Stream>,
     /// Up to where its history is gone; -1 before the first compaction.
@@ -41,7 +39,6 @@ impl Store {
         let store = Store {
             channel: endpoint.connect_lazy(),
             chosen: Chosen::new(),
-            tokens: BTreeMap::new(),
             streams: BTreeMap::new(),
             compacted: -1,
         };
@@ -54,7 +51,7 @@ impl Store {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let status: Result<StatusResponse, _> =
-                self.call(Who::Nobody, "Maintenance/Status", StatusRequest {}).await;
+                self.call("Maintenance/Status", StatusRequest {}).await;
             match status {
                 Ok(status) if status.leader != 0 => return,
                 Ok(_) => assert!(Instant::now() < deadline, "{url} has no leader"),
@@ -66,62 +63,61 @@ impl Store {
 
     /// Sends a request, and gives the answer as it is compared.
     pub async fn ask(&mut self, ask: &Ask, head: i64) -> Answer {
-        let Ask { who, what } = ask.resolved(head, &self.chosen);
-        let answer = match what {
-            What::Watch(stream, create) => self.open_watch(who, stream, create).await,
-            What::Cancel(stream, id) => match self.streams.get_mut(&stream) {
+        let answer = match ask.resolved(head, &self.chosen) {
+            Ask::Watch(stream, create) => self.open_watch(stream, create).await,
+            Ask::Cancel(stream, id) => match self.streams.get_mut(&stream) {
                 Some(stream) => stream.cancel(id).await,
                 None => Answer::Nothing,
             },
-            What::Progress(stream) => match self.streams.get_mut(&stream) {
+            Ask::Progress(stream) => match self.streams.get_mut(&stream) {
                 Some(stream) => stream.progress(head).await,
                 None => Answer::Nothing,
             },
-            What::Grant(request) => self.grant(who, request).await,
-            What::Restart => Answer::Nothing,
-            what => self.unary(who, what).await.unwrap_or_else(Answer::from),
+            Ask::Grant(request) => self.grant(request).await,
+            Ask::Restart => Answer::Nothing,
+            ask => self.unary(ask).await.unwrap_or_else(Answer::from),
         };
         answer.compared(&self.chosen)
     }
 
-    async fn unary(&mut self, who: Who, what: What) -> Result<Answer, Status> {
-        Ok(match what {
-            What::Range(ask) => Answer::Range(self.call(who, "KV/Range", ask).await?),
-            What::Put(ask) => Answer::Put(self.call(who, "KV/Put", ask).await?),
-            What::Delete(ask) => Answer::Delete(self.call(who, "KV/DeleteRange", ask).await?),
-            What::Txn(ask) => Answer::Txn(self.call(who, "KV/Txn", ask).await?),
-            What::Compact(ask) => {
-                let answer = self.call(who, "KV/Compact", ask).await?;
+    async fn unary(&mut self, ask: Ask) -> Result<Answer, Status> {
+        Ok(match ask {
+            Ask::Range(ask) => Answer::Range(self.call("KV/Range", ask).await?),
+            Ask::Put(ask) => Answer::Put(self.call("KV/Put", ask).await?),
+            Ask::Delete(ask) => Answer::Delete(self.call("KV/DeleteRange", ask).await?),
+            Ask::Txn(ask) => Answer::Txn(self.call("KV/Txn", ask).await?),
+            Ask::Compact(ask) => {
+                let answer = self.call("KV/Compact", ask).await?;
                 self.compacted = ask.revision;
                 Answer::Compact(answer)
             }
-            What::Revoke(id) => {
+            Ask::Revoke(id) => {
                 let ask = LeaseRevokeRequest { id };
-                Answer::Revoke(self.call(who, "Lease/LeaseRevoke", ask).await?)
+                Answer::Revoke(self.call("Lease/LeaseRevoke", ask).await?)
             }
-            What::KeepAlive(id) => {
-                Answer::KeepAlive(self.keep_alive(who, LeaseKeepAliveRequest { id }).await?)
+            Ask::KeepAlive(id) => {
+                Answer::KeepAlive(self.keep_alive(LeaseKeepAliveRequest { id }).await?)
             }
-            What::TimeToLive(ask) => {
-                Answer::TimeToLive(self.call(who, "Lease/LeaseTimeToLive", ask).await?)
+            Ask::TimeToLive(ask) => {
+                Answer::TimeToLive(self.call("Lease/LeaseTimeToLive", ask).await?)
             }
-            What::Leases => {
+            Ask::Leases => {
                 let ask = LeaseLeasesRequest {};
-                Answer::Leases(self.call(who, "Lease/LeaseLeases", ask).await?)
+                Answer::Leases(self.call("Lease/LeaseLeases", ask).await?)
             }
             // Those with a state of their own are not sent here.
-            What::Grant(_) | What::Watch(..) | What::Cancel(..) => Answer::Nothing,
-            What::Progress(_) | What::Restart => Answer::Nothing,
+            Ask::Grant(_) | Ask::Watch(..) | Ask::Cancel(..) => Answer::Nothing,
+            Ask::Progress(_) | Ask::Restart => Answer::Nothing,
         })
     }
 
     /// With an alias the id is the store's to choose.
-    async fn grant(&mut self, who: Who, mut request: LeaseGrantRequest) -> Answer {
+    async fn grant(&mut self, mut request: LeaseGrantRequest) -> Answer {
         let alias = request.id;
         if is_alias(alias) {
             request.id = 0;
         }
-        match self.call(who, "Lease/LeaseGrant", request).await {
+        match self.call("Lease/LeaseGrant", request).await {
             Ok(response) => {
                 let answer = Answer::Grant(response);
                 if let (true, Answer::Grant(response)) = (is_alias(alias), &answer) {
@@ -135,20 +131,19 @@ impl Store {
 
     async fn keep_alive(
         &self,
-        who: Who,
         ask: LeaseKeepAliveRequest,
     ) -> Result<LeaseKeepAliveResponse, Status> {
         let mut grpc = self.ready().await?;
         let codec = ProstCodec::<LeaseKeepAliveRequest, LeaseKeepAliveResponse>::default();
         let path = PathAndQuery::from_static("/etcdserverpb.Lease/LeaseKeepAlive");
-        let request = self.request(who, once(ask));
+        let request = Request::new(once(ask));
         let mut answers = grpc.streaming(request, path, codec).await?.into_inner();
         let answer = answers.message().await?;
         answer.ok_or_else(|| Status::unknown("the stream ended without an answer"))
     }
 
     /// The first watch of a stream opens it.
-    async fn open_watch(&mut self, who: Who, number: u8, create: WatchCreateRequest) -> Answer {
+    async fn open_watch(&mut self, number: u8, create: WatchCreateRequest) -> Answer {
         let compacted = self.compacted;
         if let Some(stream) = self.streams.get_mut(&number) {
             return stream.create(create, compacted).await;
@@ -157,7 +152,7 @@ impl Store {
             Ok(grpc) => grpc,
             Err(status) => return status.into(),
         };
-        match Stream::open(&mut grpc, |requests| self.request(who, requests), create).await {
+        match Stream::open(&mut grpc, create).await {
             Ok(mut stream) => {
                 let answer = stream.created(compacted).await;
                 self.streams.insert(number, stream);
@@ -168,7 +163,7 @@ impl Store {
     }
 
     /// One unary call of etcd's API.
-    pub async fn call<Q, A>(&self, who: Who, method: &str, request: Q) -> Result<A, Status>
+    pub async fn call<Q, A>(&self, method: &str, request: Q) -> Result<A, Status>
     where
         Q: Message + 'static,
         A: Message + Default + 'static,
@@ -176,7 +171,7 @@ impl Store {
         let path = PathAndQuery::try_from(format!("/etcdserverpb.{method}")).expect("a path");
         let codec = ProstCodec::<Q, A>::default();
         let mut grpc = self.ready().await?;
-        let answer = grpc.unary(self.request(who, request), path, codec).await?;
+        let answer = grpc.unary(Request::new(request), path, codec).await?;
         Ok(answer.into_inner())
     }
 
@@ -188,18 +183,16 @@ impl Store {
     /// Deletes every key and lease, and closes every stream; gives the newest revision.
     pub async fn wipe(&mut self) -> i64 {
         self.streams.clear();
-        self.tokens.clear();
         let zero = bytes::Bytes::from_static(b"\0");
         let all = DeleteRangeRequest { key: zero.clone(), range_end: zero, prev_kv: false };
-        let wiped: Result<DeleteRangeResponse, _> =
-            self.call(Who::Nobody, "KV/DeleteRange", all).await;
+        let wiped: Result<DeleteRangeResponse, _> = self.call("KV/DeleteRange", all).await;
         let header = wiped.expect("an answer").header.expect("a header");
         let leases: Result<LeaseLeasesResponse, _> =
-            self.call(Who::Nobody, "Lease/LeaseLeases", LeaseLeasesRequest {}).await;
+            self.call("Lease/LeaseLeases", LeaseLeasesRequest {}).await;
         for lease in leases.expect("an answer").leases {
             let revoke = LeaseRevokeRequest { id: lease.id };
             let revoked: Result<LeaseRevokeResponse, _> =
-                self.call(Who::Nobody, "Lease/LeaseRevoke", revoke).await;
+                self.call("Lease/LeaseRevoke", revoke).await;
             revoked.expect("it was there");
         }
         self.chosen.clear();
@@ -210,19 +203,5 @@ impl Store {
         let mut grpc = Grpc::new(self.channel.clone());
         grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
         Ok(grpc)
-    }
-
-    fn request<T>(&self, who: Who, body: T) -> Request<T> {
-        let mut request = Request::new(body);
-        let token = match who {
-            Who::Nobody => None,
-            Who::Token(slot) => self.tokens.get(&slot).map(String::as_str),
-            Who::Stranger => Some("nobody's.1"),
-        };
-        if let Some(token) = token {
-            let token = MetadataValue::try_from(token).expect("tokens are ASCII");
-            request.metadata_mut().insert("token", token);
-        }
-        request
     }
 }

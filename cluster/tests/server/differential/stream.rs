@@ -59,9 +59,6 @@ impl Stream {
     /// Opens one with its first watch; the answer to that is yet to come.
     pub async fn open(
         grpc: &mut Grpc<Channel>,
-        request: impl FnOnce(
-            UnboundedReceiverStream<WatchRequest>,
-        ) -> Request<UnboundedReceiverStream<WatchRequest>>,
         create: WatchCreateRequest,
     ) -> Result<Stream, Status> {
         let (requests, body) = mpsc::unbounded_channel();
@@ -70,7 +67,7 @@ impl Stream {
         requests.send(WatchRequest { request_union: Some(first) }).expect("its end is here");
         let path = PathAndQuery::from_static("/etcdserverpb.Watch/Watch");
         let codec = ProstCodec::<WatchRequest, WatchResponse>::default();
-        let request = request(UnboundedReceiverStream::new(body));
+        let request = Request::new(UnboundedReceiverStream::new(body));
         let responses = grpc.streaming(request, path, codec).await?.into_inner();
         let (controls, watches, faults) = (Vec::new(), Vec::new(), Vec::new());
         Ok(Stream { requests, responses, asked: create, controls, watches, faults })

@@ -11,7 +11,7 @@ use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::leases;
-use crate::differential::ask::{What, at, is_alias};
+use crate::differential::ask::{Ask, at, is_alias};
 
 /// How deep transactions nest.
 const DEPTH_MAX: usize = 2;
@@ -20,22 +20,22 @@ const KEYS: &[&[u8]] = &[b"a", b"a\0", b"ab", b"b", b"ba", b"c", b"\xff"];
 
 const VALUES: &[&[u8]] = &[b"", b"0", b"1", b"2"];
 
-pub fn ask(rng: &mut ChaCha8Rng) -> What {
+pub fn ask(rng: &mut ChaCha8Rng) -> Ask {
     match rng.random_range(0..100) {
-        0..30 => What::Put(put(rng)),
+        0..30 => Ask::Put(put(rng)),
         30..55 => {
             let distance = rng.random_range(-20..=2);
-            What::Range(range(rng, at(distance)))
+            Ask::Range(range(rng, at(distance)))
         }
-        55..67 => What::Delete(delete(rng)),
+        55..67 => Ask::Delete(delete(rng)),
         67..95 => {
             let mut txn = txn(rng, 0);
             if any(&txn, &|op| matches!(op, Op::RequestDeleteRange(_))) {
                 keep_nothing(&mut txn);
             }
-            What::Txn(txn)
+            Ask::Txn(txn)
         }
-        _ => What::Compact(CompactionRequest {
+        _ => Ask::Compact(CompactionRequest {
             revision: *[at(-8), at(-3), at(-1), at(0), at(1), 0, -1].choose(rng).expect("some"),
             physical: rng.random(),
         }),
@@ -123,7 +123,7 @@ fn compare(rng: &mut ChaCha8Rng) -> Compare {
         TargetUnion::Value(_) => 3,
         TargetUnion::Lease(_) => 4,
     };
-    // What the stores choose themselves is equal or not, and no more can be said.
+    // Ask the stores choose themselves is equal or not, and no more can be said.
     let unordered = matches!(union, TargetUnion::Lease(lease) if is_alias(lease));
     Compare {
         result: if unordered {

@@ -5,7 +5,7 @@ use rand::Rng;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
-use crate::differential::ask::{What, chosen};
+use crate::differential::ask::{Ask, chosen};
 
 /// Ids that the client chooses. None may lie among those that a store chooses.
 const IDS: &[i64] = &[77, 7, 1, -5, i64::MIN];
@@ -24,15 +24,15 @@ pub fn any(rng: &mut ChaCha8Rng) -> i64 {
 }
 
 /// `granted` counts the leases whose id the store chooses.
-pub fn ask(rng: &mut ChaCha8Rng, granted: &mut i64) -> What {
+pub fn ask(rng: &mut ChaCha8Rng, granted: &mut i64) -> Ask {
     match rng.random_range(0..100) {
-        0..40 => What::Grant(grant(rng, granted)),
-        40..55 => What::Revoke(any(rng)),
-        55..65 => What::KeepAlive(any(rng)),
+        0..40 => Ask::Grant(grant(rng, granted)),
+        40..55 => Ask::Revoke(any(rng)),
+        55..65 => Ask::KeepAlive(any(rng)),
         65..90 => {
-            What::TimeToLive(LeaseTimeToLiveRequest { id: any(rng), keys: rng.random_ratio(3, 4) })
+            Ask::TimeToLive(LeaseTimeToLiveRequest { id: any(rng), keys: rng.random_ratio(3, 4) })
         }
-        _ => What::Leases,
+        _ => Ask::Leases,
     }
 }
 

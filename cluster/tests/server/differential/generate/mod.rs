@@ -7,7 +7,7 @@ mod watches;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::ask::{Ask, What, Who};
+use super::ask::Ask;
 
 /// The longest sequence.
 const REQUESTS_MAX: usize = 60;
@@ -49,17 +49,14 @@ pub fn sequence(seed: u64) -> Vec<Ask> {
     let kind = Kind::of(seed);
     let length = rng.random_range(1..=REQUESTS_MAX);
     let mut granted = 0;
-    let mut asks: Vec<Ask> = (0..length)
-        .map(|_| Ask { who: Who::Nobody, what: what(kind, &mut rng, &mut granted) })
-        .collect();
+    let mut asks: Vec<Ask> = (0..length).map(|_| ask(kind, &mut rng, &mut granted)).collect();
     if rng.random_ratio(1, 25) {
-        let restart = Ask { who: Who::Nobody, what: What::Restart };
-        asks.insert(rng.random_range(0..=length), restart);
+        asks.insert(rng.random_range(0..=length), Ask::Restart);
     }
     asks
 }
 
-fn what(kind: Kind, rng: &mut ChaCha8Rng, granted: &mut i64) -> What {
+fn ask(kind: Kind, rng: &mut ChaCha8Rng, granted: &mut i64) -> Ask {
     let (lease, watch) = kind.shares();
     match rng.random_range(0..100) {
         drawn if drawn < lease => leases::ask(rng, granted),

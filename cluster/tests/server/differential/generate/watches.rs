@@ -6,7 +6,7 @@ use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::kv;
-use crate::differential::ask::{What, at};
+use crate::differential::ask::{Ask, at};
 
 /// Streams of one sequence.
 const STREAMS: u8 = 2;
@@ -14,12 +14,12 @@ const STREAMS: u8 = 2;
 /// Ids that a client chooses (0 leaves it to the store), and one that it may cancel.
 const IDS: &[i64] = &[0, 0, 0, 0, 1, 2, 5, -3];
 
-pub fn ask(rng: &mut ChaCha8Rng) -> What {
+pub fn ask(rng: &mut ChaCha8Rng) -> Ask {
     let stream = rng.random_range(0..STREAMS);
     match rng.random_range(0..100) {
-        0..60 => What::Watch(stream, create(rng)),
-        60..85 => What::Cancel(stream, rng.random_range(-3..6)),
-        _ => What::Progress(stream),
+        0..60 => Ask::Watch(stream, create(rng)),
+        60..85 => Ask::Cancel(stream, rng.random_range(-3..6)),
+        _ => Ask::Progress(stream),
     }
 }
 
