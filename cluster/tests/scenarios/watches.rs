@@ -112,6 +112,7 @@ fn ids_are_chosen_or_given_and_what_is_wrong_is_refused_with_etcds_reasons() {
         (given(7), 7, ""),
         (given(7), -1, "mvcc: duplicate watch ID provided on the WatchStream"),
         (range("b", "a"), -1, "mvcc: watcher range is empty"),
+        (all_from(-1), -1, "etcdserver: mvcc: required revision has been compacted"),
     ] {
         create(&mut world, leader, 1, row.clone());
         let last = world.told[&1].last().expect("an answer");
@@ -159,7 +160,54 @@ fn a_watch_that_begins_below_the_compacted_revision_is_cancelled() {
     world.run_us(SECOND);
     let end = world.told[&1].iter().find(|response| response.canceled).expect("a cancellation");
     assert_eq!((end.watch_id, end.compact_revision), (0, 4));
+    assert_eq!(end.header.expect("a header").revision, 0, "as etcd sends it");
     assert_eq!(events(&world.told[&1], 1), ["+a@4", "+a@5", "+a@6"]);
+}
+
+/// What is told in answer to a request, or nothing.
+fn answer(world: &mut World, id: u64, union: RequestUnion) -> Option<WatchResponse> {
+    let before = world.told[&1].len();
+    request(world, id, 1, union);
+    world.run_us(SECOND);
+    world.told[&1].get(before).cloned()
+}
+
+#[test]
+fn a_watch_that_compaction_has_ended_keeps_its_id_until_it_is_cancelled() {
+    let (mut world, leader) = elected(Options::new(1, 1));
+    for value in 1..=5 {
+        put_acknowledged(&mut world, leader, "a", value);
+    }
+    compact(&mut world, leader, 4);
+    open(&mut world, leader, 1);
+    create(&mut world, leader, 1, WatchCreateRequest { watch_id: 3, ..all_from(2) });
+    create(&mut world, leader, 1, all_from(0));
+    world.run_us(SECOND);
+    let progress = RequestUnion::ProgressRequest(WatchProgressRequest {});
+    let again = WatchCreateRequest { watch_id: 3, ..all_from(0) };
+    let refused = answer(&mut world, leader, RequestUnion::CreateRequest(again.clone()));
+    let reason = "mvcc: duplicate watch ID provided on the WatchStream";
+    assert_eq!(refused.expect("an answer").cancel_reason, reason);
+    assert_eq!(answer(&mut world, leader, progress.clone()), None);
+    let cancel = RequestUnion::CancelRequest(WatchCancelRequest { watch_id: 3 });
+    assert!(answer(&mut world, leader, cancel).expect("an answer").canceled);
+    assert_eq!(answer(&mut world, leader, progress).expect("an answer").watch_id, -1);
+    let created = answer(&mut world, leader, RequestUnion::CreateRequest(again));
+    assert_eq!(created.expect("an answer").watch_id, 3);
+}
+
+#[test]
+fn no_progress_is_told_beside_a_watch_that_is_yet_to_start() {
+    let (mut world, leader) = elected(Options::new(1, 1));
+    open(&mut world, leader, 1);
+    create(&mut world, leader, 1, all_from(3));
+    let progress = RequestUnion::ProgressRequest(WatchProgressRequest {});
+    assert_eq!(answer(&mut world, leader, progress.clone()), None);
+    for value in 1..=2 {
+        put_acknowledged(&mut world, leader, "a", value);
+    }
+    assert_eq!(events(&world.told[&1], 0), ["+a@3"]);
+    assert_eq!(answer(&mut world, leader, progress).expect("an answer").watch_id, -1);
 }
 
 /// Deletes a key, compacts at the deletion, and watches from there.
