@@ -11,7 +11,8 @@ use ordeal_cluster::proto::etcdserverpb::{
 use ordeal_cluster::proto::mvccpb::KeyValue;
 use tonic::Status;
 
-use super::ask::Chosen;
+use super::ask::FORMER;
+use super::store::Leases;
 
 /// The answer to one request.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,13 +66,15 @@ impl Answer {
 
     /// Without who answered and in which term, with leases by their aliases, and in order what a
     /// store may give in any order.
-    pub fn compared(mut self, chosen: &Chosen) -> Answer {
+    pub fn compared(mut self, leases: &Leases) -> Answer {
         if let Some(header) = self.header() {
             *header = ResponseHeader { revision: header.revision, ..Default::default() };
         }
         let alias = |lease: &mut i64| {
-            if let Some((alias, _)) = chosen.iter().find(|(_, id)| *id == lease) {
+            if let Some((alias, _)) = leases.chosen.iter().find(|(_, id)| *id == lease) {
                 *lease = *alias;
+            } else if leases.former.contains(lease) {
+                *lease = FORMER;
             }
         };
         self.leases(&alias);

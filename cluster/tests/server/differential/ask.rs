@@ -32,6 +32,9 @@ pub const fn chosen(nth: i64) -> i64 {
     CHOSEN + nth
 }
 
+/// What stands for every lease whose id was chosen in an earlier sequence.
+pub const FORMER: i64 = CHOSEN + CHOSEN_MAX;
+
 /// Whether it is an alias, not the id of a lease.
 pub fn is_alias(lease: i64) -> bool {
     (CHOSEN..CHOSEN + CHOSEN_MAX).contains(&lease)

@@ -5,9 +5,9 @@
 //! When the two answer differently, the sequence is played again on fresh stores with requests left
 //! out, until none can go, and what is left is shown with both answers.
 //!
-//! What time decides in etcd is kept out: leases live long or are revoked at once, watches have told
-//! everything before a compaction, and how events are gathered into responses is not compared (that
-//! no revision is split is).
+//! What time decides in etcd is kept out: leases live long or are revoked at once, watches have
+//! told everything before a compaction, and how events are gathered into responses is not compared
+//! (that no revision is split is).
 //!
 //! `$ORDEAL_ETCD` names the real binary (else `etcd` of the path), `$ORDEAL_SEQUENCES` how many
 //! sequences are played, `$ORDEAL_SEED` the first one.

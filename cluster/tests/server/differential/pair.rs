@@ -191,7 +191,7 @@ impl Pair {
             }
             let told = |store: &Store, responses: &[WatchResponse]| -> Vec<Answer> {
                 let answers = responses.iter().cloned().map(Answer::Watch);
-                answers.map(|answer| answer.compared(&store.chosen)).collect()
+                answers.map(|answer| answer.compared(&store.leases)).collect()
             };
             let (one, two) =
                 (told(&self.embedded, &embedded.controls), told(&self.etcd, &etcd.controls));
@@ -219,7 +219,7 @@ impl Pair {
                 None => watch.events[..both].to_vec(),
             };
             let response = WatchResponse { events, watch_id: watch.id, ..Default::default() };
-            Answer::Watch(response).compared(&store.chosen)
+            Answer::Watch(response).compared(&store.leases)
         };
         let embedded = told(&self.embedded, one);
         let etcd = told(&self.etcd, two);

@@ -1,6 +1,6 @@
 //! One of the two stores, as its client sees it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use ordeal_cluster::proto::etcdserverpb::{
@@ -21,11 +21,20 @@ use super::ask::{Ask, Chosen, is_alias};
 use super::etcd::PATIENCE;
 use super::stream::Stream;
 
+/// The ids that a store chose for leases.
+#[derive(Default)]
+pub struct Leases {
+    /// Those of this sequence, by their aliases.
+    pub chosen: Chosen,
+    /// Those of earlier sequences, which a read in the past may find.
+    pub former: BTreeSet<i64>,
+}
+
 /// A connection, and what was got through it.
 pub struct Store {
     channel: Channel,
     /// The ids that it chose for leases.
-    pub chosen: Chosen,
+    pub leases: Leases,
     /// The streams of watches that are open.
     pub streams: BTreeMap<u8, Stream>,
     /// Up to where its history is gone; -1 before the first compaction.
@@ -38,7 +47,7 @@ impl Store {
         let endpoint = Endpoint::from_shared(url.to_owned()).expect("a URL");
         let store = Store {
             channel: endpoint.connect_lazy(),
-            chosen: Chosen::new(),
+            leases: Leases::default(),
             streams: BTreeMap::new(),
             compacted: -1,
         };
@@ -63,7 +72,7 @@ impl Store {
 
     /// Sends a request, and gives the answer as it is compared.
     pub async fn ask(&mut self, ask: &Ask, head: i64) -> Answer {
-        let answer = match ask.resolved(head, &self.chosen) {
+        let answer = match ask.resolved(head, &self.leases.chosen) {
             Ask::Watch(stream, create) => self.open_watch(stream, create).await,
             Ask::Cancel(stream, id) => match self.streams.get_mut(&stream) {
                 Some(stream) => stream.cancel(id).await,
@@ -77,7 +86,7 @@ impl Store {
             Ask::Restart => Answer::Nothing,
             ask => self.unary(ask).await.unwrap_or_else(Answer::from),
         };
-        answer.compared(&self.chosen)
+        answer.compared(&self.leases)
     }
 
     async fn unary(&mut self, ask: Ask) -> Result<Answer, Status> {
@@ -121,7 +130,7 @@ impl Store {
             Ok(response) => {
                 let answer = Answer::Grant(response);
                 if let (true, Answer::Grant(response)) = (is_alias(alias), &answer) {
-                    self.chosen.insert(alias, response.id);
+                    self.leases.chosen.insert(alias, response.id);
                 }
                 answer
             }
@@ -195,7 +204,8 @@ impl Store {
                 self.call("Lease/LeaseRevoke", revoke).await;
             revoked.expect("it was there");
         }
-        self.chosen.clear();
+        let chosen = std::mem::take(&mut self.leases.chosen);
+        self.leases.former.extend(chosen.into_values());
         header.revision
     }
 
