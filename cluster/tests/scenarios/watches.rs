@@ -2,11 +2,12 @@
 
 use ordeal_cluster::bugs::{Bug, Bugs};
 use ordeal_cluster::core::{Request, StreamId, WatchInput};
+use ordeal_cluster::proto::etcdserverpb::request_op::Request as Op;
 use ordeal_cluster::proto::etcdserverpb::watch_create_request::FilterType;
 use ordeal_cluster::proto::etcdserverpb::watch_request::RequestUnion;
 use ordeal_cluster::proto::etcdserverpb::{
-    CompactionRequest, DeleteRangeRequest, PutRequest, WatchCancelRequest, WatchCreateRequest,
-    WatchProgressRequest, WatchRequest, WatchResponse,
+    CompactionRequest, DeleteRangeRequest, PutRequest, RequestOp, TxnRequest, WatchCancelRequest,
+    WatchCreateRequest, WatchProgressRequest, WatchRequest, WatchResponse,
 };
 
 use super::asked;
@@ -45,6 +46,17 @@ fn delete(world: &mut World, id: u64, key: &str) {
     let key = key.to_owned().into();
     let delete = DeleteRangeRequest { key, ..Default::default() };
     asked(world, id, Request::DeleteRange(delete)).expect("a deletion");
+}
+
+/// Changes a key twice at one revision.
+fn put_and_delete(key: &str) -> TxnRequest {
+    let key = bytes::Bytes::from(key.to_owned());
+    let put = PutRequest { key: key.clone(), ..Default::default() };
+    let everything_from =
+        DeleteRangeRequest { key, range_end: vec![0].into(), ..Default::default() };
+    let ops = [Op::RequestPut(put), Op::RequestDeleteRange(everything_from)];
+    let success = ops.map(|op| RequestOp { request: Some(op) }).to_vec();
+    TxnRequest { success, ..Default::default() }
 }
 
 fn compact(world: &mut World, id: u64, revision: i64) {
@@ -140,11 +152,17 @@ fn the_pair_before_a_change_is_told_on_request() {
     create(&mut world, leader, 1, WatchCreateRequest { prev_kv: true, ..all_from(2) });
     put_acknowledged(&mut world, leader, "a", 2);
     delete(&mut world, leader, "a");
+    put_acknowledged(&mut world, leader, "a", 3);
+    asked(&mut world, leader, Request::Txn(put_and_delete("a"))).expect("a transaction");
+    asked(&mut world, leader, Request::Txn(put_and_delete("b"))).expect("a transaction");
     world.run_us(SECOND);
     let told = world.told[&1].iter().flat_map(|response| &response.events);
     let before: Vec<Option<i64>> =
         told.map(|event| event.prev_kv.as_ref().map(|kv| kv.mod_revision)).collect();
-    assert_eq!(before, [None, Some(2), Some(3)]);
+    let twice = [Some(5), Some(5), None, None];
+    assert_eq!(before[..3], [None, Some(2), Some(3)]);
+    assert_eq!(before[3], None);
+    assert_eq!(before[4..], twice, "before the transaction, not within it");
 }
 
 #[test]
