@@ -29,7 +29,7 @@ use generate::Kind;
 use pair::{Difference, Pair};
 
 /// Sequences of one test run; a night's run asks for thousands.
-const SEQUENCES: u64 = 40;
+const SEQUENCES: u64 = 30;
 
 fn number(variable: &str, default: u64) -> u64 {
     match std::env::var(variable) {
