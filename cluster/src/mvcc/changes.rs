@@ -13,14 +13,18 @@ pub struct Change {
     pub key: Bytes,
     /// What it became; a tombstone is a deletion.
     pub version: Version,
-    /// What it was before, if it was there and is still known.
+    /// What it was before the transaction, if it was there and is still known.
     pub before: Option<Version>,
 }
 
 impl Change {
     fn at(key: &Bytes, history: &History, nth: usize) -> Option<Self> {
         let version = history.get(nth)?.clone();
-        let before = nth.checked_sub(1).and_then(|nth| history.get(nth));
+        // As in etcd the pair before the transaction, also when that has changed the key twice, and
+        // none before a creation.
+        let earlier = history.partition_point(|earlier| earlier.main < version.main);
+        let created = !version.is_tombstone() && version.create == version.main;
+        let before = earlier.checked_sub(1).filter(|_| !created).and_then(|nth| history.get(nth));
         let before = before.filter(|before| !before.is_tombstone()).cloned();
         Some(Self { key: key.clone(), version, before })
     }

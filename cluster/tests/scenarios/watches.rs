@@ -2,11 +2,12 @@
 
 use ordeal_cluster::bugs::{Bug, Bugs};
 use ordeal_cluster::core::{Request, StreamId, WatchInput};
+use ordeal_cluster::proto::etcdserverpb::request_op::Request as Op;
 use ordeal_cluster::proto::etcdserverpb::watch_create_request::FilterType;
 use ordeal_cluster::proto::etcdserverpb::watch_request::RequestUnion;
 use ordeal_cluster::proto::etcdserverpb::{
-    CompactionRequest, DeleteRangeRequest, PutRequest, WatchCancelRequest, WatchCreateRequest,
-    WatchProgressRequest, WatchRequest, WatchResponse,
+    CompactionRequest, DeleteRangeRequest, PutRequest, RequestOp, TxnRequest, WatchCancelRequest,
+    WatchCreateRequest, WatchProgressRequest, WatchRequest, WatchResponse,
 };
 
 use super::asked;
@@ -45,6 +46,17 @@ fn delete(world: &mut World, id: u64, key: &str) {
     let key = key.to_owned().into();
     let delete = DeleteRangeRequest { key, ..Default::default() };
     asked(world, id, Request::DeleteRange(delete)).expect("a deletion");
+}
+
+/// Changes a key twice at one revision.
+fn put_and_delete(key: &str) -> TxnRequest {
+    let key = bytes::Bytes::from(key.to_owned());
+    let put = PutRequest { key: key.clone(), ..Default::default() };
+    let everything_from =
+        DeleteRangeRequest { key, range_end: vec![0].into(), ..Default::default() };
+    let ops = [Op::RequestPut(put), Op::RequestDeleteRange(everything_from)];
+    let success = ops.map(|op| RequestOp { request: Some(op) }).to_vec();
+    TxnRequest { success, ..Default::default() }
 }
 
 fn compact(world: &mut World, id: u64, revision: i64) {
@@ -112,6 +124,7 @@ fn ids_are_chosen_or_given_and_what_is_wrong_is_refused_with_etcds_reasons() {
         (given(7), 7, ""),
         (given(7), -1, "mvcc: duplicate watch ID provided on the WatchStream"),
         (range("b", "a"), -1, "mvcc: watcher range is empty"),
+        (all_from(-1), -1, "etcdserver: mvcc: required revision has been compacted"),
     ] {
         create(&mut world, leader, 1, row.clone());
         let last = world.told[&1].last().expect("an answer");
@@ -139,11 +152,17 @@ fn the_pair_before_a_change_is_told_on_request() {
     create(&mut world, leader, 1, WatchCreateRequest { prev_kv: true, ..all_from(2) });
     put_acknowledged(&mut world, leader, "a", 2);
     delete(&mut world, leader, "a");
+    put_acknowledged(&mut world, leader, "a", 3);
+    asked(&mut world, leader, Request::Txn(put_and_delete("a"))).expect("a transaction");
+    asked(&mut world, leader, Request::Txn(put_and_delete("b"))).expect("a transaction");
     world.run_us(SECOND);
     let told = world.told[&1].iter().flat_map(|response| &response.events);
     let before: Vec<Option<i64>> =
         told.map(|event| event.prev_kv.as_ref().map(|kv| kv.mod_revision)).collect();
-    assert_eq!(before, [None, Some(2), Some(3)]);
+    let twice = [Some(5), Some(5), None, None];
+    assert_eq!(before[..3], [None, Some(2), Some(3)]);
+    assert_eq!(before[3], None);
+    assert_eq!(before[4..], twice, "before the transaction, not within it");
 }
 
 #[test]
@@ -159,7 +178,54 @@ fn a_watch_that_begins_below_the_compacted_revision_is_cancelled() {
     world.run_us(SECOND);
     let end = world.told[&1].iter().find(|response| response.canceled).expect("a cancellation");
     assert_eq!((end.watch_id, end.compact_revision), (0, 4));
+    assert_eq!(end.header.expect("a header").revision, 0, "as etcd sends it");
     assert_eq!(events(&world.told[&1], 1), ["+a@4", "+a@5", "+a@6"]);
+}
+
+/// What is told in answer to a request, or nothing.
+fn answer(world: &mut World, id: u64, union: RequestUnion) -> Option<WatchResponse> {
+    let before = world.told[&1].len();
+    request(world, id, 1, union);
+    world.run_us(SECOND);
+    world.told[&1].get(before).cloned()
+}
+
+#[test]
+fn a_watch_that_compaction_has_ended_keeps_its_id_until_it_is_cancelled() {
+    let (mut world, leader) = elected(Options::new(1, 1));
+    for value in 1..=5 {
+        put_acknowledged(&mut world, leader, "a", value);
+    }
+    compact(&mut world, leader, 4);
+    open(&mut world, leader, 1);
+    create(&mut world, leader, 1, WatchCreateRequest { watch_id: 3, ..all_from(2) });
+    create(&mut world, leader, 1, all_from(0));
+    world.run_us(SECOND);
+    let progress = RequestUnion::ProgressRequest(WatchProgressRequest {});
+    let again = WatchCreateRequest { watch_id: 3, ..all_from(0) };
+    let refused = answer(&mut world, leader, RequestUnion::CreateRequest(again.clone()));
+    let reason = "mvcc: duplicate watch ID provided on the WatchStream";
+    assert_eq!(refused.expect("an answer").cancel_reason, reason);
+    assert_eq!(answer(&mut world, leader, progress.clone()), None);
+    let cancel = RequestUnion::CancelRequest(WatchCancelRequest { watch_id: 3 });
+    assert!(answer(&mut world, leader, cancel).expect("an answer").canceled);
+    assert_eq!(answer(&mut world, leader, progress).expect("an answer").watch_id, -1);
+    let created = answer(&mut world, leader, RequestUnion::CreateRequest(again));
+    assert_eq!(created.expect("an answer").watch_id, 3);
+}
+
+#[test]
+fn no_progress_is_told_beside_a_watch_that_is_yet_to_start() {
+    let (mut world, leader) = elected(Options::new(1, 1));
+    open(&mut world, leader, 1);
+    create(&mut world, leader, 1, all_from(3));
+    let progress = RequestUnion::ProgressRequest(WatchProgressRequest {});
+    assert_eq!(answer(&mut world, leader, progress.clone()), None);
+    for value in 1..=2 {
+        put_acknowledged(&mut world, leader, "a", value);
+    }
+    assert_eq!(events(&world.told[&1], 0), ["+a@3"]);
+    assert_eq!(answer(&mut world, leader, progress).expect("an answer").watch_id, -1);
 }
 
 /// Deletes a key, compacts at the deletion, and watches from there.

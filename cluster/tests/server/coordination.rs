@@ -8,7 +8,7 @@ use etcd_client::{
 use ordeal_cluster::bugs::Bug;
 
 use crate::cluster::{Cluster, eventually};
-use crate::differential::pair::{Etcd, etcd};
+use crate::differential::etcd::{Etcd, etcd};
 use crate::runtime;
 
 /// Plays a scene against an embedded node, and where there is one against a real etcd.

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 use crate::cluster::Cluster;
-use crate::differential::pair::{Etcd, etcd};
+use crate::differential::etcd::{Etcd, etcd, release};
 
 /// The `etcdctl` of `$ORDEAL_ETCDCTL` or of the path.
 fn etcdctl() -> Option<String> {
@@ -233,11 +233,6 @@ const AUTH_COMMANDS: &[&str] = &[
 const SINCE_3_5: &[&str] =
     &["--user alice:pw compact 1", "--user alice:pw move-leader 1", "lease list", "member list"];
 
-fn version_of(etcd: &str) -> String {
-    let output = Command::new(etcd).arg("--version").output().expect("it ran before");
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
 #[test]
 fn etcdctl_shows_of_users_and_roles_what_it_shows_of_a_real_etcd() {
     let (Some(program), Some(etcd)) = (etcdctl(), etcd()) else {
@@ -247,7 +242,7 @@ fn etcdctl_shows_of_users_and_roles_what_it_shows_of_a_real_etcd() {
         return;
     };
     let cluster = Cluster::start(1);
-    let is_old = version_of(&etcd).contains("Version: 3.4.");
+    let is_old = release(&etcd) < (3, 5, 0);
     let etcd = Etcd::start(&etcd);
     let mut differences = String::new();
     for command in AUTH_COMMANDS {

@@ -47,8 +47,13 @@ struct Watcher {
     range_end: Bytes,
     /// Where it started.
     start: i64,
+    /// The revision that the client asked it to start at; 0 when it left that to the node.
+    asked_start: i64,
     /// The first revision that it has not told of.
     next: i64,
+    /// Cancelled because what it had to tell is compacted. As in etcd it keeps its id until the
+    /// client cancels it too, and no progress is told on its stream until then.
+    compacted: bool,
     no_put: bool,
     no_delete: bool,
     prev_kv: bool,
@@ -113,6 +118,9 @@ impl Stream {
 
     /// Finds an id for a watch, or says why there can be none.
     fn admit(&mut self, create: &WatchCreateRequest) -> Result<i64, &'static str> {
+        if create.start_revision < 0 {
+            return Err("etcdserver: mvcc: required revision has been compacted");
+        }
         let open = matches!(create.range_end[..], [] | [0]);
         if !open && create.range_end <= create.key {
             return Err("mvcc: watcher range is empty");
@@ -157,8 +165,10 @@ impl Stream {
             // BUG progress-early: what the watchers have still to tell is not waited for.
             return out.push(progress(NO_WATCH, scene));
         }
-        // As in etcd, a stream without watches is not answered.
-        self.wants_progress = !self.watchers.is_empty();
+        // As in etcd, a stream without watches is not answered, nor one that waits for a revision.
+        let revision = scene.kv.revision();
+        let waits = |watcher: &Watcher| watcher.compacted || watcher.is_future(revision);
+        self.wants_progress = !self.watchers.is_empty() && !self.watchers.values().any(waits);
     }
 
     /// Tells what the watchers have not told yet, until too much is on its way; `full` when that
@@ -175,8 +185,9 @@ impl Stream {
         let mut on_its_way = self.in_flight;
         let mut gone = Vec::new();
         for (id, watcher) in &mut self.watchers {
-            while watcher.next <= revision && on_its_way < bound {
+            while !watcher.compacted && watcher.next <= revision && on_its_way < bound {
                 if watcher.next < scene.kv.compacted() {
+                    watcher.compacted = true;
                     gone.push(*id);
                     break;
                 }
@@ -186,9 +197,9 @@ impl Stream {
             }
         }
         for id in gone {
-            self.watchers.remove(&id);
             out.push(WatchResponse {
-                header: scene.header_at(revision),
+                // etcd tells no revision here.
+                header: scene.header_at(0),
                 watch_id: id,
                 canceled: true,
                 compact_revision: scene.kv.compacted(),
@@ -207,7 +218,9 @@ impl Stream {
         let revision = scene.kv.revision();
         for (id, watcher) in &mut self.watchers {
             let due = scene.now_us >= watcher.told_us.saturating_add(scene.progress_us);
-            if watcher.progress_notify && due && watcher.next > revision {
+            let behind = watcher.compacted || watcher.next <= revision;
+            let told_all = !behind && !watcher.is_future(revision);
+            if watcher.progress_notify && due && told_all {
                 watcher.told_us = scene.now_us;
                 out.push(progress(*id, scene));
             }
@@ -233,7 +246,9 @@ impl Watcher {
             key,
             range_end: create.range_end,
             start: next,
+            asked_start: create.start_revision,
             next,
+            compacted: false,
             no_put: filters.contains(&FilterType::Noput),
             no_delete: filters.contains(&FilterType::Nodelete),
             prev_kv: create.prev_kv,
@@ -241,6 +256,12 @@ impl Watcher {
             progress_notify: create.progress_notify,
             told_us: now_us,
         }
+    }
+
+    /// Whether it was asked to start at a revision that is yet to come. A progress notification
+    /// would promise what came before, which it does not tell of (etcd #20221).
+    fn is_future(&self, revision: i64) -> bool {
+        self.asked_start > revision
     }
 
     /// Tells of one response's worth of revisions, and moves on.

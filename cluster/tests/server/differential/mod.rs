@@ -1,23 +1,35 @@
 //! The embedded node beside a real etcd: the same random requests, one after the other, must get
-//! the same answers, revisions, versions and errors.
+//! the same answers, revisions, versions, events and errors.
 //!
-//! The requests of a sequence are drawn from its number alone. When the two answer differently, the
-//! sequence is played again on fresh stores with requests left out, until none can go, and what is
-//! left is shown with both answers.
+//! The requests of a sequence are drawn from its number alone: of KV, leases and watches.
+//! When the two answer differently, the sequence is played again on fresh stores with requests left
+//! out, until none can go, and what is left is shown with both answers.
+//!
+//! What time decides in etcd is kept out: leases live long or are revoked at once, watches have
+//! told everything before a compaction, and how events are gathered into responses is not compared
+//! (that no revision is split is).
 //!
 //! `$ORDEAL_ETCD` names the real binary (else `etcd` of the path), `$ORDEAL_SEQUENCES` how many
 //! sequences are played, `$ORDEAL_SEED` the first one.
 
+mod answer;
+mod ask;
+pub mod etcd;
 mod generate;
-pub mod pair;
-mod requests;
+mod pair;
+mod releases;
 mod shrink;
+mod store;
+mod stream;
 
+use std::collections::BTreeMap;
+
+use ask::Ask;
+use generate::Kind;
 use pair::{Difference, Pair};
-use requests::Ask;
 
 /// Sequences of one test run; a night's run asks for thousands.
-const SEQUENCES: u64 = 120;
+const SEQUENCES: u64 = 30;
 
 fn number(variable: &str, default: u64) -> u64 {
     match std::env::var(variable) {
@@ -28,7 +40,7 @@ fn number(variable: &str, default: u64) -> u64 {
 
 #[test]
 fn random_requests_get_the_answers_that_a_real_etcd_gives() {
-    let Some(etcd) = pair::etcd() else {
+    let Some(etcd) = etcd::etcd() else {
         let required = std::env::var("ORDEAL_REQUIRE_ETCD").is_ok_and(|value| value == "1");
         assert!(!required, "there is no etcd, neither on the path nor in $ORDEAL_ETCD");
         eprintln!("skipped: there is no etcd, neither on the path nor in $ORDEAL_ETCD");
@@ -39,10 +51,12 @@ fn random_requests_get_the_answers_that_a_real_etcd_gives() {
         let first = number("ORDEAL_SEED", 1);
         let sequences = number("ORDEAL_SEQUENCES", SEQUENCES);
         let mut pair = Pair::start(&etcd).await;
-        let (mut asked, mut ended) = (0, 0);
+        let mut played = BTreeMap::<Kind, (u64, usize)>::new();
+        let mut ended = 0;
         for seed in first..first + sequences {
             let asks = generate::sequence(seed);
-            asked += asks.len();
+            let (of_kind, asked) = played.entry(Kind::of(seed)).or_default();
+            (*of_kind, *asked) = (*of_kind + 1, *asked + asks.len());
             if let Err(difference) = pair.play(&asks).await {
                 if difference.etcd_ended {
                     ended += 1;
@@ -54,9 +68,10 @@ fn random_requests_get_the_answers_that_a_real_etcd_gives() {
             }
             pair.wipe().await;
         }
-        println!(
-            "{sequences} sequences, {asked} requests: no difference; {ended} ended etcd itself"
-        );
+        for (kind, (sequences, requests)) in played {
+            println!("{kind:?}: {sequences} sequences, {requests} requests: no difference");
+        }
+        println!("{ended} sequences ended etcd itself");
         assert!(ended * 100 <= sequences, "{ended} of {sequences} sequences ended etcd itself");
     });
 }

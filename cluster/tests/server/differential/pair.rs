@@ -1,83 +1,33 @@
 //! The two stores that are asked the same.
 
-use std::fs::File;
-use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use ordeal_cluster::proto::etcdserverpb::{
-    DeleteRangeRequest, DeleteRangeResponse, RangeRequest, RangeResponse,
+    DeleteRangeRequest, LeaseGrantRequest, PutRequest, WatchResponse,
 };
-use tempfile::TempDir;
-use tonic::transport::{Channel, Endpoint};
 
-use super::requests::{Ask, call};
-use crate::cluster::{Cluster, free_ports};
-
-/// How long a store may take to start on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+use super::answer::Answer;
+use super::ask::Ask;
+use super::etcd::{Etcd, Release, release};
+use super::releases;
+use super::store::Store;
+use super::stream::{Stream, Watch};
+use crate::cluster::Cluster;
 
 /// With this etcd's process ends now and then at a read in the past after a compaction (seen with
 /// 3.5.30): there is nothing to compare with then.
 const FATAL: &str = "range failed to find revision pair";
 
-/// The `etcd` of `$ORDEAL_ETCD` or of the path.
-pub fn etcd() -> Option<String> {
-    let program = std::env::var("ORDEAL_ETCD").unwrap_or_else(|_| "etcd".into());
-    let answers = Command::new(&program).arg("--version").output();
-    answers.is_ok_and(|output| output.status.success()).then_some(program)
-}
+/// Leases that live shorter, in seconds, are revoked at once, so that time does not matter.
+const SHORT_TTL: i64 = 60;
 
-/// A real etcd of one member. It dies with this value.
-pub struct Etcd {
-    process: Child,
-    /// Where clients reach it.
-    pub url: String,
-    data: TempDir,
-}
+/// A store that took longer may rightly have revoked the shortest of leases by itself.
+const PROMPT: Duration = Duration::from_secs(1);
 
-impl Etcd {
-    /// Starts it, and waits until it listens.
-    pub fn start(program: &str) -> Etcd {
-        let data = TempDir::new().expect("a directory");
-        let ports = free_ports(2);
-        let url = |nth: usize| format!("http://127.0.0.1:{}", ports[nth]);
-        let process = Command::new(program)
-            .args(["--name", "n0", "--log-level", "error", "--data-dir"])
-            .arg(data.path().join("n0"))
-            .args(["--listen-client-urls", &url(0), "--advertise-client-urls", &url(0)])
-            .args(["--listen-peer-urls", &url(1), "--initial-advertise-peer-urls", &url(1)])
-            .args(["--initial-cluster", &format!("n0={}", url(1))])
-            .stdout(Stdio::null())
-            .stderr(File::create(data.path().join("log")).expect("a file"))
-            .spawn()
-            .expect("it answered before");
-        let address = ("127.0.0.1", ports[0]);
-        let deadline = Instant::now() + PATIENCE;
-        while TcpStream::connect(address).is_err() {
-            assert!(Instant::now() < deadline, "{program} does not listen");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Etcd { process, url: url(0), data }
-    }
-}
-
-impl Etcd {
-    /// Why it ended, if it did.
-    fn last_words(&self) -> String {
-        let log = std::fs::read_to_string(self.data.path().join("log")).unwrap_or_default();
-        let panic = log.lines().find(|line| line.contains("panic") || line.contains("fatal"));
-        panic.map_or(String::new(), |line| format!("; its log says: {line}"))
-    }
-}
-
-impl Drop for Etcd {
-    fn drop(&mut self) {
-        // Whatever comes of it, nobody is left to be told.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
+/// How far into the future a watch may start that is still waited for.
+const FUTURE_MAX: i64 = 10;
 
 /// Where two stores stopped to agree.
 #[derive(Debug)]
@@ -94,67 +44,229 @@ pub struct Difference {
 
 /// An embedded node and a real etcd, with the same content.
 pub struct Pair {
-    embedded: Channel,
-    etcd: Channel,
+    embedded: Store,
+    etcd: Store,
     /// The newest revision of both.
     head: i64,
-    _cluster: Cluster,
+    cluster: Cluster,
     process: Etcd,
+    release: Release,
 }
 
 impl Pair {
     /// Two empty stores.
     pub async fn start(program: &str) -> Pair {
-        let cluster = Cluster::start(1);
-        let etcd = Etcd::start(program);
-        let embedded = connect(cluster.url(0)).await;
-        let channel = connect(&etcd.url).await;
-        Pair { embedded, etcd: channel, head: 1, _cluster: cluster, process: etcd }
+        let cluster = Cluster::start_with(1, |config| {
+            // As etcd's own: the shortest lease follows from them.
+            config.heartbeat_interval = Duration::from_millis(100);
+            config.election_timeout = Duration::from_millis(1_000);
+        });
+        let process = Etcd::start(program);
+        let embedded = Store::connect(cluster.url(0)).await;
+        let etcd = Store::connect(&process.url).await;
+        let release = release(program);
+        Pair { embedded, etcd, head: 1, cluster, process, release }
     }
 
     /// Asks both, request after request, until they answer differently.
     pub async fn play(&mut self, asks: &[Ask]) -> Result<(), Difference> {
+        let began = Instant::now();
         for (nth, ask) in asks.iter().enumerate() {
-            let ask = ask.resolved(self.head);
-            let mut embedded = ask.send(&self.embedded).await;
-            let etcd = ask.send(&self.etcd).await;
-            if embedded != etcd {
-                let embedded = format!("{embedded:?}");
-                let last_words = self.process.last_words();
-                let etcd_ended = last_words.contains(FATAL);
-                let etcd = format!("{etcd:?}{last_words}");
-                return Err(Difference { nth, embedded, etcd, etcd_ended });
+            let place = Place { nth, began };
+            let compacted = self.etcd.compacted();
+            let Some(ask) = &releases::fit(ask, self.release, self.head, compacted) else {
+                continue;
+            };
+            if matches!(ask, Ask::Restart | Ask::Compact(_)) {
+                self.settle(place).await?;
             }
-            self.head = embedded.revision().unwrap_or(self.head);
+            if matches!(ask, Ask::Restart) {
+                self.hold_streams_together(place)?;
+                self.restart().await;
+                continue;
+            }
+            let asked = Instant::now();
+            let answer = self.both(place, ask).await?;
+            if let (Ask::Grant(request), Answer::Grant(_)) = (ask, answer) {
+                self.end_short_lease(place, request, asked).await?;
+            }
+        }
+        let place = Place { nth: asks.len().saturating_sub(1), began };
+        self.settle(place).await?;
+        self.hold_streams_together(place)
+    }
+
+    /// Asks both the same, and gives their answer if it is one.
+    async fn both(&mut self, place: Place, ask: &Ask) -> Result<Answer, Difference> {
+        let mut embedded = self.embedded.ask(ask, self.head).await;
+        let etcd = self.etcd.ask(ask, self.head).await;
+        if !embedded.agrees(&etcd, place.began.elapsed()) {
+            return Err(self.difference(place, &embedded, &etcd));
+        }
+        self.head = embedded.revision().unwrap_or(self.head).max(self.head);
+        Ok(embedded)
+    }
+
+    fn difference(
+        &self,
+        place: Place,
+        embedded: &impl std::fmt::Debug,
+        etcd: &impl std::fmt::Debug,
+    ) -> Difference {
+        let last_words = self.process.last_words();
+        Difference {
+            nth: place.nth,
+            embedded: format!("{embedded:?}"),
+            etcd: format!("{etcd:?}{last_words}"),
+            etcd_ended: last_words.contains(FATAL),
+        }
+    }
+
+    async fn end_short_lease(
+        &mut self,
+        place: Place,
+        granted: &LeaseGrantRequest,
+        asked: Instant,
+    ) -> Result<(), Difference> {
+        if granted.ttl >= SHORT_TTL {
+            return Ok(());
+        }
+        let revoked = self.both(place, &Ask::Revoke(granted.id)).await;
+        if asked.elapsed() < PROMPT { revoked.map(drop) } else { Ok(()) }
+    }
+
+    /// Waits until every watch has told all that has happened: a key of each is put and deleted,
+    /// and what it tells of that is waited for.
+    async fn settle(&mut self, place: Place) -> Result<(), Difference> {
+        let open = |watch: &&Watch| watch.open;
+        let streams = self.embedded.streams.values();
+        let watches = || streams.clone().flat_map(|stream| stream.watches.iter().filter(open));
+        let starts = watches().map(|watch| watch.request.start_revision);
+        let near = starts.filter(|start| *start <= self.head + FUTURE_MAX).max();
+        let mut keys: BTreeMap<Bytes, (i64, i64)> =
+            watches().map(|watch| (watch.key(), (0, 0))).collect();
+        while let Some(start) = near
+            && self.head < start
+        {
+            if self.put(place, &Bytes::from_static(b"~")).await? == 0 {
+                break;
+            }
+        }
+        for (key, told) in &mut keys {
+            *told = (self.put(place, key).await?, self.delete(place, key).await?);
+        }
+        let mut silent = [None, None];
+        for (store, silent) in [&mut self.embedded, &mut self.etcd].into_iter().zip(&mut silent) {
+            for stream in store.streams.values_mut() {
+                *silent = silent.take().or(wait_for(stream, &keys).await);
+            }
+        }
+        match silent {
+            [None, None] => Ok(()),
+            [embedded, etcd] => Err(self.difference(place, &embedded, &etcd)),
+        }
+    }
+
+    /// The revision of the put, or 0 if it is refused by both.
+    async fn put(&mut self, place: Place, key: &Bytes) -> Result<i64, Difference> {
+        let put = PutRequest { key: key.clone(), ..Default::default() };
+        let mut answer = self.both(place, &Ask::Put(put)).await?;
+        Ok(answer.revision().unwrap_or(0))
+    }
+
+    async fn delete(&mut self, place: Place, key: &Bytes) -> Result<i64, Difference> {
+        let delete = DeleteRangeRequest { key: key.clone(), ..Default::default() };
+        let mut answer = self.both(place, &Ask::Delete(delete)).await?;
+        Ok(answer.revision().unwrap_or(0))
+    }
+
+    /// What the streams of both have told must be the same.
+    fn hold_streams_together(&self, place: Place) -> Result<(), Difference> {
+        for (number, embedded) in &self.embedded.streams {
+            let Some(etcd) = self.etcd.streams.get(number) else { continue };
+            for stream in [embedded, etcd] {
+                if !stream.faults.is_empty() {
+                    return Err(self.difference(place, &embedded.faults, &etcd.faults));
+                }
+            }
+            let told = |store: &Store, responses: &[WatchResponse]| -> Vec<Answer> {
+                let answers = responses.iter().cloned().map(Answer::Watch);
+                answers.map(|answer| answer.compared(&store.leases)).collect()
+            };
+            let (one, two) =
+                (told(&self.embedded, &embedded.controls), told(&self.etcd, &etcd.controls));
+            if one != two {
+                return Err(self.difference(place, &one, &two));
+            }
+            for (one, two) in embedded.watches.iter().zip(&etcd.watches) {
+                self.hold_watches_together(place, one, two)?;
+            }
         }
         Ok(())
     }
 
-    /// Deletes every key of both.
+    fn hold_watches_together(
+        &self,
+        place: Place,
+        one: &Watch,
+        two: &Watch,
+    ) -> Result<(), Difference> {
+        // One that was cancelled, or not waited for, may have had something to tell yet.
+        let both = one.events.len().min(two.events.len());
+        let told = |store: &Store, watch: &Watch| {
+            let events = match watch.settled() {
+                Some(settled) => settled.to_vec(),
+                None => watch.events[..both].to_vec(),
+            };
+            let response = WatchResponse { events, watch_id: watch.id, ..Default::default() };
+            Answer::Watch(response).compared(&store.leases)
+        };
+        let embedded = told(&self.embedded, one);
+        let etcd = told(&self.etcd, two);
+        if embedded == etcd { Ok(()) } else { Err(self.difference(place, &embedded, &etcd)) }
+    }
+
+    /// Stops both and starts them again; streams end with them.
+    async fn restart(&mut self) {
+        self.embedded.streams.clear();
+        self.etcd.streams.clear();
+        self.cluster.stop(0);
+        self.cluster.restart(0);
+        self.process.restart();
+        self.embedded.wait_for_leader(self.cluster.url(0)).await;
+        self.etcd.wait_for_leader(&self.process.url).await;
+    }
+
+    /// Deletes every key and lease of both, and closes every stream.
     pub async fn wipe(&mut self) {
-        let zero = bytes::Bytes::from_static(b"\0");
-        let all = DeleteRangeRequest { key: zero.clone(), range_end: zero, prev_kv: false };
-        for channel in [&self.embedded, &self.etcd] {
-            let wiped: Result<DeleteRangeResponse, _> =
-                call(channel, "KV/DeleteRange", all.clone()).await;
-            let header = wiped.expect("an answer").header.expect("a header");
-            self.head = header.revision;
+        for store in [&mut self.embedded, &mut self.etcd] {
+            self.head = store.wipe().await;
         }
     }
 }
 
-/// A connection to a store that has a leader.
-async fn connect(url: &str) -> Channel {
-    let endpoint = Endpoint::from_shared(url.to_owned()).expect("a URL");
-    let channel = endpoint.connect_lazy();
-    let read = RangeRequest { key: "k".into(), ..Default::default() };
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let answer: Result<RangeResponse, _> = call(&channel, "KV/Range", read.clone()).await;
-        match answer {
-            Ok(_) => return channel,
-            Err(error) => assert!(Instant::now() < deadline, "{url} does not answer: {error}"),
+/// Which request of the sequence is at issue, and when the sequence began.
+#[derive(Clone, Copy)]
+struct Place {
+    nth: usize,
+    began: Instant,
+}
+
+/// Waits until its watches have told of the puts and deletions of their keys, and gives what they
+/// do not tell of.
+async fn wait_for(stream: &mut Stream, keys: &BTreeMap<Bytes, (i64, i64)>) -> Option<String> {
+    for nth in 0..stream.watches.len() {
+        let watch = &stream.watches[nth];
+        let Some((put, delete)) = keys.get(&watch.key()).filter(|_| watch.open) else { continue };
+        if let Some(revision) = watch.tells_of(*put, *delete)
+            && !stream.told(nth, revision).await
+        {
+            let watch = &stream.watches[nth];
+            return Some(format!(
+                "watch {} does not tell of revision {revision}: {:?}",
+                watch.id, watch.events
+            ));
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    None
 }

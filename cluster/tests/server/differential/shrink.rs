@@ -1,7 +1,7 @@
 //! The smallest sequence that still gets different answers.
 
+use super::ask::Ask;
 use super::pair::{Difference, Pair};
-use super::requests::Ask;
 
 /// Leaves out ever smaller runs of requests for as long as the answers still differ. Each try is on
 /// fresh stores.
@@ -13,8 +13,7 @@ pub async fn shrink(etcd: &str, asks: Vec<Ask>, first: Difference) -> (Vec<Ask>,
     loop {
         let before = kept.len();
         let mut from = 0;
-        // The last request is the one that is answered differently.
-        while from + run < kept.len() {
+        while from + run <= kept.len() && run < kept.len() {
             let mut fewer = kept.clone();
             fewer.drain(from..from + run);
             match Pair::start(etcd).await.play(&fewer).await {

@@ -1,4 +1,4 @@
-//! Draws sequences of requests: few keys and small values, so that they meet.
+//! Requests of KV: few keys and small values, so that they meet.
 
 use bytes::Bytes;
 use ordeal_cluster::proto::etcdserverpb::compare::TargetUnion;
@@ -6,14 +6,12 @@ use ordeal_cluster::proto::etcdserverpb::request_op::Request as Op;
 use ordeal_cluster::proto::etcdserverpb::{
     CompactionRequest, Compare, DeleteRangeRequest, PutRequest, RangeRequest, RequestOp, TxnRequest,
 };
+use rand::Rng;
 use rand::seq::IndexedRandom;
-use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::requests::{Ask, at};
-
-/// The longest sequence.
-const REQUESTS_MAX: usize = 60;
+use super::leases;
+use crate::differential::ask::{Ask, at, is_alias};
 
 /// How deep transactions nest.
 const DEPTH_MAX: usize = 2;
@@ -22,14 +20,7 @@ const KEYS: &[&[u8]] = &[b"a", b"a\0", b"ab", b"b", b"ba", b"c", b"\xff"];
 
 const VALUES: &[&[u8]] = &[b"", b"0", b"1", b"2"];
 
-/// The sequence of that number.
-pub fn sequence(seed: u64) -> Vec<Ask> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let length = rng.random_range(1..=REQUESTS_MAX);
-    (0..length).map(|_| ask(&mut rng)).collect()
-}
-
-fn ask(rng: &mut ChaCha8Rng) -> Ask {
+pub fn ask(rng: &mut ChaCha8Rng) -> Ask {
     match rng.random_range(0..100) {
         0..30 => Ask::Put(put(rng)),
         30..55 => {
@@ -56,12 +47,12 @@ fn pick(rng: &mut ChaCha8Rng, from: &[&'static [u8]]) -> Bytes {
 }
 
 /// A key, and now and then none.
-fn key(rng: &mut ChaCha8Rng) -> Bytes {
+pub fn key(rng: &mut ChaCha8Rng) -> Bytes {
     if rng.random_ratio(1, 40) { Bytes::new() } else { pick(rng, KEYS) }
 }
 
 /// One key, a prefix, everything behind it, or an interval, also one that ends before it begins.
-fn range_end(rng: &mut ChaCha8Rng, key: &Bytes) -> Bytes {
+pub fn range_end(rng: &mut ChaCha8Rng, key: &Bytes) -> Bytes {
     match rng.random_range(0..10) {
         0..5 => Bytes::new(),
         5 => Bytes::from_static(b"\0"),
@@ -82,7 +73,7 @@ fn put(rng: &mut ChaCha8Rng) -> PutRequest {
     PutRequest {
         key: key(rng),
         value: if with_value { pick(rng, VALUES) } else { Bytes::new() },
-        lease: if rng.random_ratio(1, 30) { 77 } else { 0 },
+        lease: if rng.random_ratio(1, 8) { leases::any(rng) } else { 0 },
         prev_kv: rng.random_ratio(1, 3),
         ignore_value,
         ignore_lease: rng.random_ratio(1, 15),
@@ -123,7 +114,7 @@ fn compare(rng: &mut ChaCha8Rng) -> Compare {
         1 => TargetUnion::CreateRevision(*[0, at(-3), at(-1), at(0)].choose(rng).expect("some")),
         2 => TargetUnion::ModRevision(*[0, at(-2), at(-1), at(0)].choose(rng).expect("some")),
         3 => TargetUnion::Value(pick(rng, VALUES)),
-        _ => TargetUnion::Lease(*[0, 77].choose(rng).expect("some")),
+        _ => TargetUnion::Lease(if rng.random() { 0 } else { leases::any(rng) }),
     };
     let target = match &union {
         TargetUnion::Version(_) => 0,
@@ -132,8 +123,14 @@ fn compare(rng: &mut ChaCha8Rng) -> Compare {
         TargetUnion::Value(_) => 3,
         TargetUnion::Lease(_) => 4,
     };
+    // Ask the stores choose themselves is equal or not, and no more can be said.
+    let unordered = matches!(union, TargetUnion::Lease(lease) if is_alias(lease));
     Compare {
-        result: rng.random_range(0..=3),
+        result: if unordered {
+            *[0, 3].choose(rng).expect("some")
+        } else {
+            rng.random_range(0..=3)
+        },
         target,
         range_end: if rng.random_ratio(1, 4) { range_end(rng, &key) } else { Bytes::new() },
         key,

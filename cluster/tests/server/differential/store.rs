@@ -1,0 +1,217 @@
+//! One of the two stores, as its client sees it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use ordeal_cluster::proto::etcdserverpb::{
+    DeleteRangeRequest, DeleteRangeResponse, LeaseGrantRequest, LeaseKeepAliveRequest,
+    LeaseKeepAliveResponse, LeaseLeasesRequest, LeaseLeasesResponse, LeaseRevokeRequest,
+    LeaseRevokeResponse, StatusRequest, StatusResponse, WatchCreateRequest,
+};
+use prost::Message;
+use tonic::client::Grpc;
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::codegen::tokio_stream::once;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
+use tonic_prost::ProstCodec;
+
+use super::answer::Answer;
+use super::ask::{Ask, Chosen, is_alias};
+use super::etcd::PATIENCE;
+use super::stream::Stream;
+
+/// The ids that a store chose for leases.
+#[derive(Default)]
+pub struct Leases {
+    /// Those of this sequence, by their aliases.
+    pub chosen: Chosen,
+    /// Those of earlier sequences, which a read in the past may find.
+    pub former: BTreeSet<i64>,
+}
+
+/// A connection, and what was got through it.
+pub struct Store {
+    channel: Channel,
+    /// The ids that it chose for leases.
+    pub leases: Leases,
+    /// The streams of watches that are open.
+    pub streams: BTreeMap<u8, Stream>,
+    /// Up to where its history is gone; -1 before the first compaction.
+    compacted: i64,
+}
+
+impl Store {
+    /// Connects, and waits for a leader.
+    pub async fn connect(url: &str) -> Store {
+        let endpoint = Endpoint::from_shared(url.to_owned()).expect("a URL");
+        let store = Store {
+            channel: endpoint.connect_lazy(),
+            leases: Leases::default(),
+            streams: BTreeMap::new(),
+            compacted: -1,
+        };
+        store.wait_for_leader(url).await;
+        store
+    }
+
+    /// Waits until it has started again.
+    pub async fn wait_for_leader(&self, url: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let status: Result<StatusResponse, _> =
+                self.call("Maintenance/Status", StatusRequest {}).await;
+            match status {
+                Ok(status) if status.leader != 0 => return,
+                Ok(_) => assert!(Instant::now() < deadline, "{url} has no leader"),
+                Err(error) => assert!(Instant::now() < deadline, "{url} does not answer: {error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Sends a request, and gives the answer as it is compared.
+    pub async fn ask(&mut self, ask: &Ask, head: i64) -> Answer {
+        let answer = match ask.resolved(head, &self.leases.chosen) {
+            Ask::Watch(stream, create) => self.open_watch(stream, create).await,
+            Ask::Cancel(stream, id) => match self.streams.get_mut(&stream) {
+                Some(stream) => stream.cancel(id).await,
+                None => Answer::Nothing,
+            },
+            Ask::Progress(stream) => match self.streams.get_mut(&stream) {
+                Some(stream) => stream.progress(head).await,
+                None => Answer::Nothing,
+            },
+            Ask::Grant(request) => self.grant(request).await,
+            Ask::Restart => Answer::Nothing,
+            ask => self.unary(ask).await.unwrap_or_else(Answer::from),
+        };
+        answer.compared(&self.leases)
+    }
+
+    async fn unary(&mut self, ask: Ask) -> Result<Answer, Status> {
+        Ok(match ask {
+            Ask::Range(ask) => Answer::Range(self.call("KV/Range", ask).await?),
+            Ask::Put(ask) => Answer::Put(self.call("KV/Put", ask).await?),
+            Ask::Delete(ask) => Answer::Delete(self.call("KV/DeleteRange", ask).await?),
+            Ask::Txn(ask) => Answer::Txn(self.call("KV/Txn", ask).await?),
+            Ask::Compact(ask) => {
+                let answer = self.call("KV/Compact", ask).await?;
+                self.compacted = ask.revision;
+                Answer::Compact(answer)
+            }
+            Ask::Revoke(id) => {
+                let ask = LeaseRevokeRequest { id };
+                Answer::Revoke(self.call("Lease/LeaseRevoke", ask).await?)
+            }
+            Ask::KeepAlive(id) => {
+                Answer::KeepAlive(self.keep_alive(LeaseKeepAliveRequest { id }).await?)
+            }
+            Ask::TimeToLive(ask) => {
+                Answer::TimeToLive(self.call("Lease/LeaseTimeToLive", ask).await?)
+            }
+            Ask::Leases => {
+                let ask = LeaseLeasesRequest {};
+                Answer::Leases(self.call("Lease/LeaseLeases", ask).await?)
+            }
+            // Those with a state of their own are not sent here.
+            Ask::Grant(_) | Ask::Watch(..) | Ask::Cancel(..) => Answer::Nothing,
+            Ask::Progress(_) | Ask::Restart => Answer::Nothing,
+        })
+    }
+
+    /// With an alias the id is the store's to choose.
+    async fn grant(&mut self, mut request: LeaseGrantRequest) -> Answer {
+        let alias = request.id;
+        if is_alias(alias) {
+            request.id = 0;
+        }
+        match self.call("Lease/LeaseGrant", request).await {
+            Ok(response) => {
+                let answer = Answer::Grant(response);
+                if let (true, Answer::Grant(response)) = (is_alias(alias), &answer) {
+                    self.leases.chosen.insert(alias, response.id);
+                }
+                answer
+            }
+            Err(status) => status.into(),
+        }
+    }
+
+    async fn keep_alive(
+        &self,
+        ask: LeaseKeepAliveRequest,
+    ) -> Result<LeaseKeepAliveResponse, Status> {
+        let mut grpc = self.ready().await?;
+        let codec = ProstCodec::<LeaseKeepAliveRequest, LeaseKeepAliveResponse>::default();
+        let path = PathAndQuery::from_static("/etcdserverpb.Lease/LeaseKeepAlive");
+        let request = Request::new(once(ask));
+        let mut answers = grpc.streaming(request, path, codec).await?.into_inner();
+        let answer = answers.message().await?;
+        answer.ok_or_else(|| Status::unknown("the stream ended without an answer"))
+    }
+
+    /// The first watch of a stream opens it.
+    async fn open_watch(&mut self, number: u8, create: WatchCreateRequest) -> Answer {
+        let compacted = self.compacted;
+        if let Some(stream) = self.streams.get_mut(&number) {
+            return stream.create(create, compacted).await;
+        }
+        let mut grpc = match self.ready().await {
+            Ok(grpc) => grpc,
+            Err(status) => return status.into(),
+        };
+        match Stream::open(&mut grpc, create).await {
+            Ok(mut stream) => {
+                let answer = stream.created(compacted).await;
+                self.streams.insert(number, stream);
+                answer
+            }
+            Err(status) => status.into(),
+        }
+    }
+
+    /// One unary call of etcd's API.
+    pub async fn call<Q, A>(&self, method: &str, request: Q) -> Result<A, Status>
+    where
+        Q: Message + 'static,
+        A: Message + Default + 'static,
+    {
+        let path = PathAndQuery::try_from(format!("/etcdserverpb.{method}")).expect("a path");
+        let codec = ProstCodec::<Q, A>::default();
+        let mut grpc = self.ready().await?;
+        let answer = grpc.unary(Request::new(request), path, codec).await?;
+        Ok(answer.into_inner())
+    }
+
+    /// Up to where its history is gone; -1 before the first compaction.
+    pub fn compacted(&self) -> i64 {
+        self.compacted
+    }
+
+    /// Deletes every key and lease, and closes every stream; gives the newest revision.
+    pub async fn wipe(&mut self) -> i64 {
+        self.streams.clear();
+        let zero = bytes::Bytes::from_static(b"\0");
+        let all = DeleteRangeRequest { key: zero.clone(), range_end: zero, prev_kv: false };
+        let wiped: Result<DeleteRangeResponse, _> = self.call("KV/DeleteRange", all).await;
+        let header = wiped.expect("an answer").header.expect("a header");
+        let leases: Result<LeaseLeasesResponse, _> =
+            self.call("Lease/LeaseLeases", LeaseLeasesRequest {}).await;
+        for lease in leases.expect("an answer").leases {
+            let revoke = LeaseRevokeRequest { id: lease.id };
+            let revoked: Result<LeaseRevokeResponse, _> =
+                self.call("Lease/LeaseRevoke", revoke).await;
+            revoked.expect("it was there");
+        }
+        let chosen = std::mem::take(&mut self.leases.chosen);
+        self.leases.former.extend(chosen.into_values());
+        header.revision
+    }
+
+    async fn ready(&self) -> Result<Grpc<Channel>, Status> {
+        let mut grpc = Grpc::new(self.channel.clone());
+        grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+        Ok(grpc)
+    }
+}
