@@ -4,6 +4,8 @@
 //! crash loses or tears what was not synced. After every flush the world checks that no term has
 //! two leaders, and that all nodes which applied the same entry hold the same revision.
 
+pub mod disk;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -11,14 +13,16 @@ use ordeal_cluster::bugs::Bugs;
 use ordeal_cluster::core::{
     Config, Effect, Event, Node, Request, RequestId, Response, Status, StreamId, WatchInput,
 };
-use ordeal_cluster::disk::{Disk, MemDisk};
+use ordeal_cluster::disk::Disk;
 use ordeal_cluster::error::ApiError;
-use ordeal_cluster::log::{Log, LogConfig, Position, open, snapshot};
+use ordeal_cluster::log::{Log, LogConfig, LogError, Position, Recovered, open, snapshot};
 use ordeal_cluster::proto::etcdserverpb::{Member, PutRequest, RangeRequest, WatchResponse};
 use ordeal_cluster::state::{Applied, State};
 use prost::Message as _;
 use raft::StateRole;
-use raft::eraftpb::Message;
+use raft::eraftpb::{Message, SnapshotMetadata};
+
+use disk::{Line, Watched};
 
 pub const TICK_US: u64 = 100_000;
 const CLUSTER: u64 = 77;
@@ -84,6 +88,9 @@ pub struct World {
     leaders: BTreeMap<u64, u64>,
     revisions: BTreeMap<u64, (u64, i64)>,
     pub notes: Vec<String>,
+    /// If asked for: what all who have applied up to an entry hold, by its index.
+    pub records_states: bool,
+    pub states: BTreeMap<u64, Vec<u8>>,
     pub trace: u64,
     /// What each stream of watches was told.
     pub told: BTreeMap<StreamId, Vec<WatchResponse>>,
@@ -96,7 +103,7 @@ pub struct World {
 }
 
 struct Place {
-    disk: MemDisk,
+    disk: Watched,
     incarnation: u64,
     up: Option<(Node, Log)>,
     /// The newest number written, and whether a sync is under way.
@@ -118,6 +125,8 @@ impl World {
             leaders: BTreeMap::new(),
             revisions: BTreeMap::new(),
             notes: Vec::new(),
+            records_states: false,
+            states: BTreeMap::new(),
             trace: 0,
             told: BTreeMap::new(),
             idle: BTreeSet::new(),
@@ -126,7 +135,7 @@ impl World {
             options,
         };
         for id in 1..=world.options.nodes {
-            let disk = MemDisk::new();
+            let disk = Watched::default();
             let place = Place { disk, incarnation: 0, up: None, written: 0, syncing: false };
             world.places.insert(id, place);
             world.start(id);
@@ -139,28 +148,16 @@ impl World {
     }
 
     pub fn start(&mut self, id: u64) {
-        let Options { nodes, seed, bugs, snapshot_count, segment_bytes, .. } = self.options;
         let place = self.places.get_mut(&id).expect("a node of the world");
         place.incarnation += 1;
         (place.written, place.syncing) = (0, false);
-        let disk: Arc<dyn Disk> = Arc::new(place.disk.clone());
-        let config = LogConfig { node_id: id, cluster_id: CLUSTER, segment_bytes };
-        let (log, recovered) = open(disk, config).expect("the disk is good");
-        let config = Config {
-            id,
-            cluster_id: CLUSTER,
-            members: (1..=nodes).map(|id| Member { id, ..Member::default() }).collect(),
-            incarnation: place.incarnation,
-            seed,
-            election_ticks: 10,
-            tick_us: TICK_US,
-            request_timeout_us: 7_000_000,
-            snapshot_count,
-            watch_progress_us: 600_000_000,
-            bugs,
+        let (disk, incarnation) = (place.disk.clone(), place.incarnation);
+        let Some((log, recovered)) = self.powered(id, self.open(id, Arc::new(disk))) else {
+            return;
         };
-        let node = Node::new(config, recovered).expect("the configuration is good");
-        place.up = Some((node, log));
+        let node = Node::new(self.config(id, incarnation), recovered);
+        let node = node.expect("the configuration is good");
+        self.places.get_mut(&id).expect("a node of the world").up = Some((node, log));
         let offset = self.draw.below(TICK_US);
         self.later(offset, id, Happening::Tick);
         for peer in self.ids() {
@@ -171,13 +168,54 @@ impl World {
         }
     }
 
+    /// Opens the log of a node on a disk.
+    pub fn open(&self, id: u64, disk: Arc<dyn Disk>) -> Result<(Log, Recovered), LogError> {
+        let segment_bytes = self.options.segment_bytes;
+        open(disk, LogConfig { node_id: id, cluster_id: CLUSTER, segment_bytes })
+    }
+
+    /// How a node of this world behaves.
+    pub fn config(&self, id: u64, incarnation: u64) -> Config {
+        let Options { nodes, seed, bugs, snapshot_count, .. } = self.options;
+        Config {
+            id,
+            cluster_id: CLUSTER,
+            members: (1..=nodes).map(|id| Member { id, ..Member::default() }).collect(),
+            incarnation,
+            seed,
+            election_ticks: 10,
+            tick_us: TICK_US,
+            request_timeout_us: 7_000_000,
+            snapshot_count,
+            watch_progress_us: 600_000_000,
+            bugs,
+        }
+    }
+
     /// Cuts a node's power.
     pub fn crash(&mut self, id: u64) {
         let place = self.places.get_mut(&id).expect("a node of the world");
-        if place.up.take().is_some() {
+        if place.up.take().is_some() || place.disk.is_off() {
             let draw = &mut self.draw;
             place.disk.crash(|| draw.next());
         }
+    }
+
+    /// What the disk gave; a node whose disk has lost its power is down.
+    fn powered<T>(&mut self, id: u64, result: Result<T, LogError>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(_) if self.places[&id].disk.is_off() => {
+                self.crash(id);
+                None
+            }
+            Err(error) => panic!("seed {}, node {id}: {error}", self.options.seed),
+        }
+    }
+
+    /// The disk of a node.
+    pub fn disk(&self, id: u64) -> &Watched {
+        &self.places[&id].disk
     }
 
     pub fn is_up(&self, id: u64) -> bool {
@@ -318,10 +356,12 @@ impl World {
             Happening::Sync => {
                 place.syncing = false;
                 let number = place.written;
-                if let Some((_, log)) = &mut place.up {
-                    log.sync().expect("the disk takes it");
+                let Some((_, log)) = &mut place.up else { return };
+                let synced = log.sync();
+                if self.powered(id, synced).is_some() {
+                    self.places[&id].disk.note(Line::Promised);
+                    self.event(id, Event::Persisted(number));
                 }
-                self.event(id, Event::Persisted(number));
             }
             Happening::Taken(stream, bytes) => {
                 self.watch(id, stream, WatchInput::Taken(bytes));
@@ -343,7 +383,9 @@ impl World {
         node.step(now_us, event, &mut effects);
         node.flush(&mut effects);
         for effect in effects {
-            self.perform(id, effect);
+            if self.is_up(id) {
+                self.perform(id, effect);
+            }
         }
         self.check(id);
     }
@@ -368,7 +410,10 @@ impl World {
             Effect::SaveSnapshot(image) => {
                 let position = image.position();
                 self.mark(&format!("{id} {} {position:?}", self.now_us));
-                snapshot::save(&self.places[&id].disk, &image).expect("the disk takes it");
+                let saved = snapshot::save(&self.places[&id].disk, &image);
+                if self.powered(id, saved).is_none() {
+                    return;
+                }
                 let delay = 1_000 + self.draw.below(50_000);
                 self.later(delay, id, Happening::SnapshotSaved(position));
             }
@@ -397,8 +442,13 @@ impl World {
     fn write(&mut self, id: u64, write: &ordeal_cluster::log::Write, number: Option<u64>) {
         let place = self.places.get_mut(&id).expect("a node of the world");
         let Some((_, log)) = &mut place.up else { return };
-        log.append(write).expect("the disk takes it");
+        place.disk.note(Line::Wrote(Box::new(write.clone())));
+        let taken = log.append(write);
+        if self.powered(id, taken).is_none() {
+            return;
+        }
         let Some(number) = number else { return };
+        let place = self.places.get_mut(&id).expect("a node of the world");
         place.written = number;
         if !place.syncing {
             place.syncing = true;
@@ -434,5 +484,15 @@ impl World {
         let here = (status.applied.term, status.revision);
         let there = *self.revisions.entry(status.applied.index).or_insert(here);
         assert_eq!(there, here, "nodes differ after entry {}", status.applied.index);
+        if self.records_states {
+            let state = Self::bytes_of(self.state(id).expect("it is up"));
+            let known = self.states.entry(status.applied.index).or_insert_with(|| state.clone());
+            assert!(*known == state, "the states differ after entry {}", status.applied.index);
+        }
+    }
+
+    /// A state as the bytes of a snapshot without a place.
+    pub fn bytes_of(state: &State) -> Vec<u8> {
+        snapshot::Image { metadata: SnapshotMetadata::default(), state: state.clone() }.encode()
     }
 }
