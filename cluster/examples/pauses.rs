@@ -13,6 +13,9 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use etcd_client::{Client, ConnectOptions, GetOptions, Txn, TxnOp, WatchOptions};
@@ -27,8 +30,8 @@ const LOADERS: u64 = 16;
 fn main() -> Result<(), Failure> {
     let keys: u64 = flag("--keys")?.unwrap_or(1_000_000);
     let system = System::embedded(ordeal()?);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all();
-    runtime.build()?.block_on(measure(&system, keys))
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(measure(&system, keys))
 }
 
 async fn measure(system: &System, keys: u64) -> Result<(), Failure> {
@@ -39,7 +42,6 @@ async fn measure(system: &System, keys: u64) -> Result<(), Failure> {
     beside(&url, "loading, with snapshots", load(&url, keys)).await?;
     beside(&url, "watching from revision 1", watch(&url, keys)).await?;
     beside(&url, "counting all keys", count(&url, keys)).await?;
-    beside(&url, "hashing all keys", hash(&url)).await?;
     beside(&url, "putting, with a snapshot", load(&url, keys / 2)).await?;
     beside(&url, "compacting", compact(&url)).await?;
     beside(&url, "deleting all keys but some", delete(&url)).await?;
@@ -50,6 +52,7 @@ async fn measure(system: &System, keys: u64) -> Result<(), Failure> {
     cluster.answers(0).await?;
     println!("{:30} {:6.1} s", "starting again", begun.elapsed().as_secs_f64());
     count(&url, keys).await?;
+    beside(&url, "hashing all keys", hash(&url)).await?;
     println!("at most {} MiB of memory", cluster.usage()?.rss_max_kib / 1024);
     Ok(())
 }
@@ -60,34 +63,49 @@ async fn beside(
     what: &str,
     work: impl Future<Output = Result<(), Failure>>,
 ) -> Result<(), Failure> {
-    let mut client = connect(url).await?;
-    let probe = tokio::spawn(async move {
-        let mut longest = Duration::ZERO;
-        let mut latest = tokio::time::interval(Duration::from_millis(1));
-        loop {
-            latest.tick().await;
-            let begun = Instant::now();
-            let local = GetOptions::new().with_serializable();
-            if client.get("none", Some(local)).await.is_ok() {
-                longest = longest.max(begun.elapsed());
-                PROBED.store(longest.as_micros() as u64, std::sync::atomic::Ordering::Relaxed);
-            }
-        }
-    });
+    let probe = Probe::start(url)?;
     let begun = Instant::now();
-    PROBED.store(0, std::sync::atomic::Ordering::Relaxed);
     work.await?;
-    // The last read that was kept waiting still has to come back.
-    tokio::time::sleep(Duration::from_millis(20)).await;
     let took = begun.elapsed().as_secs_f64();
-    probe.abort();
-    let longest_us = PROBED.load(std::sync::atomic::Ordering::Relaxed);
-    println!("{what:30} {took:6.1} s  {:8.1} ms", longest_us as f64 / 1_000.0);
+    let longest = probe.end()?;
+    println!("{what:30} {took:6.1} s  {:8.1} ms", longest.as_secs_f64() * 1_000.0);
     Ok(())
 }
 
-/// The longest read of the probe that runs, in microseconds.
-static PROBED: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+/// A client in a thread of its own, so that only the node can keep it waiting.
+struct Probe {
+    ends: Arc<AtomicBool>,
+    thread: JoinHandle<Result<Duration, etcd_client::Error>>,
+}
+
+impl Probe {
+    fn start(url: &str) -> Result<Self, Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let ends = Arc::new(AtomicBool::new(false));
+        let (url, stop) = (url.to_owned(), ends.clone());
+        let thread = std::thread::spawn(move || {
+            runtime.block_on(async {
+                let mut client = Client::connect([url], None).await?;
+                let mut longest = Duration::ZERO;
+                while !stop.load(Ordering::Relaxed) {
+                    let begun = Instant::now();
+                    let local = GetOptions::new().with_serializable();
+                    client.get("none", Some(local)).await?;
+                    longest = longest.max(begun.elapsed());
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                Ok(longest)
+            })
+        });
+        Ok(Self { ends, thread })
+    }
+
+    /// The longest that a read was kept waiting, the one under way among them.
+    fn end(self) -> Result<Duration, Failure> {
+        self.ends.store(true, Ordering::Relaxed);
+        Ok(self.thread.join().map_err(|_| "the probe panicked")??)
+    }
+}
 
 async fn connect(url: &str) -> Result<Client, Failure> {
     let options = ConnectOptions::new().with_timeout(Duration::from_secs(120));

@@ -1,5 +1,8 @@
 //! What the examples that measure share: clusters of processes on loopback, and load for them.
 
+// Each example uses a part of it.
+#![allow(dead_code)]
+
 pub mod load;
 pub mod processes;
 

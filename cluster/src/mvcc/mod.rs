@@ -12,7 +12,7 @@ mod leases;
 mod range;
 mod txn;
 
-pub use changes::Change;
+pub use changes::{Change, Changes};
 pub use check::{check_delete, check_put, check_range, check_txn, is_read_only, is_serializable};
 pub use chunked::ChunkedMap;
 pub use leases::{Lease, Leases};
