@@ -5,6 +5,7 @@
 //! two leaders, and that all nodes which applied the same entry hold the same revision.
 
 pub mod disk;
+mod draw;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,28 +24,12 @@ use raft::StateRole;
 use raft::eraftpb::{Message, SnapshotMetadata};
 
 use disk::{Line, Watched};
+pub use draw::Draw;
 
 pub const TICK_US: u64 = 100_000;
 const CLUSTER: u64 = 77;
 /// What the clocks on the walls show when a world begins.
 const WALL_US: u64 = 1_000_000_000_000;
-
-/// splitmix64, written out: the test's own stream, apart from the core's.
-pub struct Draw(u64);
-
-impl Draw {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-}
 
 pub struct Options {
     pub nodes: u64,

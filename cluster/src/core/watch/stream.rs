@@ -26,7 +26,8 @@ const IN_FLIGHT_MAX: usize = 4 << 20;
 /// What one response holds, roughly, if its first revision is no larger.
 const RESPONSE_BYTES: usize = 1 << 20;
 
-/// Keys that may be looked at in one flush for watchers that are behind: a heartbeat waits no longer.
+/// Keys looked at in one flush for watchers that are behind, before those that are
+/// left have to wait for the next: a heartbeat must not wait.
 const KEYS_PER_FLUSH: usize = 50_000;
 
 /// The largest response to a watch that asked for fragments (etcd's request limit and 512 KiB).
