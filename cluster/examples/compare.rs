@@ -13,12 +13,14 @@
 //! the table holds the medians over the rounds. The clients run beside the members and take
 //! their part of the processors, the same for both.
 
+#[path = "support/load.rs"]
+mod load;
 mod support;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use support::load::{self, Operation};
+use load::Operation;
 use support::processes::{Processes, System};
 use support::{Failure, flag, ordeal};
 
@@ -44,7 +46,8 @@ struct Round {
 
 fn main() -> Result<(), Failure> {
     let etcd: PathBuf = flag("--etcd")?.ok_or("--etcd PATH names the etcd to compare with")?;
-    let systems = [System::embedded(ordeal()?), System::etcd(etcd)];
+    let systems =
+        [System::embedded(ordeal()?), System { name: "etcd", binary: etcd, words: Vec::new() }];
     let rounds: usize = flag("--rounds")?.unwrap_or(5);
     let length = Duration::from_secs(flag("--seconds")?.unwrap_or(2));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

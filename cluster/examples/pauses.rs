@@ -53,7 +53,9 @@ async fn measure(system: &System, keys: u64) -> Result<(), Failure> {
     println!("{:30} {:6.1} s", "starting again", begun.elapsed().as_secs_f64());
     count(&url, keys).await?;
     beside(&url, "hashing all keys", hash(&url)).await?;
-    println!("at most {} MiB of memory", cluster.usage()?.rss_max_kib / 1024);
+    let usage = cluster.usage()?;
+    let busy_s = usage.user_s + usage.system_s;
+    println!("at most {} MiB of memory, {busy_s:.1} s busy since", usage.rss_max_kib / 1024);
     Ok(())
 }
 

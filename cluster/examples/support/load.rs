@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use etcd_client::Client;
 
-use super::Failure;
+use crate::support::Failure;
 
 /// Keys that each client puts and gets in turn.
 const KEYS_PER_CLIENT: u64 = 1_000;

@@ -1,9 +1,5 @@
-//! What the examples that measure share: clusters of processes on loopback, and load for them.
+//! What the examples that measure share: clusters of processes on loopback, started and measured.
 
-// Each example uses a part of it.
-#![allow(dead_code)]
-
-pub mod load;
 pub mod processes;
 
 use std::path::PathBuf;

@@ -32,11 +32,6 @@ impl System {
     pub fn embedded(ordeal: PathBuf) -> Self {
         Self { name: "embedded", binary: ordeal, words: vec!["node".into()] }
     }
-
-    /// A real etcd.
-    pub fn etcd(binary: PathBuf) -> Self {
-        Self { name: "etcd", binary, words: Vec::new() }
-    }
 }
 
 /// A running cluster. Dropping it kills the members and removes their data.
