@@ -1,5 +1,6 @@
 //! The core by hand: elections, replication, crashes, partitions, reads, snapshots, determinism.
 
+mod crashes;
 mod hand;
 mod scenarios;
 

@@ -67,6 +67,21 @@ impl MemDisk {
         state.inodes.retain(|id, _| live.contains(id));
     }
 
+    /// A disk of its own with the same content, which nobody has open.
+    pub fn copy(&self) -> Self {
+        let State { inodes, next_inode, names, durable_names, syncs, .. } = &*self.state();
+        let state = State {
+            inodes: inodes.clone(),
+            next_inode: *next_inode,
+            names: names.clone(),
+            durable_names: durable_names.clone(),
+            locks: BTreeMap::new(),
+            epoch: 0,
+            syncs: *syncs,
+        };
+        Self { state: Arc::new(Mutex::new(state)) }
+    }
+
     /// How many file syncs were asked for since the disk was made.
     pub fn syncs(&self) -> u64 {
         self.state().syncs

@@ -73,10 +73,20 @@ impl Log {
             dirty: false,
             _lock: lock,
         };
-        if resume.current.is_none() {
+        if resume.current.is_some() {
+            log.settle()?;
+        } else {
             log.begin_segment()?;
         }
         Ok(log)
+    }
+
+    /// Makes durable what recovery has read: a process that was killed may have left it in the
+    /// kernel's memory alone, and this one is about to take it for promised.
+    fn settle(&mut self) -> Result<(), LogError> {
+        let path = segment_path(self.current.sequence);
+        self.current.file.sync().map_err(LogError::disk("sync", &path))?;
+        self.disk.sync_dir(WAL_DIR).map_err(LogError::disk("sync", WAL_DIR))
     }
 
     /// Writes one step at the end of the log. It is durable after [`Log::sync`].

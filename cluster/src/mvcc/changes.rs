@@ -17,6 +17,20 @@ pub struct Change {
     pub before: Option<Version>,
 }
 
+/// Some of the changes since a revision.
+#[derive(Debug, Clone, Default)]
+pub struct Changes {
+    /// In order.
+    pub changes: Vec<Change>,
+    /// The revision from which to go on.
+    pub next: i64,
+    /// How many keys were looked at for them.
+    pub keys: usize,
+}
+
+/// No change counts for less, in bytes.
+const CHANGE_BYTES_MIN: usize = 64;
+
 impl Change {
     fn at(key: &Bytes, history: &History, nth: usize) -> Option<Self> {
         let version = history.get(nth)?.clone();
@@ -32,7 +46,7 @@ impl Change {
     /// Roughly its size on the wire, in bytes.
     pub fn size_bytes(&self) -> usize {
         let before = self.before.as_ref().map_or(0, |before| self.key.len() + before.value.len());
-        self.key.len() + self.version.value.len() + before + 64
+        self.key.len() + self.version.value.len() + before + CHANGE_BYTES_MIN
     }
 
     /// The change as etcd's API tells of it.
@@ -61,22 +75,27 @@ impl Mvcc {
     }
 
     /// The changes of an interval from a revision on, in order, whole revisions up to roughly
-    /// `bytes_max`, but one at least; and the revision from which to go on. Linear in the keys of
-    /// the interval.
-    pub fn changes(
-        &self,
-        key: &[u8],
-        range_end: &[u8],
-        from: i64,
-        bytes_max: usize,
-    ) -> (Vec<Change>, i64) {
+    /// `bytes_max`, but one at least. Linear in the keys of the interval, and besides in what it
+    /// gives.
+    pub fn changes(&self, key: &[u8], range_end: &[u8], from: i64, bytes_max: usize) -> Changes {
         let (start, end) = interval(key, range_end);
+        let mut keys = 0;
         let mut found: Vec<(i64, i64, &Bytes, &History, usize)> = Vec::new();
         for (key, history) in self.keys.range(start, end) {
+            keys += 1;
             let first = history.partition_point(|version| version.main < from);
             for (nth, version) in history.iter().enumerate().skip(first) {
                 found.push((version.main, version.sub, key, history, nth));
             }
+        }
+        let mut next = self.revision() + 1;
+        let enough = bytes_max / CHANGE_BYTES_MIN + 1;
+        if found.len() > enough {
+            // To sort all of a large store for its first few changes takes too long.
+            let (_, nth, _) = found.select_nth_unstable_by_key(enough, |(main, ..)| *main);
+            let last = nth.0;
+            found.retain(|(main, ..)| *main <= last);
+            next = last + 1;
         }
         found.sort_unstable_by_key(|(main, sub, ..)| (*main, *sub));
         let mut changes: Vec<Change> = Vec::new();
@@ -84,13 +103,14 @@ impl Mvcc {
         for (main, _, key, history, nth) in found {
             let begins = changes.last().is_some_and(|last| last.version.main != main);
             if begins && bytes >= bytes_max {
-                return (changes, main);
+                next = main;
+                break;
             }
             if let Some(change) = Change::at(key, history, nth) {
                 bytes += change.size_bytes();
                 changes.push(change);
             }
         }
-        (changes, self.revision() + 1)
+        Changes { changes, next, keys }
     }
 }

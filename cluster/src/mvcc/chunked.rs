@@ -90,10 +90,18 @@ impl<V: Clone> ChunkedMap<V> {
         Some(value)
     }
 
-    /// Keeps the keys for which `keep`, which may change the value, is true. Linear.
-    pub fn retain(&mut self, mut keep: impl FnMut(&Bytes, &mut V) -> bool) {
+    /// Of the values that `concerns` is true for, keeps those for which `keep`, which may change
+    /// the value, is true. Linear; but only chunks with such a value are copied if they are shared.
+    pub fn retain(
+        &mut self,
+        concerns: impl Fn(&V) -> bool,
+        mut keep: impl FnMut(&Bytes, &mut V) -> bool,
+    ) {
         for chunk in &mut self.chunks {
-            Arc::make_mut(chunk).retain_mut(|(key, value)| keep(key, value));
+            if chunk.iter().any(|(_, value)| concerns(value)) {
+                Arc::make_mut(chunk)
+                    .retain_mut(|(key, value)| !concerns(value) || keep(key, value));
+            }
         }
         self.chunks.retain(|chunk| !chunk.is_empty());
         self.len = self.chunks.iter().map(|chunk| chunk.len()).sum();

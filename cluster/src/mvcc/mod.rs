@@ -13,7 +13,7 @@ mod leases;
 mod range;
 mod txn;
 
-pub use changes::Change;
+pub use changes::{Change, Changes};
 pub use check::{check_delete, check_put, check_range, check_txn, is_read_only, is_serializable};
 pub use chunked::ChunkedMap;
 pub use hash::KvHash;
@@ -172,16 +172,9 @@ impl Mvcc {
         }
         self.compacted = revision;
         let mut freed = 0;
-        self.keys.retain(|key, history| {
-            let visible = history.partition_point(|version| version.main <= revision);
-            let mut gone = visible.saturating_sub(1);
-            // A deletion at that very revision is kept: a watch may begin there (etcd #18089).
-            if visible > 0
-                && history[visible - 1].is_tombstone()
-                && history[visible - 1].main < revision
-            {
-                gone = visible;
-            }
+        let concerns = |history: &History| superseded(history, revision) > 0;
+        self.keys.retain(concerns, |key, history| {
+            let gone = superseded(history, revision);
             freed += history.drain(..gone).map(|version| cost(key, &version)).sum::<u64>();
             !history.is_empty()
         });
@@ -192,8 +185,10 @@ impl Mvcc {
     /// Forgets the deletions that the last compaction kept. No store should.
     pub fn forget_kept_deletions(&mut self) {
         let compacted = self.compacted;
-        self.keys.retain(|_, history| {
-            history.retain(|version| !version.is_tombstone() || version.main != compacted);
+        let kept = |version: &Version| !version.is_tombstone() || version.main != compacted;
+        let concerns = |history: &History| !history.iter().all(kept);
+        self.keys.retain(concerns, |_, history| {
+            history.retain(kept);
             !history.is_empty()
         });
     }
@@ -222,6 +217,15 @@ impl Mvcc {
             .range(start, end)
             .filter_map(move |(key, history)| Some((key, Self::visible(history, revision)?)))
     }
+}
+
+/// How many of the oldest versions no read at `revision` or later can see.
+fn superseded(history: &History, revision: i64) -> usize {
+    let visible = history.partition_point(|version| version.main <= revision);
+    let Some(newest) = visible.checked_sub(1) else { return 0 };
+    // A deletion at that very revision is kept: a watch may begin there (etcd #18089).
+    let is_gone = history[newest].is_tombstone() && history[newest].main < revision;
+    if is_gone { visible } else { newest }
 }
 
 fn cost(key: &Bytes, version: &Version) -> u64 {

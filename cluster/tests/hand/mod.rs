@@ -4,44 +4,32 @@
 //! crash loses or tears what was not synced. After every flush the world checks that no term has
 //! two leaders, and that all nodes which applied the same entry hold the same revision.
 
+pub mod disk;
+mod draw;
+mod settings;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ordeal_cluster::bugs::Bugs;
 use ordeal_cluster::core::{
-    Config, Credentials, Effect, Event, Limits, Node, Request, RequestId, Response, Status,
-    StreamId, WatchInput,
+    Credentials, Effect, Event, Node, Request, RequestId, Response, Status, StreamId, WatchInput,
 };
-use ordeal_cluster::disk::{Disk, MemDisk};
 use ordeal_cluster::error::ApiError;
-use ordeal_cluster::log::{Log, LogConfig, Position, open, snapshot};
-use ordeal_cluster::proto::etcdserverpb::{Member, PutRequest, RangeRequest, WatchResponse};
+use ordeal_cluster::log::{Log, LogError, Position, snapshot};
+use ordeal_cluster::proto::etcdserverpb::{PutRequest, RangeRequest, WatchResponse};
 use ordeal_cluster::state::{Applied, State};
 use prost::Message as _;
 use raft::StateRole;
-use raft::eraftpb::Message;
+use raft::eraftpb::{Message, SnapshotMetadata};
+
+use disk::{Line, Watched};
+pub use draw::Draw;
 
 pub const TICK_US: u64 = 100_000;
 const CLUSTER: u64 = 77;
 /// What the clocks on the walls show when a world begins.
 const WALL_US: u64 = 1_000_000_000_000;
-
-/// splitmix64, written out: the test's own stream, apart from the core's.
-pub struct Draw(u64);
-
-impl Draw {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-}
 
 pub struct Options {
     pub nodes: u64,
@@ -85,6 +73,9 @@ pub struct World {
     leaders: BTreeMap<u64, u64>,
     revisions: BTreeMap<u64, (u64, i64)>,
     pub notes: Vec<String>,
+    /// If asked for: what all who have applied up to an entry hold, by its index.
+    pub records_states: bool,
+    pub states: BTreeMap<u64, Vec<u8>>,
     pub trace: u64,
     /// What each stream of watches was told.
     pub told: BTreeMap<StreamId, Vec<WatchResponse>>,
@@ -97,7 +88,7 @@ pub struct World {
 }
 
 struct Place {
-    disk: MemDisk,
+    disk: Watched,
     incarnation: u64,
     up: Option<(Node, Log)>,
     /// The newest number written, and whether a sync is under way.
@@ -119,6 +110,8 @@ impl World {
             leaders: BTreeMap::new(),
             revisions: BTreeMap::new(),
             notes: Vec::new(),
+            records_states: false,
+            states: BTreeMap::new(),
             trace: 0,
             told: BTreeMap::new(),
             idle: BTreeSet::new(),
@@ -134,7 +127,7 @@ impl World {
 
     /// Starts a node that was not there before: one beyond the first joins the running cluster.
     pub fn join(&mut self, id: u64) {
-        let disk = MemDisk::new();
+        let disk = Watched::default();
         let place = Place { disk, incarnation: 0, up: None, written: 0, syncing: false };
         self.places.insert(id, place);
         self.start(id);
@@ -145,35 +138,16 @@ impl World {
     }
 
     pub fn start(&mut self, id: u64) {
-        let Options { nodes, seed, bugs, snapshot_count, segment_bytes, .. } = self.options;
         let place = self.places.get_mut(&id).expect("a node of the world");
         place.incarnation += 1;
         (place.written, place.syncing) = (0, false);
-        let disk: Arc<dyn Disk> = Arc::new(place.disk.clone());
-        let config =
-            LogConfig { node_id: id, cluster_id: CLUSTER, segment_bytes, joined: false, bugs };
-        let (log, recovered) = open(disk, config).expect("the disk is good");
-        let config = Config {
-            id,
-            cluster_id: CLUSTER,
-            members: (1..=nodes.max(id))
-                .filter(|n| *n <= nodes || *n == id)
-                .map(|id| Member { id, ..Member::default() })
-                .collect(),
-            joins: id > nodes,
-            incarnation: place.incarnation,
-            seed,
-            election_ticks: 10,
-            tick_us: TICK_US,
-            request_timeout_us: 7_000_000,
-            snapshot_count,
-            watch_progress_us: 600_000_000,
-            token_ttl_us: 300_000_000,
-            limits: Limits { strict_reconfig: false, ..Limits::default() },
-            bugs,
+        let (disk, incarnation) = (place.disk.clone(), place.incarnation);
+        let Some((log, recovered)) = self.powered(id, self.open(id, Arc::new(disk))) else {
+            return;
         };
-        let node = Node::new(config, recovered).expect("the configuration is good");
-        place.up = Some((node, log));
+        let node = Node::new(self.config(id, incarnation), recovered);
+        let node = node.expect("the configuration is good");
+        self.places.get_mut(&id).expect("a node of the world").up = Some((node, log));
         let offset = self.draw.below(TICK_US);
         self.later(offset, id, Happening::Tick);
         for peer in self.ids() {
@@ -187,10 +161,27 @@ impl World {
     /// Cuts a node's power.
     pub fn crash(&mut self, id: u64) {
         let place = self.places.get_mut(&id).expect("a node of the world");
-        if place.up.take().is_some() {
+        if place.up.take().is_some() || place.disk.is_off() {
             let draw = &mut self.draw;
             place.disk.crash(|| draw.next());
         }
+    }
+
+    /// What the disk gave; a node whose disk has lost its power is down.
+    fn powered<T>(&mut self, id: u64, result: Result<T, LogError>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(_) if self.places[&id].disk.is_off() => {
+                self.crash(id);
+                None
+            }
+            Err(error) => panic!("seed {}, node {id}: {error}", self.options.seed),
+        }
+    }
+
+    /// The disk of a node.
+    pub fn disk(&self, id: u64) -> &Watched {
+        &self.places[&id].disk
     }
 
     pub fn is_up(&self, id: u64) -> bool {
@@ -348,10 +339,12 @@ impl World {
             Happening::Sync => {
                 place.syncing = false;
                 let number = place.written;
-                if let Some((_, log)) = &mut place.up {
-                    log.sync().expect("the disk takes it");
+                let Some((_, log)) = &mut place.up else { return };
+                let synced = log.sync();
+                if self.powered(id, synced).is_some() {
+                    self.places[&id].disk.note(Line::Promised);
+                    self.event(id, Event::Persisted(number));
                 }
-                self.event(id, Event::Persisted(number));
             }
             Happening::Taken(stream, bytes) => {
                 self.watch(id, stream, WatchInput::Taken(bytes));
@@ -373,7 +366,9 @@ impl World {
         node.step(now_us, event, &mut effects);
         node.flush(&mut effects);
         for effect in effects {
-            self.perform(id, effect);
+            if self.is_up(id) {
+                self.perform(id, effect);
+            }
         }
         self.check(id);
     }
@@ -398,7 +393,10 @@ impl World {
             Effect::SaveSnapshot(image) => {
                 let position = image.position();
                 self.mark(&format!("{id} {} {position:?}", self.now_us));
-                snapshot::save(&self.places[&id].disk, &image).expect("the disk takes it");
+                let saved = snapshot::save(&self.places[&id].disk, &image);
+                if self.powered(id, saved).is_none() {
+                    return;
+                }
                 let delay = 1_000 + self.draw.below(50_000);
                 self.later(delay, id, Happening::SnapshotSaved(position));
             }
@@ -430,8 +428,13 @@ impl World {
     fn write(&mut self, id: u64, write: &ordeal_cluster::log::Write, number: Option<u64>) {
         let place = self.places.get_mut(&id).expect("a node of the world");
         let Some((_, log)) = &mut place.up else { return };
-        log.append(write).expect("the disk takes it");
+        place.disk.note(Line::Wrote(Box::new(write.clone())));
+        let taken = log.append(write);
+        if self.powered(id, taken).is_none() {
+            return;
+        }
         let Some(number) = number else { return };
+        let place = self.places.get_mut(&id).expect("a node of the world");
         place.written = number;
         if !place.syncing {
             place.syncing = true;
@@ -468,5 +471,15 @@ impl World {
         let here = (status.applied.term, status.revision);
         let there = *self.revisions.entry(status.applied.index).or_insert(here);
         assert_eq!(there, here, "nodes differ after entry {}", status.applied.index);
+        if self.records_states {
+            let state = Self::bytes_of(self.state(id).expect("it is up"));
+            let known = self.states.entry(status.applied.index).or_insert_with(|| state.clone());
+            assert!(*known == state, "the states differ after entry {}", status.applied.index);
+        }
+    }
+
+    /// A state as the bytes of a snapshot without a place.
+    pub fn bytes_of(state: &State) -> Vec<u8> {
+        snapshot::Image { metadata: SnapshotMetadata::default(), state: state.clone() }.encode()
     }
 }

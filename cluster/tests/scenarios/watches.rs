@@ -413,3 +413,32 @@ fn a_client_that_takes_nothing_costs_a_bound_and_gets_everything_later() {
     let expected: Vec<String> = (2..=41).map(|revision| format!("+k@{revision}")).collect();
     assert_eq!(events(&world.told[&1], 0), expected);
 }
+
+#[test]
+fn many_watchers_that_are_behind_search_the_store_in_turn_and_all_are_told_everything() {
+    let (mut world, leader) = elected(Options::new(1, 1));
+    let puts: Vec<_> = (0..600).map(|n| world.put(leader, &format!("k{n:03}"), n)).collect();
+    world.until("the puts", 60 * SECOND, |world| puts.iter().all(|put| world.acknowledged(*put)));
+    // What was recent is forgotten, so they are told from the store.
+    world.crash(leader);
+    world.start(leader);
+    world.until("a leader", 30 * SECOND, |world| world.leader().is_some());
+    open(&mut world, leader, 1);
+    for _ in 0..100 {
+        create(&mut world, leader, 1, all_from(2));
+    }
+    let told = |world: &World| {
+        let with_events = world.told[&1].iter().filter(|response| !response.events.is_empty());
+        with_events
+            .map(|response| response.watch_id)
+            .collect::<std::collections::BTreeSet<_>>()
+            .len()
+    };
+    progress(&mut world, leader, 1);
+    world.until("the first are told", SECOND, |world| told(world) > 0);
+    world.until("all are told", 60 * SECOND, |world| told(world) == 100);
+    let expected: Vec<String> = (0..600).map(|n| format!("+k{n:03}@{}", n + 2)).collect();
+    for watch in 0..100 {
+        assert_eq!(events(&world.told[&1], watch), expected, "watch {watch}");
+    }
+}

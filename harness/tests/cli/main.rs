@@ -2,4 +2,5 @@
 
 mod common;
 mod endings;
+mod kills;
 mod run;

@@ -23,7 +23,7 @@ use crate::mvcc::Mvcc;
 use crate::proto::etcdserverpb::watch_request::RequestUnion;
 use crate::proto::etcdserverpb::{ResponseHeader, WatchRequest, WatchResponse};
 use recent::Recent;
-use stream::Stream;
+use stream::{Budget, Stream};
 
 /// Names a stream of watches; given by the driver, never twice.
 pub type StreamId = u64;
@@ -153,13 +153,16 @@ impl Node {
         }
         let scene = scene(self.header(0), self.now_us, &self.config, &self.state.kv);
         let ids: Vec<StreamId> = self.watches.streams.keys().copied().collect();
+        let mut budget = Budget::default();
         for id in ids {
             let full = self.watches.in_flight >= IN_FLIGHT_MAX;
             let Some(stream) = self.watches.streams.get_mut(&id) else { continue };
             let mut responses = Vec::new();
-            stream.tell(&scene, &self.watches.recent, full, &mut responses);
+            stream.tell(&scene, &self.watches.recent, full, &mut budget, &mut responses);
             self.watches.send(id, responses, out);
         }
+        // Who had to wait goes on at the next flush, a tick later at the most.
+        self.watches.stirred |= budget.exceeded;
     }
 
     /// Watchers that asked for it are told from time to time how far they are.

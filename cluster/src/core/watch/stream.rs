@@ -1,6 +1,6 @@
 //! One client's stream of watches.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 
 use bytes::Bytes;
@@ -26,6 +26,10 @@ const IN_FLIGHT_MAX: usize = 4 << 20;
 
 /// What one response holds, roughly, if its first revision is no larger.
 const RESPONSE_BYTES: usize = 1 << 20;
+
+/// Keys looked at in one flush for watchers that are behind, before those that are
+/// left have to wait for the next: a heartbeat must not wait.
+const KEYS_PER_FLUSH: usize = 50_000;
 
 /// The largest response to a watch that asked for fragments (etcd's request limit and 512 KiB).
 const FRAGMENT_BYTES: usize = (1536 << 10) + (512 << 10);
@@ -54,12 +58,30 @@ struct Watcher {
     /// Cancelled because what it had to tell is compacted. As in etcd it keeps its id until the
     /// client cancels it too, and no progress is told on its stream until then.
     compacted: bool,
+    /// What it has found in the store and not told yet, up to a revision; so a large store is
+    /// searched once for as much as may be on its way.
+    backlog: VecDeque<Change>,
+    backlog_end: i64,
     no_put: bool,
     no_delete: bool,
     prev_kv: bool,
     fragment: bool,
     progress_notify: bool,
     told_us: u64,
+}
+
+/// How much more the watchers that are behind may search the store before the next flush.
+#[derive(Debug)]
+pub(super) struct Budget {
+    keys: usize,
+    /// Somebody had to wait.
+    pub exceeded: bool,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { keys: KEYS_PER_FLUSH, exceeded: false }
+    }
 }
 
 impl Stream {
@@ -178,6 +200,7 @@ impl Stream {
         scene: &Scene<'_>,
         recent: &Recent,
         full: bool,
+        budget: &mut Budget,
         out: &mut Vec<WatchResponse>,
     ) {
         let bound = if full { 1 } else { IN_FLIGHT_MAX };
@@ -192,7 +215,9 @@ impl Stream {
                     break;
                 }
                 let before = out.len();
-                watcher.tell(*id, scene, recent, out);
+                if !watcher.tell(*id, scene, recent, budget, out) {
+                    break;
+                }
                 on_its_way += out[before..].iter().map(|r| r.encoded_len()).sum::<usize>();
             }
         }
@@ -229,7 +254,10 @@ impl Stream {
 
     /// Sets the watchers back to where they started.
     pub fn go_back(&mut self) {
-        self.watchers.values_mut().for_each(|watcher| watcher.next = watcher.start);
+        for watcher in self.watchers.values_mut() {
+            watcher.next = watcher.start;
+            watcher.backlog.clear();
+        }
     }
 }
 
@@ -249,6 +277,8 @@ impl Watcher {
             asked_start: create.start_revision,
             next,
             compacted: false,
+            backlog: VecDeque::new(),
+            backlog_end: 0,
             no_put: filters.contains(&FilterType::Noput),
             no_delete: filters.contains(&FilterType::Nodelete),
             prev_kv: create.prev_kv,
@@ -264,20 +294,32 @@ impl Watcher {
         self.asked_start > revision
     }
 
-    /// Tells of one response's worth of revisions, and moves on.
-    fn tell(&mut self, id: i64, scene: &Scene<'_>, recent: &Recent, out: &mut Vec<WatchResponse>) {
+    /// Tells of one response's worth of revisions, and moves on; not if that needs a search of
+    /// the store that the budget does not allow.
+    fn tell(
+        &mut self,
+        id: i64,
+        scene: &Scene<'_>,
+        recent: &Recent,
+        budget: &mut Budget,
+        out: &mut Vec<WatchResponse>,
+    ) -> bool {
+        let newest = scene.kv.revision() + 1;
         let (events, next) = match recent.since(self.next) {
-            Some(changes) => self.gather(changes, scene),
-            None => {
-                let (changes, next) =
-                    scene.kv.changes(&self.key, &self.range_end, self.next, RESPONSE_BYTES);
-                let (events, _) = self.gather(changes.iter(), scene);
+            Some(changes) if self.backlog.is_empty() => self.gather(changes, newest),
+            _ => {
+                if self.backlog.is_empty() && !self.search(scene, budget) {
+                    return false;
+                }
+                let (events, next) = self.gather(self.backlog.iter(), self.backlog_end);
+                let told = self.backlog.partition_point(|change| change.version.main < next);
+                self.backlog.drain(..told);
                 (events, next)
             }
         };
         self.next = next;
         if events.is_empty() {
-            return;
+            return true;
         }
         self.told_us = scene.now_us;
         let response = WatchResponse {
@@ -286,16 +328,30 @@ impl Watcher {
             events,
             ..Default::default()
         };
-        if self.fragment { fragments(response, out) } else { out.push(response) }
+        if self.fragment {
+            fragments(response, out)
+        } else {
+            out.push(response)
+        }
+        true
+    }
+
+    /// Finds in the store what comes next, if the budget allows.
+    fn search(&mut self, scene: &Scene<'_>, budget: &mut Budget) -> bool {
+        if budget.keys == 0 {
+            budget.exceeded = true;
+            return false;
+        }
+        let found = scene.kv.changes(&self.key, &self.range_end, self.next, IN_FLIGHT_MAX);
+        budget.keys = budget.keys.saturating_sub(found.keys);
+        self.backlog = found.changes.into();
+        self.backlog_end = found.next;
+        true
     }
 
     /// The events that the watch is about, whole revisions of them up to the bound, and where to
-    /// go on.
-    fn gather<'a>(
-        &self,
-        changes: impl Iterator<Item = &'a Change>,
-        scene: &Scene<'_>,
-    ) -> (Vec<Event>, i64) {
+    /// go on: at `end` when there are no more.
+    fn gather<'a>(&self, changes: impl Iterator<Item = &'a Change>, end: i64) -> (Vec<Event>, i64) {
         let mut events = Vec::new();
         let mut bytes = 0;
         let mut last = 0;
@@ -310,7 +366,7 @@ impl Watcher {
                 last = main;
             }
         }
-        (events, scene.kv.revision() + 1)
+        (events, end)
     }
 
     fn is_about(&self, change: &Change) -> bool {
