@@ -1,6 +1,6 @@
 //! Reads a history and judges it as a register, with the time that each part took.
 //!
-//!     cargo run --release -p ordeal-checker --example judge -- FILE [auto|search] [SECONDS]
+//!     cargo run --release -p ordeal-checker --example judge -- FILE [auto|layers|search] [SECONDS]
 
 use ordeal_checker::linear::{Algorithm, Linearizable};
 use ordeal_checker::models::Register;
@@ -13,6 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = arguments.first().ok_or("expected the path of a history")?;
     let algorithm = match arguments.get(1).map(String::as_str) {
         Some("search") => Algorithm::Search,
+        Some("layers") => Algorithm::Layers,
         _ => Algorithm::Auto,
     };
     let seconds = arguments.get(2).map_or(Ok(60), |text| text.parse())?;

@@ -1,6 +1,7 @@
 //! One object, one decision: the choice of the algorithm, and the proof of what it says.
 
 use super::blocks::{self, Conflict, Decision};
+use super::layers;
 use super::minimize::minimize;
 use super::model::Model;
 use super::object::{self, Entry, Object};
@@ -21,6 +22,8 @@ pub enum Algorithm {
     Auto,
     /// The near-linear algorithm for registers whose written values are all different.
     Blocks,
+    /// The pass over a register's history, layer by layer.
+    Layers,
     /// The general search.
     Search,
 }
@@ -334,7 +337,11 @@ fn decide<M: Model>(
     if algorithm != Algorithm::Search
         && let Some(registers) = registers(model, entries)
     {
-        match blocks::decide(&registers) {
+        let decision = match algorithm {
+            Algorithm::Layers => Decision::Undecided,
+            _ => blocks::decide(&registers),
+        };
+        match decision {
             Decision::Valid(order) => return (Raw::Valid(order), "blocks", Cost::default()),
             Decision::Invalid(conflict) => return conflicting(entries, conflict, "blocks"),
             Decision::Undecided => {}
@@ -344,12 +351,21 @@ fn decide<M: Model>(
         {
             return conflicting(entries, conflict, "sweep");
         }
+        if matches!(algorithm, Algorithm::Auto | Algorithm::Layers) {
+            let found = layers::sweep(&registers, budget);
+            return raw(found, "layers");
+        }
     }
     if algorithm == Algorithm::Blocks {
         let why = "the algorithm blocks needs a register whose written values are all different";
         return (Raw::Unknown(why.to_owned()), "blocks", Cost::default());
     }
-    let Found { answer, configurations, memory_bytes } = search(model, entries, budget);
+    raw(search(model, entries, budget), "search")
+}
+
+/// What a search found, and what it cost.
+fn raw(found: Found, algorithm: &'static str) -> (Raw, &'static str, Cost) {
+    let Found { answer, configurations, memory_bytes } = found;
     let raw = match answer {
         Answer::Valid(order) => Raw::Valid(order),
         Answer::Invalid(reached) => Raw::Invalid(None, reached),
@@ -359,7 +375,7 @@ fn decide<M: Model>(
             memory_bytes >> 20
         )),
     };
-    (raw, "search", Cost { configurations, memory_bytes_max: memory_bytes })
+    (raw, algorithm, Cost { configurations, memory_bytes_max: memory_bytes })
 }
 
 /// The contradiction, and the end at which it was complete.

@@ -15,7 +15,7 @@ use rand_chacha::ChaCha8Rng;
 fn agree<M: Model + Clone>(model: &M, history: &History, label: &str) -> bool {
     let objects = split(model, history, None).unwrap();
     let expected = objects.iter().all(|object| oracle(model, &object.entries));
-    for algorithm in [Algorithm::Auto, Algorithm::Search] {
+    for algorithm in [Algorithm::Auto, Algorithm::Layers, Algorithm::Search] {
         let checker = Linearizable::new(model.clone()).with_algorithm(algorithm);
         let judgement = checker.check(history, &Limits::default());
         match &judgement.verdict {
