@@ -50,8 +50,9 @@ pub(super) struct Config {
 type Key = (u128, u128, u32, Lanes, bool);
 
 impl Config {
-    fn key(&self) -> Key {
-        (self.owed, self.used, self.state, self.lanes, self.fresh)
+    fn key(&self, is_exact: bool) -> Key {
+        let lanes = if is_exact { self.lanes } else { Lanes::default() };
+        (self.owed, self.used, self.state, lanes, self.fresh)
     }
 }
 
@@ -60,12 +61,14 @@ impl Config {
 pub(super) struct Front {
     pub(super) configs: Vec<Config>,
     places: FxHashMap<Key, u32>,
+    /// Whether those that used different ones are different.
+    is_exact: bool,
 }
 
 impl Front {
     /// Adds it, unless there is one that is no worse; whether it was new or better.
     pub(super) fn add(&mut self, config: Config) -> bool {
-        match self.places.entry(config.key()) {
+        match self.places.entry(config.key(self.is_exact)) {
             Entry::Vacant(vacant) => {
                 vacant.insert(self.configs.len() as u32);
                 self.configs.push(config);
@@ -82,7 +85,8 @@ impl Front {
         }
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(super) fn clear(&mut self, is_exact: bool) {
+        self.is_exact = is_exact;
         self.configs.clear();
         self.places.clear();
     }

@@ -42,7 +42,7 @@ use std::cmp::Reverse;
 use sweep::{End, Sweep};
 
 /// Configurations of a layer that the quick passes keep, one after the other.
-const WIDTHS: [usize; 2] = [64, 1024];
+const WIDTHS: [usize; 3] = [8, 64, 512];
 
 /// Searches for a linearization of a register's `entries`, sorted by invocation.
 ///
@@ -81,7 +81,7 @@ impl Decision<'_> {
             if let Some(order) = widths.next().and_then(|width| self.quick(width)) {
                 return Answer::Valid(order);
             }
-            counted.extend(over);
+            counted.push(over[0]);
             if counted.len() > LANES {
                 return self.unknown("too many kinds of indeterminate operations matter", 0);
             }

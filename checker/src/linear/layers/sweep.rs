@@ -21,6 +21,37 @@ pub(super) enum End {
 /// Configurations that are made between two looks at the budget.
 const LOOK_EVERY: u64 = 4096;
 
+/// Configurations that a narrow pass may try at the end of an operation, for each that it keeps.
+const TRIES: usize = 4;
+
+/// Configurations to go on from, those that used the least first.
+#[derive(Default)]
+struct Work {
+    by_uses: Vec<Vec<Config>>,
+    least: usize,
+}
+
+impl Work {
+    fn add(&mut self, config: Config) {
+        let uses = config.uses as usize;
+        if self.by_uses.len() <= uses {
+            self.by_uses.resize_with(uses + 1, Vec::new);
+        }
+        self.by_uses[uses].push(config);
+        self.least = self.least.min(uses);
+    }
+
+    fn pop(&mut self) -> Option<Config> {
+        while let Some(configs) = self.by_uses.get_mut(self.least) {
+            if let Some(config) = configs.pop() {
+                return Some(config);
+            }
+            self.least += 1;
+        }
+        None
+    }
+}
+
 pub(super) struct Sweep<'a> {
     plan: &'a Plan,
     budget: Budget<'a>,
@@ -34,6 +65,7 @@ pub(super) struct Sweep<'a> {
     next: Front,
     tried: Front,
     wanted: Vec<u32>,
+    is_sparing: bool,
     pub(super) configurations: u64,
     looked_at: u64,
     pub(super) memory_bytes_max: usize,
@@ -73,6 +105,7 @@ impl<'a> Sweep<'a> {
             next: Front::default(),
             tried: Front::default(),
             wanted: Vec::new(),
+            is_sparing: false,
             configurations,
             looked_at: configurations,
             memory_bytes_max: 0,
@@ -116,38 +149,40 @@ impl<'a> Sweep<'a> {
         let bit = target.bit();
         let is_write = matches!(target.act, Act::Write(_));
         let is_free = self.is_free(target.act);
-        self.next.clear();
-        self.tried.clear();
-        let mut work: Vec<Config> = Vec::new();
+        let is_exact = self.width.is_none();
+        self.next.clear(is_exact);
+        self.tried.clear(is_exact);
+        let mut work = Work { by_uses: Vec::new(), least: usize::MAX };
         for config in std::mem::take(&mut self.front) {
             if config.owed & bit == 0 {
                 self.next.add(Config { used: config.used & !bit, ..config });
             }
             // Who owes nothing need not place it, if the same can be had at any time.
             if config.owed & bit != 0 || (is_write && !is_free && config.used & bit == 0) {
-                work.push(config);
+                work.add(config);
             }
         }
-        // Last in, first out: those that used the least are tried first.
-        work.sort_by_key(|config| std::cmp::Reverse(config.uses));
+        let mut tries = self.width.map_or(usize::MAX, |width| TRIES * width);
+        let mut steps = Vec::new();
         while let Some(config) = work.pop() {
             if let Some(why) = self.look() {
                 return Some(why);
             }
-            let from = work.len();
-            self.steps(config, target, &mut work);
-            let mut at = from;
-            while at < work.len() {
-                let config = work[at];
+            if tries == 0 {
+                break;
+            }
+            tries -= 1;
+            // What a narrow pass need not do it does not pay for.
+            self.is_sparing = self.width.is_some() && config.owed & bit == 0;
+            self.steps(config, target, &mut steps);
+            for config in steps.drain(..) {
                 let done = config.owed & bit == 0;
                 if done && (!config.fresh || config.used & bit != 0) {
                     self.next.add(Config { used: config.used & !bit, fresh: false, ..config });
                 }
                 let over = done && (!is_write || config.used & bit != 0);
-                if over || !self.tried.add(config) {
-                    work.swap_remove(at);
-                } else {
-                    at += 1;
+                if !over && self.tried.add(config) {
+                    work.add(config);
                 }
             }
         }
@@ -191,13 +226,13 @@ impl<'a> Sweep<'a> {
     }
 
     /// Every step from `config` that may help `target` to be placed.
-    fn steps(&mut self, config: Config, target: Open, work: &mut Vec<Config>) {
+    fn steps(&mut self, config: Config, target: Open, next: &mut Vec<Config>) {
         let state = config.state;
         if self.moment.is_last_chance(state) {
             return;
         }
         if state != DEAD {
-            self.cas(config, work);
+            self.cas(config, next);
         }
         if config.fresh {
             return;
@@ -215,13 +250,13 @@ impl<'a> Sweep<'a> {
             let is_target = target.act == Act::Write(value);
             // A write of what is there can hide others that are owed.
             if value != state || is_target || config.owed & self.moment.writers != 0 {
-                self.write(config, value, work);
+                self.write(config, value, next);
             }
         }
         self.wanted = wanted;
     }
 
-    fn cas(&mut self, config: Config, work: &mut Vec<Config>) {
+    fn cas(&mut self, config: Config, next: &mut Vec<Config>) {
         let from = config.state as usize;
         let mut made: Vec<u32> = Vec::new();
         for at in 0..self.moment.cas[from].len() {
@@ -229,24 +264,24 @@ impl<'a> Sweep<'a> {
             let Act::Cas(_, new) = open.act else { continue };
             if config.owed & open.bit() != 0 && !made.contains(&new) {
                 made.push(new);
-                work.push(self.place(config, open));
+                next.push(self.place(config, open));
             }
         }
         for at in 0..self.moment.maybe_cas_from[from].len() {
             let class = self.moment.maybe_cas_from[from][at];
             let Act::Cas(_, new) = self.plan.classes[class as usize].act else { continue };
             if !made.contains(&new) {
-                work.extend(self.apply(config, class));
+                next.extend(self.apply(config, class));
             }
         }
     }
 
-    fn write(&mut self, config: Config, value: u32, work: &mut Vec<Config>) {
+    fn write(&mut self, config: Config, value: u32, next: &mut Vec<Config>) {
         let writes = &self.moment.writes[value as usize];
         if let Some(&open) = writes.iter().find(|open| config.used & open.bit() == 0) {
-            work.push(self.place(config, open));
+            next.push(self.place(config, open));
         } else if let Some(class) = self.moment.maybe_write[value as usize] {
-            work.extend(self.apply(config, class));
+            next.extend(self.apply(config, class));
         }
     }
 
@@ -267,6 +302,9 @@ impl<'a> Sweep<'a> {
 
     /// Places one of a class of indeterminate operations, if there is one.
     fn apply(&mut self, config: Config, class: u32) -> Option<Config> {
+        if self.is_sparing {
+            return None;
+        }
         let mut lanes = config.lanes;
         if let Some(lane) = self.lanes[class as usize] {
             let limit = self.moment.supply[class as usize].min(u32::from(LANE_MAX));
