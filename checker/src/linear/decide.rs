@@ -353,7 +353,10 @@ fn decide<M: Model>(
         }
         if matches!(algorithm, Algorithm::Auto | Algorithm::Layers) {
             let found = layers::sweep(&registers, budget);
-            return raw(found, "layers");
+            // What is too wide for it may yet be found on a straight path.
+            if algorithm == Algorithm::Layers || !layers::is_too_wide(&found) {
+                return raw(found, "layers");
+            }
         }
     }
     if algorithm == Algorithm::Blocks {

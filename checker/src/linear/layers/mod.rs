@@ -45,6 +45,15 @@ use sweep::{End, Sweep};
 /// for nearly every history that is valid.
 const WIDTHS: [usize; 4] = [48, 256, 1024, 4096];
 
+/// Why a sweep gave up that another algorithm need not give up for.
+const TOO_WIDE: [&str; 2] =
+    ["too many operations are open at once", "too many kinds of indeterminate operations matter"];
+
+/// Whether the sweep gave up for want of bits, and not of time or memory.
+pub fn is_too_wide(found: &Found) -> bool {
+    matches!(found.answer, Answer::Unknown { why, .. } if TOO_WIDE.contains(&why))
+}
+
 /// Searches for a linearization of a register's `entries`, sorted by invocation.
 ///
 /// Polynomial in the length of the history, exponential in the operations open at once, and in
@@ -80,7 +89,7 @@ impl Decision<'_> {
             match path::overdrawn(self.plan, &steps).first() {
                 None => return Answer::Valid(path::order(self.plan, &steps)),
                 Some(_) if counted.len() == LANES => {
-                    return self.unknown("too many kinds of indeterminate operations matter", 0);
+                    return self.unknown(TOO_WIDE[1], 0);
                 }
                 Some(&class) => counted.push(class),
             }
@@ -99,19 +108,11 @@ impl Decision<'_> {
     fn pass(&mut self, counted: &[u32], width: Option<usize>) -> End {
         let mut sweep = Sweep::new(self.plan, counted, width, self.budget, self.configurations);
         let end = sweep.run();
-        if std::env::var("TRACE").is_ok() {
-            let what = match &end {
-                End::Empty(t) => format!("empty {t}"),
-                End::Path(s) => format!("path {:?}", path::overdrawn(self.plan, s)),
-                End::Spent(w, p) => format!("{w} {p}"),
-            };
-            eprintln!(
-                "pass {} counted {:?} width {} configs: {}",
-                counted.len(),
-                width,
-                sweep.configurations - self.configurations,
-                what
-            );
+        if let End::Path(steps) = &end
+            && !path::overdrawn(self.plan, steps).is_empty()
+            && std::env::var("TRACE").is_ok()
+        {
+            eprintln!("overdrawn {}", counted.len());
         }
         self.configurations = sweep.configurations;
         self.memory_bytes = self.memory_bytes.max(sweep.memory_bytes_max as u64);

@@ -1,5 +1,6 @@
 //! The pass over the history.
 
+use super::TOO_WIDE;
 use super::front::{Config, Front, LANE_MAX, Lanes, narrow, prune};
 use super::moment::{Moment, Open};
 use super::path::{Path, Placed, START};
@@ -120,7 +121,7 @@ impl<'a> Sweep<'a> {
                 Happening::Supply(class) => self.moment.supply(self.plan, class),
                 Happening::Call(place) => {
                     let Some(open) = self.moment.call(self.plan, place) else {
-                        return End::Spent("too many operations are open at once", ended);
+                        return End::Spent(TOO_WIDE[0], ended);
                     };
                     for config in &mut self.front {
                         let is_idle = open.act == Act::Write(config.state);
