@@ -1,4 +1,5 @@
-//! Reads a history and judges it as a register, with the time that each part took.
+//! Reads a history and judges it as a register, with the time that each part took, and the
+//! peak memory of the process where the system tells it.
 //!
 //!     cargo run --release -p ordeal-checker --example judge -- FILE [auto|layers|search] [SECONDS]
 
@@ -25,7 +26,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let checker = Linearizable::new(Register::default()).with_algorithm(algorithm);
     let judgement = checker.check(&history, &limits);
     println!(
-        "{} by {}: read {} ms, checked {} ms, {} configurations, {} MiB: {}",
+        "{} by {}: read {} ms, checked {} ms, {} configurations in {} MiB, {} in all: {}",
         match judgement.verdict {
             Verdict::Valid(_) => "valid",
             Verdict::Invalid(_) => "invalid",
@@ -36,7 +37,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         start.elapsed().as_millis(),
         judgement.cost.configurations,
         judgement.cost.memory_bytes_max >> 20,
+        peak().unwrap_or_else(|| "unknown memory".to_owned()),
         judgement.reason
     );
     Ok(())
+}
+
+/// The most memory that this process ever had, as Linux words it ("11220 kB").
+fn peak() -> Option<String> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().to_owned())
 }

@@ -43,6 +43,10 @@ pub(super) enum Failure {
 /// Configurations that one attempt at a smaller counterexample may cost, at the least.
 const ATTEMPT_CONFIGURATIONS: u64 = 20_000;
 
+/// Operations up to which a counterexample about a failed cas is sought in all of the history; in
+/// longer ones the operation that speaks for the writes left out stays, needed or not.
+const WHOLE_MAX: usize = 10_000;
+
 /// A finding, before it is explained.
 enum Raw {
     Valid(Vec<u32>),
@@ -92,12 +96,11 @@ impl<M: Model> Case<'_, M> {
         let until = || (0..entries.len() as u32).filter(|&i| entries[i as usize].call <= last);
         // The operation that shows the value after a failed cas speaks for all the writes that are
         // left out: without it one of them could be the reason.
-        let bounded = conflict
-            .as_ref()
-            .filter(|conflict| matches!(conflict, Conflict::NotEqual(_, _, Some(_))));
+        let is_bounded = matches!(conflict, Some(Conflict::NotEqual(_, _, Some(_))));
+        let bounded = conflict.as_ref().filter(|_| is_bounded && entries.len() > WHOLE_MAX);
         let start = match &conflict {
-            Some(conflict) => self.ground(conflict),
-            None => until().collect(),
+            Some(conflict) if bounded.is_some() || !is_bounded => self.ground(conflict),
+            _ => until().collect(),
         };
         let mut budget = self.budget;
         budget.configurations = budget

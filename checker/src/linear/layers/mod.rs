@@ -108,12 +108,6 @@ impl Decision<'_> {
     fn pass(&mut self, counted: &[u32], width: Option<usize>) -> End {
         let mut sweep = Sweep::new(self.plan, counted, width, self.budget, self.configurations);
         let end = sweep.run();
-        if let End::Path(steps) = &end
-            && !path::overdrawn(self.plan, steps).is_empty()
-            && std::env::var("TRACE").is_ok()
-        {
-            eprintln!("overdrawn {}", counted.len());
-        }
         self.configurations = sweep.configurations;
         self.memory_bytes = self.memory_bytes.max(sweep.memory_bytes_max as u64);
         end
