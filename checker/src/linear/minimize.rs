@@ -70,7 +70,10 @@ fn leave_out<M: Model>(
                 let covered = ties.covered_from(entries, kept[place]);
                 let may_see = |seer: &&usize| {
                     let seer = &entries[kept[**seer] as usize];
-                    seer.ret > entries[kept[place] as usize].call && seer.call <= covered
+                    // The only write there is stays, to say that it came too late.
+                    let is_only = values.iter().all(|value| ties.makers.get(value) == Some(&1));
+                    let had_begun = seer.ret > entries[kept[place] as usize].call;
+                    (had_begun || is_only) && seer.call <= covered
                 };
                 seers.flatten().filter(may_see).for_each(|&seer| drop(seer));
                 ties.blind_to(model, entries, kept, place).for_each(drop);
@@ -88,6 +91,8 @@ fn leave_out<M: Model>(
 struct Ties {
     seers: FxHashMap<Value, Vec<usize>>,
     groups: FxHashMap<Value, Vec<usize>>,
+    /// How many make the value.
+    makers: FxHashMap<Value, usize>,
     blind: Vec<usize>,
     /// For a register: by invocation of a certain write or cas, the first end among those that
     /// began no earlier. Whoever begins after that end sees nothing of what ended before them.
@@ -104,6 +109,7 @@ impl Ties {
         let mut ties = Ties {
             seers: FxHashMap::default(),
             groups: FxHashMap::default(),
+            makers: FxHashMap::default(),
             blind: Vec::new(),
             covers: covers(model, entries, kept),
         };
@@ -111,6 +117,9 @@ impl Ties {
             let op = &entries[index as usize].op;
             for value in model.sees(op) {
                 ties.seers.entry(value).or_default().push(place);
+            }
+            for value in model.makes(op) {
+                *ties.makers.entry(value).or_default() += 1;
             }
             if let Removal::Together(group) = &removal[place] {
                 ties.groups.entry(group.clone()).or_default().push(place);
