@@ -70,10 +70,10 @@ fn leave_out<M: Model>(
                 let covered = ties.covered_from(entries, kept[place]);
                 let may_see = |seer: &&usize| {
                     let seer = &entries[kept[**seer] as usize];
-                    // The only write there is stays, to say that it came too late.
+                    // The only write there is stays, to say that it came too late or was gone.
                     let is_only = values.iter().all(|value| ties.makers.get(value) == Some(&1));
                     let had_begun = seer.ret > entries[kept[place] as usize].call;
-                    (had_begun || is_only) && seer.call <= covered
+                    is_only || (had_begun && seer.call <= covered)
                 };
                 seers.flatten().filter(may_see).for_each(|&seer| drop(seer));
                 ties.blind_to(model, entries, kept, place).for_each(drop);
