@@ -1,6 +1,7 @@
 //! One object, one decision: the choice of the algorithm, and the proof of what it says.
 
 use super::blocks::{self, Conflict, Decision};
+use super::layers;
 use super::minimize::minimize;
 use super::model::Model;
 use super::object::{self, Entry, Object};
@@ -21,6 +22,8 @@ pub enum Algorithm {
     Auto,
     /// The near-linear algorithm for registers whose written values are all different.
     Blocks,
+    /// The pass over a register's history, layer by layer.
+    Layers,
     /// The general search.
     Search,
 }
@@ -39,6 +42,10 @@ pub(super) enum Failure {
 
 /// Configurations that one attempt at a smaller counterexample may cost, at the least.
 const ATTEMPT_CONFIGURATIONS: u64 = 20_000;
+
+/// Operations up to which a counterexample about a failed cas is sought in all of the history; in
+/// longer ones the operation that speaks for the writes left out stays, needed or not.
+const WHOLE_MAX: usize = 10_000;
 
 /// A finding, before it is explained.
 enum Raw {
@@ -89,12 +96,11 @@ impl<M: Model> Case<'_, M> {
         let until = || (0..entries.len() as u32).filter(|&i| entries[i as usize].call <= last);
         // The operation that shows the value after a failed cas speaks for all the writes that are
         // left out: without it one of them could be the reason.
-        let bounded = conflict
-            .as_ref()
-            .filter(|conflict| matches!(conflict, Conflict::NotEqual(_, _, Some(_))));
+        let is_bounded = matches!(conflict, Some(Conflict::NotEqual(_, _, Some(_))));
+        let bounded = conflict.as_ref().filter(|_| is_bounded && entries.len() > WHOLE_MAX);
         let start = match &conflict {
-            Some(conflict) => self.ground(conflict),
-            None => until().collect(),
+            Some(conflict) if bounded.is_some() || !is_bounded => self.ground(conflict),
+            _ => until().collect(),
         };
         let mut budget = self.budget;
         budget.configurations = budget
@@ -334,7 +340,11 @@ fn decide<M: Model>(
     if algorithm != Algorithm::Search
         && let Some(registers) = registers(model, entries)
     {
-        match blocks::decide(&registers) {
+        let decision = match algorithm {
+            Algorithm::Layers => Decision::Undecided,
+            _ => blocks::decide(&registers),
+        };
+        match decision {
             Decision::Valid(order) => return (Raw::Valid(order), "blocks", Cost::default()),
             Decision::Invalid(conflict) => return conflicting(entries, conflict, "blocks"),
             Decision::Undecided => {}
@@ -344,12 +354,24 @@ fn decide<M: Model>(
         {
             return conflicting(entries, conflict, "sweep");
         }
+        if matches!(algorithm, Algorithm::Auto | Algorithm::Layers) {
+            let found = layers::sweep(&registers, budget);
+            // What is too wide for it may yet be found on a straight path.
+            if algorithm == Algorithm::Layers || !layers::is_too_wide(&found) {
+                return raw(found, "layers");
+            }
+        }
     }
     if algorithm == Algorithm::Blocks {
         let why = "the algorithm blocks needs a register whose written values are all different";
         return (Raw::Unknown(why.to_owned()), "blocks", Cost::default());
     }
-    let Found { answer, configurations, memory_bytes } = search(model, entries, budget);
+    raw(search(model, entries, budget), "search")
+}
+
+/// What a search found, and what it cost.
+fn raw(found: Found, algorithm: &'static str) -> (Raw, &'static str, Cost) {
+    let Found { answer, configurations, memory_bytes } = found;
     let raw = match answer {
         Answer::Valid(order) => Raw::Valid(order),
         Answer::Invalid(reached) => Raw::Invalid(None, reached),
@@ -359,7 +381,7 @@ fn decide<M: Model>(
             memory_bytes >> 20
         )),
     };
-    (raw, "search", Cost { configurations, memory_bytes_max: memory_bytes })
+    (raw, algorithm, Cost { configurations, memory_bytes_max: memory_bytes })
 }
 
 /// The contradiction, and the end at which it was complete.
