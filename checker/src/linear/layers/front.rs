@@ -39,7 +39,7 @@ pub(super) struct Config {
     pub(super) used: u128,
     pub(super) lanes: Lanes,
     pub(super) state: u32,
-    /// Indeterminate operations placed.
+    /// Indeterminate operations placed, each with its price if they have prices.
     pub(super) uses: u32,
     /// The last step that led here, in the path.
     pub(super) step: u32,
@@ -106,6 +106,8 @@ pub(super) struct Free {
     pub(super) owed: u128,
     /// Open operations that do nothing which such a value could not do: having used them is none.
     pub(super) used: u128,
+    /// Whether what was used has prices: then it is no better to have paid more.
+    pub(super) is_priced: bool,
 }
 
 impl Free {
@@ -123,7 +125,10 @@ impl Free {
         } else {
             return false;
         };
-        owed & !b.owed == 0 && a.used & !self.used & !b.used == 0 && a.lanes.is_at_most(b.lanes)
+        owed & !b.owed == 0
+            && a.used & !self.used & !b.used == 0
+            && a.lanes.is_at_most(b.lanes)
+            && (!self.is_priced || a.uses <= b.uses)
     }
 }
 

@@ -21,8 +21,9 @@
 //! Indeterminate operations are counted only where it matters (counterexample-guided refinement,
 //! after Clarke et al. 2000): at first each class of equal ones has an unlimited supply from its
 //! first invocation on. If that has no order, the history has none. If it has, and the path drew
-//! no class beyond what had begun, the path is a witness. Else the classes that it overdrew are
-//! counted exactly, and the sweep begins again.
+//! no class beyond what had begun, the path is a witness. Else each class gets a price
+//! ([`prices`]), which shows nearly every history that needs more than there is. Only then are the
+//! classes that were overdrawn counted exactly, one after the other.
 //!
 //! Not here: any other model than a register, and more than [`moment::OPEN_MAX`] certain
 //! operations open at once; those are for [`super::search`].
@@ -31,6 +32,7 @@ mod front;
 mod moment;
 mod path;
 mod plan;
+mod prices;
 mod sweep;
 
 use super::object::Entry;
@@ -38,12 +40,20 @@ use super::search::{Answer, Budget, Found};
 use crate::models::RegisterOp;
 use front::LANES;
 use plan::Plan;
+use prices::Prices;
 use std::cmp::Reverse;
 use sweep::{End, Sweep};
 
 /// Configurations of a layer that the quick passes keep, one after the other: the first is enough
 /// for nearly every history that is valid.
 const WIDTHS: [usize; 4] = [48, 256, 1024, 4096];
+
+/// Passes with prices come when so many classes are counted exactly and more would have to be.
+const PRICED_AFTER: usize = 1;
+
+/// Passes with prices, at most, and the configurations that one of them may make.
+const PRICED_PASSES: usize = 12;
+const PRICED_CONFIGURATIONS: u64 = 10_000_000;
 
 /// Why a sweep gave up that another algorithm need not give up for.
 const TOO_WIDE: [&str; 2] =
@@ -86,7 +96,14 @@ impl Decision<'_> {
                 End::Spent(why, placed) => return self.unknown(why, placed),
                 End::Path(steps) => steps,
             };
-            match path::overdrawn(self.plan, &steps).first() {
+            let overdrawn = path::overdrawn(self.plan, &steps);
+            if !overdrawn.is_empty()
+                && counted.len() == PRICED_AFTER
+                && let Some(answer) = self.priced()
+            {
+                return answer;
+            }
+            match overdrawn.first() {
                 None => return Answer::Valid(path::order(self.plan, &steps)),
                 Some(_) if counted.len() == LANES => {
                     return self.unknown(TOO_WIDE[1], 0);
@@ -94,6 +111,27 @@ impl Decision<'_> {
                 Some(&class) => counted.push(class),
             }
         }
+    }
+
+    /// Passes in which every class has a price, and the prices follow what was overdrawn: an empty
+    /// front proves that no order exists, and a path that overdraws nothing is one.
+    fn priced(&mut self) -> Option<Answer> {
+        let mut prices = Prices::new(self.plan);
+        for _ in 0..PRICED_PASSES {
+            let limit = self.configurations + PRICED_CONFIGURATIONS;
+            let budget =
+                Budget { configurations: self.budget.configurations.min(limit), ..self.budget };
+            let sweep = Sweep::new(self.plan, &[], None, budget, self.configurations);
+            match self.sweep(sweep.with_prices(prices.of_each())) {
+                End::Empty(time) => return Some(Answer::Invalid(time)),
+                End::Spent(..) => return None,
+                End::Path(steps) if path::overdrawn(self.plan, &steps).is_empty() => {
+                    return Some(Answer::Valid(path::order(self.plan, &steps)));
+                }
+                End::Path(steps) => prices.follow(self.plan, &steps),
+            }
+        }
+        None
     }
 
     /// A pass that counts every class and keeps little: the order, if that leads to one.
@@ -106,7 +144,11 @@ impl Decision<'_> {
     }
 
     fn pass(&mut self, counted: &[u32], width: Option<usize>) -> End {
-        let mut sweep = Sweep::new(self.plan, counted, width, self.budget, self.configurations);
+        let sweep = Sweep::new(self.plan, counted, width, self.budget, self.configurations);
+        self.sweep(sweep)
+    }
+
+    fn sweep(&mut self, mut sweep: Sweep<'_>) -> End {
         let end = sweep.run();
         self.configurations = sweep.configurations;
         self.memory_bytes = self.memory_bytes.max(sweep.memory_bytes_max as u64);

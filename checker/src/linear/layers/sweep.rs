@@ -60,6 +60,10 @@ pub(super) struct Sweep<'a> {
     width: Option<usize>,
     /// By class.
     lanes: Vec<Option<u8>>,
+    /// What a member of each class costs, and what those that have begun are worth together:
+    /// no path may have cost more. Empty where nothing has a price.
+    prices: Vec<u32>,
+    worth: u32,
     moment: Moment,
     path: Path,
     front: Vec<Config>,
@@ -100,6 +104,8 @@ impl<'a> Sweep<'a> {
             budget,
             width,
             lanes,
+            prices: Vec::new(),
+            worth: 0,
             moment: Moment::new(plan),
             path: Path::default(),
             front: vec![start],
@@ -113,12 +119,22 @@ impl<'a> Sweep<'a> {
         }
     }
 
+    /// The same with a price for a member of each class: what is used up to a moment may together
+    /// cost no more than what has begun by then is worth.
+    pub(super) fn with_prices(mut self, prices: &[u32]) -> Self {
+        self.prices = prices.to_vec();
+        self
+    }
+
     pub(super) fn run(&mut self) -> End {
         let mut ended = 0;
         for &(time, happening) in &self.plan.events {
             self.moment.time = time;
             match happening {
-                Happening::Supply(class) => self.moment.supply(self.plan, class),
+                Happening::Supply(class) => {
+                    self.moment.supply(self.plan, class);
+                    self.worth += self.prices.get(class as usize).copied().unwrap_or(0);
+                }
                 Happening::Call(place) => {
                     let Some(open) = self.moment.call(self.plan, place) else {
                         return End::Spent(TOO_WIDE[0], ended);
@@ -195,7 +211,12 @@ impl<'a> Sweep<'a> {
     fn is_free(&self, act: Act) -> bool {
         let Act::Write(value) = act else { return false };
         let class = self.moment.maybe_write[value as usize];
-        self.width.is_none() && class.is_some_and(|class| self.lanes[class as usize].is_none())
+        self.width.is_none() && class.is_some_and(|class| self.is_unlimited(class))
+    }
+
+    /// Whether nobody counts what is used of a class.
+    fn is_unlimited(&self, class: u32) -> bool {
+        self.prices.is_empty() && self.lanes[class as usize].is_none()
     }
 
     /// The layer after the end of `target`.
@@ -218,8 +239,9 @@ impl<'a> Sweep<'a> {
             match self.width {
                 Some(width) => narrow(&mut self.front, width),
                 None => {
-                    let lanes = &self.lanes;
-                    prune(&mut self.front, &moment.free(|class| lanes[class as usize].is_none()));
+                    let mut free = moment.free(|class| self.is_unlimited(class));
+                    free.is_priced = !self.prices.is_empty();
+                    prune(&mut self.front, &free);
                 }
             }
         }
@@ -314,8 +336,13 @@ impl<'a> Sweep<'a> {
             }
             lanes.add(lane);
         }
+        let price = self.prices.get(class as usize).copied().unwrap_or(1);
+        let uses = config.uses + price;
+        if !self.prices.is_empty() && uses > self.worth {
+            return None;
+        }
         let step = self.path.add(config.step, Placed::Maybe(class), self.moment.time);
-        let next = Config { lanes, uses: config.uses + 1, step, ..config };
+        let next = Config { lanes, uses, step, ..config };
         Some(self.enter(next, self.plan.classes[class as usize].act))
     }
 
