@@ -13,13 +13,14 @@ use rustc_hash::FxHashMap;
 
 /// Shrinks `kept` (indexes into `entries`, ascending) while `is_invalid` stays true.
 ///
-/// `is_invalid` may answer `false` for "cannot tell"; then the result may not be minimal. It is
-/// called O(k log n) times in the usual case, for k operations of the result.
+/// `is_invalid` may answer `false` for "cannot tell"; then the result may not be minimal. With
+/// `None` it ends the search, and the result is the smallest so far. It is called O(k log n) times
+/// in the usual case, for k operations of the result.
 pub fn minimize<M: Model>(
     model: &M,
     entries: &[Entry<M::Op>],
     mut kept: Vec<u32>,
-    mut is_invalid: impl FnMut(&[u32]) -> bool,
+    mut is_invalid: impl FnMut(&[u32]) -> Option<bool>,
 ) -> Vec<u32> {
     let mut chunk = (kept.len() / 2).max(1);
     loop {
@@ -28,11 +29,14 @@ pub fn minimize<M: Model>(
         while at < kept.len() {
             let end = (at + chunk).min(kept.len());
             let without = leave_out(model, entries, &kept, at..end);
-            if without.len() < kept.len() && is_invalid(&without) {
-                kept = without;
-                changed = true;
-            } else {
-                at = end;
+            let is_smaller = without.len() < kept.len();
+            match if is_smaller { is_invalid(&without) } else { Some(false) } {
+                None => return kept,
+                Some(true) => {
+                    kept = without;
+                    changed = true;
+                }
+                Some(false) => at = end,
             }
         }
         if chunk == 1 && !changed {

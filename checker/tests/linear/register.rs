@@ -185,3 +185,28 @@ fn a_forced_algorithm_that_cannot_decide_says_unknown() {
     assert!(matches!(check(lines, Algorithm::Blocks).verdict, Verdict::Unknown(_)));
     valid(lines);
 }
+
+/// Of each of two kinds there are fewer than the rounds that need one of either, but of the first
+/// more than a configuration can count.
+fn rounds(count: usize, writes: usize, cas: usize) -> String {
+    let mut lines = String::new();
+    for process in 0..writes {
+        lines += &format!("k {} invoke write 1\n", 100 + process);
+    }
+    for process in 0..cas {
+        lines += &format!("k {} invoke cas [2,1]\n", 1000 + process);
+    }
+    for _ in 0..count {
+        lines += "k 1 invoke write 2\nk 1 ok\nk 1 invoke read\nk 1 ok 1\n";
+    }
+    lines
+}
+
+#[test]
+fn more_of_unknown_outcome_than_can_be_counted_refute_nothing() {
+    let judgement = check(&rounds(250, 200, 50), Algorithm::Layers);
+    assert!(!matches!(judgement.verdict, Verdict::Invalid(_)), "{}", judgement.reason);
+    // One more round than there are operations for is refuted all the same, by their prices.
+    let judgement = check(&rounds(21, 15, 5), Algorithm::Layers);
+    assert!(matches!(judgement.verdict, Verdict::Invalid(_)), "{judgement:?}");
+}

@@ -40,7 +40,7 @@ pub(super) struct Config {
     pub(super) lanes: Lanes,
     pub(super) state: u32,
     /// Indeterminate operations placed, each with its price if they have prices.
-    pub(super) uses: u32,
+    pub(super) uses: u64,
     /// The last step that led here, in the path.
     pub(super) step: u32,
     /// Nobody has seen the state yet, so that overwriting it now would have been for nothing.

@@ -48,11 +48,11 @@ use sweep::{End, Sweep};
 /// for nearly every history that is valid.
 const WIDTHS: [usize; 4] = [48, 256, 1024, 4096];
 
-/// Passes with prices come when so many classes are counted exactly and more would have to be.
+/// Unless they are forced, passes with prices come when so many classes are counted exactly and more would have to be.
 const PRICED_AFTER: usize = 1;
 
 /// Passes with prices, at most, and the configurations that one of them may make.
-const PRICED_PASSES: usize = 12;
+const PRICED_PASSES: u32 = 40;
 const PRICED_CONFIGURATIONS: u64 = 10_000_000;
 
 /// Why a sweep gave up that another algorithm need not give up for.
@@ -69,9 +69,23 @@ pub fn is_too_wide(found: &Found) -> bool {
 /// Polynomial in the length of the history, exponential in the operations open at once, and in
 /// the classes of indeterminate ones that have to be counted.
 pub fn sweep(entries: &[Entry<&RegisterOp>], budget: Budget<'_>) -> Found {
+    run(entries, budget, |decision| decision.decide())
+}
+
+/// The same by passes with prices before anything else, so that they can be put to the test where
+/// other passes would have answered first.
+pub fn priced(entries: &[Entry<&RegisterOp>], budget: Budget<'_>) -> Found {
+    run(entries, budget, |decision| decision.priced().unwrap_or_else(|| decision.decide()))
+}
+
+fn run(
+    entries: &[Entry<&RegisterOp>],
+    budget: Budget<'_>,
+    decide: impl FnOnce(&mut Decision<'_>) -> Answer,
+) -> Found {
     let plan = Plan::new(entries);
     let mut decision = Decision { plan: &plan, budget, configurations: 0, memory_bytes: 0 };
-    let answer = decision.decide();
+    let answer = decide(&mut decision);
     let Decision { configurations, memory_bytes, .. } = decision;
     Found { answer, configurations, memory_bytes }
 }
@@ -103,12 +117,13 @@ impl Decision<'_> {
             {
                 return answer;
             }
-            match overdrawn.first() {
-                None => return Answer::Valid(path::order(self.plan, &steps)),
-                Some(_) if counted.len() == LANES => {
-                    return self.unknown(TOO_WIDE[1], 0);
-                }
-                Some(&class) => counted.push(class),
+            if overdrawn.is_empty() {
+                return Answer::Valid(path::order(self.plan, &steps));
+            }
+            // A class whose lane was full may be overdrawn although it is counted.
+            match overdrawn.iter().find(|class| !counted.contains(class)) {
+                Some(&class) if counted.len() < LANES => counted.push(class),
+                _ => return self.unknown(TOO_WIDE[1], 0),
             }
         }
     }
@@ -117,7 +132,7 @@ impl Decision<'_> {
     /// front proves that no order exists, and a path that overdraws nothing is one.
     fn priced(&mut self) -> Option<Answer> {
         let mut prices = Prices::new(self.plan);
-        for _ in 0..PRICED_PASSES {
+        for pass in 0..PRICED_PASSES {
             let limit = self.configurations + PRICED_CONFIGURATIONS;
             let budget =
                 Budget { configurations: self.budget.configurations.min(limit), ..self.budget };
@@ -128,7 +143,7 @@ impl Decision<'_> {
                 End::Path(steps) if path::overdrawn(self.plan, &steps).is_empty() => {
                     return Some(Answer::Valid(path::order(self.plan, &steps)));
                 }
-                End::Path(steps) => prices.follow(self.plan, &steps),
+                End::Path(steps) => prices.follow(self.plan, &steps, pass),
             }
         }
         None

@@ -6,6 +6,7 @@ use super::moment::{Moment, Open};
 use super::path::{Path, Placed, START};
 use super::plan::{Act, DEAD, Happening, INITIAL, Plan};
 use crate::linear::search::Budget;
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -25,31 +26,22 @@ const LOOK_EVERY: u64 = 4096;
 /// Configurations that a narrow pass may try at the end of an operation, for each that it keeps.
 const TRIES: usize = 4;
 
-/// Configurations to go on from, those that used the least first.
+/// Configurations to go on from, those that used the least first; prices make the sums sparse.
 #[derive(Default)]
-struct Work {
-    by_uses: Vec<Vec<Config>>,
-    least: usize,
-}
+struct Work(BTreeMap<u64, Vec<Config>>);
 
 impl Work {
     fn add(&mut self, config: Config) {
-        let uses = config.uses as usize;
-        if self.by_uses.len() <= uses {
-            self.by_uses.resize_with(uses + 1, Vec::new);
-        }
-        self.by_uses[uses].push(config);
-        self.least = self.least.min(uses);
+        self.0.entry(config.uses).or_default().push(config);
     }
 
     fn pop(&mut self) -> Option<Config> {
-        while let Some(configs) = self.by_uses.get_mut(self.least) {
-            if let Some(config) = configs.pop() {
-                return Some(config);
-            }
-            self.least += 1;
+        let mut least = self.0.first_entry()?;
+        let config = least.get_mut().pop();
+        if least.get().is_empty() {
+            least.remove();
         }
-        None
+        config
     }
 }
 
@@ -63,7 +55,7 @@ pub(super) struct Sweep<'a> {
     /// What a member of each class costs, and what those that have begun are worth together:
     /// no path may have cost more. Empty where nothing has a price.
     prices: Vec<u32>,
-    worth: u32,
+    worth: u64,
     moment: Moment,
     path: Path,
     front: Vec<Config>,
@@ -133,7 +125,8 @@ impl<'a> Sweep<'a> {
             match happening {
                 Happening::Supply(class) => {
                     self.moment.supply(self.plan, class);
-                    self.worth += self.prices.get(class as usize).copied().unwrap_or(0);
+                    self.worth +=
+                        self.prices.get(class as usize).map_or(0, |&price| u64::from(price));
                 }
                 Happening::Call(place) => {
                     let Some(open) = self.moment.call(self.plan, place) else {
@@ -169,7 +162,7 @@ impl<'a> Sweep<'a> {
         let is_exact = self.width.is_none();
         self.next.clear(is_exact);
         self.tried.clear(is_exact);
-        let mut work = Work { by_uses: Vec::new(), least: usize::MAX };
+        let mut work = Work::default();
         for config in std::mem::take(&mut self.front) {
             if config.owed & bit == 0 {
                 self.next.add(Config { used: config.used & !bit, ..config });
@@ -330,13 +323,16 @@ impl<'a> Sweep<'a> {
         }
         let mut lanes = config.lanes;
         if let Some(lane) = self.lanes[class as usize] {
-            let limit = self.moment.supply[class as usize].min(u32::from(LANE_MAX));
-            if u32::from(lanes.get(lane)) >= limit {
+            let used = lanes.get(lane);
+            if u32::from(used) >= self.moment.supply[class as usize] {
                 return None;
             }
-            lanes.add(lane);
+            // A full lane stands for any number: what is not counted must not refute anything.
+            if used < LANE_MAX {
+                lanes.add(lane);
+            }
         }
-        let price = self.prices.get(class as usize).copied().unwrap_or(1);
+        let price = self.prices.get(class as usize).map_or(1, |&price| u64::from(price));
         let uses = config.uses + price;
         if !self.prices.is_empty() && uses > self.worth {
             return None;
