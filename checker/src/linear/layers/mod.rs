@@ -22,7 +22,7 @@
 //! after Clarke et al. 2000): at first each class of equal ones has an unlimited supply from its
 //! first invocation on. If that has no order, the history has none. If it has, and the path drew
 //! no class beyond what had begun, the path is a witness. Else each class gets a price
-//! ([`prices`]), which shows nearly every history that needs more than there is. Only then are the
+//! ([`prices`]), which refutes many histories that need more than there is. Only then are the
 //! classes that were overdrawn counted exactly, one after the other.
 //!
 //! Not here: any other model than a register, and more than [`moment::OPEN_MAX`] certain
