@@ -273,7 +273,7 @@ impl<M: Model> Case<'_, M> {
     ///
     /// Every part of an invalid history up to some event is invalid from that event on, so the
     /// place is found by doubling steps from the guess and then by halving: O(log n) decisions,
-    /// two when the guess is right, or one when it is sure. `None` when the budget does not suffice.
+    /// two when the guess is right, or one when it is sure. `None` when the budget is too small.
     fn broken_at(&self, end: u64, conflict: Option<&Conflict>, budget: Budget<'_>) -> Option<u64> {
         let guess = end.checked_sub(1)?;
         // The completion of a failed operation counts too, so the last event is the history's.

@@ -48,7 +48,8 @@ use sweep::{End, Sweep};
 /// for nearly every history that is valid.
 const WIDTHS: [usize; 4] = [48, 256, 1024, 4096];
 
-/// Unless they are forced, passes with prices come when so many classes are counted exactly and more would have to be.
+/// Unless they are forced, passes with prices come when so many classes are counted exactly and
+/// more would have to be.
 const PRICED_AFTER: usize = 1;
 
 /// Passes with prices, at most, and the configurations that one of them may make.

@@ -5,7 +5,7 @@
 //! bound of integer programming (Geoffrion 1974), for which a configuration needs to remember one
 //! sum instead of a count for each class. Prices that prove it are sought by following the
 //! cheapest path: what it overdraws becomes dearer, what it leaves over becomes cheaper, each time
-//! by smaller steps, since equal ones go to and fro between two paths (Held, Wolfe and Crowder 1974).
+//! by smaller steps, since equal ones go to and fro (Held, Wolfe and Crowder 1974).
 
 use super::path::Placed;
 use super::plan::Plan;
