@@ -14,6 +14,7 @@ use ordeal_checker::models::Register;
 use ordeal_checker::{Checker, Limits};
 use ordeal_history::{History, ReadOptions, Writer, read_jsonl};
 use std::hint::black_box;
+use std::time::Duration;
 
 fn history(load: Load) -> History {
     History::from_events(load::events(load)).expect("a generated history is well-formed")
@@ -21,7 +22,8 @@ fn history(load: Load) -> History {
 
 fn judge(criterion: &mut Criterion, group: &str, algorithm: Algorithm, loads: &[(&str, Load)]) {
     let mut group = criterion.benchmark_group(group);
-    group.sample_size(10);
+    group.sample_size(10).warm_up_time(Duration::from_secs(1));
+    group.measurement_time(Duration::from_secs(3));
     let checker = Linearizable::new(Register::default()).with_algorithm(algorithm);
     for (name, load) in loads {
         let history = history(*load);
@@ -39,6 +41,11 @@ fn unique(criterion: &mut Criterion) {
         ("1M ops, 25 clients, one stale read", Load { stale: true, ..load }),
         ("1M ops, 1000 clients", Load { clients: 1_000, ..load }),
         ("1M ops, 25 clients, 100 keys", Load { keys: 100, ..load }),
+        ("300k ops, no concurrency", Load { operations: 300_000, clients: 1, ..load }),
+        (
+            "1k reads and writes, 20 clients",
+            Load { operations: 1_000, clients: 20, cas_percent: 0, ..load },
+        ),
     ];
     judge(criterion, "blocks", Algorithm::Auto, &loads);
 }
@@ -48,6 +55,10 @@ fn few(criterion: &mut Criterion) {
     let loads = [
         ("10k ops, 10 clients", Load { clients: 10, ..load }),
         ("10k ops, 25 clients", load),
+        ("10k ops, 5 clients", Load { clients: 5, ..load }),
+        ("10k ops, 15 clients", Load { clients: 15, ..load }),
+        ("10k ops, 50 clients", Load { clients: 50, ..load }),
+        ("10k ops, 25 clients, a value never written", Load { stale: true, ..load }),
         ("10k ops, 25 clients, none indeterminate", Load { info_percent: 0.0, ..load }),
     ];
     judge(criterion, "few values", Algorithm::Auto, &loads);

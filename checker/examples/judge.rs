@@ -1,7 +1,8 @@
-//! Reads a history and judges it, with the time that each part took.
+//! Reads a history and judges it, with the time that each part took, and the peak memory of the
+//! process where the system tells it.
 //!
 //!     cargo run --release -p ordeal-checker --example judge -- \
-//!         FILE [auto|search] [SECONDS] [MODEL]
+//!         FILE [auto|layers|search] [SECONDS] [MODEL]
 
 use ordeal_checker::linear::Algorithm;
 use ordeal_checker::registry::model;
@@ -14,6 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = arguments.first().ok_or("expected the path of a history")?;
     let algorithm = match arguments.get(1).map(String::as_str) {
         Some("search") => Algorithm::Search,
+        Some("layers") => Algorithm::Layers,
         _ => Algorithm::Auto,
     };
     let seconds = arguments.get(2).map_or(Ok(60), |text| text.parse())?;
@@ -26,7 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let limits = Limits { time: Some(Duration::from_secs(seconds)), ..Limits::default() };
     let judgement = checker.check(&history, &limits);
     println!(
-        "{} by {}: read {} ms, checked {} ms, {} configurations, {} MiB: {}",
+        "{} by {}: read {} ms, checked {} ms, {} configurations in {} MiB, {} in all: {}",
         match judgement.verdict {
             Verdict::Valid(_) => "valid",
             Verdict::Invalid(_) => "invalid",
@@ -37,7 +39,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         start.elapsed().as_millis(),
         judgement.cost.configurations,
         judgement.cost.memory_bytes_max >> 20,
+        peak().unwrap_or_else(|| "unknown memory".to_owned()),
         judgement.reason
     );
     Ok(())
+}
+
+/// The most memory that this process ever had, as Linux words it ("11220 kB").
+fn peak() -> Option<String> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().to_owned())
 }

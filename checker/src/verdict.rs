@@ -52,7 +52,7 @@ impl Default for Limits {
 pub enum Verdict {
     /// It holds; the witness was accepted by a verifier that shares no code with the checker.
     Valid(Witness),
-    /// It does not hold; the counterexample is minimal.
+    /// It does not hold; the counterexample is minimal, unless the time for that ran out.
     Invalid(Counterexample),
     /// Nothing is proved either way; the reason, as a sentence.
     Unknown(String),
@@ -68,6 +68,9 @@ pub struct Witness {
 }
 
 /// A part of the history that is still wrong and of which nothing can be left out.
+///
+/// Where deciding takes long, the time to make it smaller may run out; then it is the smallest
+/// that was found, and still wrong by itself.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Counterexample {
     /// The object that it is about.
@@ -76,7 +79,7 @@ pub struct Counterexample {
     pub operations: Vec<u32>,
     /// What happened and why no order can hold: one sentence an entry, for a person.
     pub story: Vec<String>,
-    /// The event at which the history became wrong.
+    /// The event at which the history became wrong; `None` too if the time to find it ran out.
     pub broken_at_event: Option<u64>,
     /// Names of the anomalies, in Elle's words, for transactional models.
     pub anomalies: Vec<String>,

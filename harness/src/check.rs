@@ -45,10 +45,12 @@ pub struct CheckArgs {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum AlgorithmName {
-    /// `blocks` where it decides, else `search`
+    /// The one that suits the history
     Auto,
     /// The near-linear algorithm for registers whose written values are all different
     Blocks,
+    /// One pass over a register's history that keeps the configurations of the present alone
+    Layers,
     /// The general search
     Search,
 }
@@ -139,6 +141,7 @@ fn judge(input: &Input, args: &CheckArgs) -> Result<Judged, CheckError> {
     let algorithm = match args.algorithm {
         AlgorithmName::Auto => Algorithm::Auto,
         AlgorithmName::Blocks => Algorithm::Blocks,
+        AlgorithmName::Layers => Algorithm::Layers,
         AlgorithmName::Search => Algorithm::Search,
     };
     let limits = Limits {

@@ -3,11 +3,15 @@
 //!     cargo run --release -p ordeal-checker --example generate -- \
 //!         operations=1000000 clients=25 info=5 values=0 stale=true > history.jsonl
 //!
-//! With `model=etcd` it is one of etcd's store.
+//! With `model=etcd` it is one of etcd's store. With few values faults can be planted in one of a
+//! register: `fault=stale|other|swapped|cas|failed-cas`, how many with `faults=1`, and
+//! `from=0 to=100` in which part of the history (of a hundred).
 
+mod fault;
 mod load;
 mod store;
 
+use fault::Fault;
 use load::Load;
 use ordeal_history::{Event, Writer};
 use std::io::{BufWriter, stdout};
@@ -25,7 +29,9 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Box<dyn std::error::Error>> {
     let mut load = Load::default();
-    let mut events: fn(Load) -> Vec<Event> = load::events;
+    let mut make: fn(Load) -> Vec<Event> = load::events;
+    let mut kind = None;
+    let (mut count, mut from_percent, mut to_percent) = (1, 0, 100);
     for argument in std::env::args().skip(1) {
         let (name, value) = argument.split_once('=').ok_or("expected NAME=VALUE")?;
         match name {
@@ -36,15 +42,27 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
             "values" => load.values = value.parse()?,
             "cas" => load.cas_percent = value.parse()?,
             "stale" => load.stale = value.parse()?,
-            "model" if value == "etcd" => events = store::events,
-            "model" if value == "register" => events = load::events,
+            "model" if value == "etcd" => make = store::events,
+            "model" if value == "register" => make = load::events,
             "seed" => load.seed = value.parse()?,
+            "fault" => kind = Some(fault::kind(value)?),
+            "faults" => count = value.parse()?,
+            "from" => from_percent = value.parse()?,
+            "to" => to_percent = value.parse()?,
             _ => return Err(format!("there is no option {name}").into()),
         }
     }
     let mut writer = Writer::new(BufWriter::with_capacity(1 << 20, stdout().lock()));
-    for event in events(load) {
-        writer.write(&event)?;
+    let mut events = make(load);
+    if let Some(kind) = kind {
+        if load.values < 3 || from_percent > to_percent || to_percent > 100 {
+            return Err("faults need values=3 or more, and from <= to <= 100".into());
+        }
+        let fault = Fault { kind, count, from_percent, to_percent };
+        fault::plant(&mut events, fault, load.values, load.seed);
+    }
+    for event in &events {
+        writer.write(event)?;
     }
     Ok(writer.flush()?)
 }

@@ -1,6 +1,7 @@
 //! One object, one decision: the choice of the algorithm, and the proof of what it says.
 
 use super::blocks::{self, Conflict, Decision};
+use super::layers;
 use super::minimize::minimize;
 use super::model::Model;
 use super::object::{self, Entry, Object};
@@ -12,15 +13,20 @@ use crate::models::RegisterOp;
 use crate::{Cost, Counterexample};
 use ordeal_history::{History, Operation, Outcome, Value};
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::cell::Cell;
+use std::time::{Duration, Instant};
 
 /// Which algorithm decides linearizability.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Algorithm {
-    /// `Blocks` where it decides, else `Search`.
+    /// `Blocks` where it decides; else `Layers` for registers, after a short attempt of `Search`;
+    /// else `Search`.
     #[default]
     Auto,
     /// The near-linear algorithm for registers whose written values are all different.
     Blocks,
+    /// The pass over a register's history, layer by layer.
+    Layers,
     /// The general search.
     Search,
 }
@@ -39,6 +45,18 @@ pub(super) enum Failure {
 
 /// Configurations that one attempt at a smaller counterexample may cost, at the least.
 const ATTEMPT_CONFIGURATIONS: u64 = 20_000;
+
+/// What an explanation may take: so many times as long as the decision, and this besides. The
+/// first half of it may go into the event at which the history broke.
+const EXPLAIN_TIMES: u32 = 4;
+const EXPLAIN_LEAST: Duration = Duration::from_secs(2);
+
+/// Operations up to which a counterexample about a failed cas is sought in all of the history; in
+/// longer ones the operation that speaks for the writes left out stays, needed or not.
+const WHOLE_MAX: usize = 10_000;
+
+/// Configurations that the search's short attempt may cost, besides two for each operation.
+const STRAIGHT_CONFIGURATIONS: u64 = 10_000;
 
 /// A finding, before it is explained.
 enum Raw {
@@ -60,7 +78,9 @@ pub(super) struct Case<'a, M: Model> {
 impl<M: Model> Case<'_, M> {
     pub(super) fn rule(&self) -> Ruling {
         let entries = &self.object.entries;
+        let start = Instant::now();
         let (raw, algorithm, mut cost) = decide(self.model, entries, self.algorithm, self.budget);
+        let share = start.elapsed().saturating_mul(EXPLAIN_TIMES).saturating_add(EXPLAIN_LEAST);
         let result = match raw {
             Raw::Valid(order) => match verify(self.model, entries, &order) {
                 Ok(()) => Ok(order.iter().map(|&i| entries[i as usize].position).collect()),
@@ -70,7 +90,7 @@ impl<M: Model> Case<'_, M> {
             },
             Raw::Unknown(why) => Err(Failure::Unknown(why)),
             Raw::Invalid(conflict, end) => {
-                let (counterexample, reason) = self.explain(conflict, end, &mut cost);
+                let (counterexample, reason) = self.explain(conflict, end, &mut cost, share);
                 Err(Failure::Invalid(Box::new(counterexample), reason))
             }
         };
@@ -82,39 +102,54 @@ impl<M: Model> Case<'_, M> {
         conflict: Option<Conflict>,
         end: u64,
         cost: &mut Cost,
+        share: Duration,
     ) -> (Counterexample, String) {
         let entries = &self.object.entries;
-        let broken = self.broken_at(end, conflict.as_ref());
+        let start = Instant::now();
+        let broken = self.broken_at(end, conflict.as_ref(), self.within(start, share / 2));
         let last = broken.unwrap_or(u64::MAX - 1) + 1;
         let until = || (0..entries.len() as u32).filter(|&i| entries[i as usize].call <= last);
         // The operation that shows the value after a failed cas speaks for all the writes that are
         // left out: without it one of them could be the reason.
-        let bounded = conflict
-            .as_ref()
-            .filter(|conflict| matches!(conflict, Conflict::NotEqual(_, _, Some(_))));
-        let start = match &conflict {
-            Some(conflict) => self.ground(conflict),
-            None => until().collect(),
+        let is_bounded = matches!(conflict, Some(Conflict::NotEqual(_, _, Some(_))));
+        let bounded = conflict.as_ref().filter(|_| is_bounded && entries.len() > WHOLE_MAX);
+        let ground = match &conflict {
+            Some(conflict) if bounded.is_some() || !is_bounded => self.ground(conflict),
+            _ => until().collect(),
         };
-        let mut budget = self.budget;
+        let mut budget = self.within(start, share);
         budget.configurations = budget
             .configurations
             .min(ATTEMPT_CONFIGURATIONS.max(cost.configurations.saturating_mul(4)));
+        // Whether every smaller part that was tried was decided.
+        let is_minimal = Cell::new(true);
         let is_invalid = |part: &[u32]| {
             let part: Vec<_> = part.iter().map(|&i| entries[i as usize].clone()).collect();
-            matches!(decide(self.model, &part, Algorithm::Auto, budget).0, Raw::Invalid(..))
+            let raw = decide(self.model, &part, Algorithm::Auto, budget).0;
+            is_minimal.set(is_minimal.get() && !matches!(raw, Raw::Unknown(_)));
+            matches!(raw, Raw::Invalid(..))
         };
-        let start = if is_invalid(&start) { start } else { until().collect() };
+        // Everything up to that event needs no second decision.
+        let ground =
+            if conflict.is_none() || is_invalid(&ground) { ground } else { until().collect() };
+        is_minimal.set(true);
         let kept = if bounded.is_some() {
-            start
+            ground
         } else {
-            minimize(self.model, entries, start, is_invalid)
+            let is_spent = || budget.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            minimize(self.model, entries, ground, |part| {
+                if is_spent() {
+                    is_minimal.set(false);
+                    return None;
+                }
+                Some(is_invalid(part))
+            })
         };
         let part: Vec<_> = kept.iter().map(|&i| entries[i as usize].clone()).collect();
         let mut tale = story::tell(self.model, self.history, &part.iter().collect::<Vec<_>>());
         let reason = match (bounded, registers(self.model, entries)) {
             (Some(conflict), Some(registers)) => story::explain(conflict, self.history, &registers),
-            _ => self.reason(&part),
+            _ => self.reason(&part, is_minimal.get()),
         };
         tale.push(sentence(&reason));
         let counterexample = Counterexample {
@@ -133,7 +168,14 @@ impl<M: Model> Case<'_, M> {
         (counterexample, named)
     }
 
-    fn reason(&self, part: &[Entry<M::Op>]) -> String {
+    /// The budget with no more time than `share` from `start` on.
+    fn within(&self, start: Instant, share: Duration) -> Budget<'_> {
+        let end = start.checked_add(share);
+        let deadline = self.budget.deadline.into_iter().chain(end).min();
+        Budget { deadline, ..self.budget }
+    }
+
+    fn reason(&self, part: &[Entry<M::Op>], is_minimal: bool) -> String {
         if let Some(registers) = registers(self.model, part) {
             let conflict = match blocks::decide(&registers) {
                 Decision::Invalid(conflict) => Some(conflict),
@@ -146,11 +188,15 @@ impl<M: Model> Case<'_, M> {
         let last = part.iter().filter(|entry| entry.is_certain()).max_by_key(|entry| entry.ret);
         match last {
             Some(last) => format!(
-                "process {} {}, and no order of these {} operations explains that; without any \
-                 one of them the others have an order",
+                "process {} {}, and no order of these {} operations explains that; {}",
                 self.history.operations[last.position as usize].process,
                 self.model.describe(&last.op),
-                part.len()
+                part.len(),
+                if is_minimal {
+                    "without any one of them the others have an order"
+                } else {
+                    "it was not found out whether all of them are needed for that"
+                }
             ),
             None => "no order explains these operations".to_owned(),
         }
@@ -227,8 +273,8 @@ impl<M: Model> Case<'_, M> {
     ///
     /// Every part of an invalid history up to some event is invalid from that event on, so the
     /// place is found by doubling steps from the guess and then by halving: O(log n) decisions,
-    /// two when the guess is right, or one when it is sure.
-    fn broken_at(&self, end: u64, conflict: Option<&Conflict>) -> Option<u64> {
+    /// two when the guess is right, or one when it is sure. `None` when the budget is too small.
+    fn broken_at(&self, end: u64, conflict: Option<&Conflict>, budget: Budget<'_>) -> Option<u64> {
         let guess = end.checked_sub(1)?;
         // The completion of a failed operation counts too, so the last event is the history's.
         let last = self.history.events.checked_sub(1)?.max(guess);
@@ -237,7 +283,7 @@ impl<M: Model> Case<'_, M> {
         let mut probe = guess;
         loop {
             let sure = probe == guess && self.is_complete_at(guess, conflict);
-            if sure || self.is_invalid_until(probe)? {
+            if sure || self.is_invalid_until(probe, budget)? {
                 invalid = probe;
                 let next = probe.saturating_sub(step);
                 if valid.is_some() || probe == 0 {
@@ -256,7 +302,7 @@ impl<M: Model> Case<'_, M> {
         let mut valid = valid.map_or(0, |event| event + 1);
         while valid < invalid {
             let middle = valid + (invalid - valid) / 2;
-            if self.is_invalid_until(middle)? {
+            if self.is_invalid_until(middle, budget)? {
                 invalid = middle;
             } else {
                 valid = middle + 1;
@@ -280,7 +326,7 @@ impl<M: Model> Case<'_, M> {
     }
 
     /// Whether what was known at `event` was invalid already; `None` when that cannot be told.
-    fn is_invalid_until(&self, event: u64) -> Option<bool> {
+    fn is_invalid_until(&self, event: u64, budget: Budget<'_>) -> Option<bool> {
         let known = self.object.entries.iter().filter(|entry| entry.ret <= event + 1);
         let mut entries: Vec<Entry<M::Op>> = known.cloned().collect();
         // Whatever was open then may have happened, also what failed in the end.
@@ -297,7 +343,7 @@ impl<M: Model> Case<'_, M> {
             }
         }
         entries.sort_by_key(|entry| entry.call);
-        match decide(self.model, &entries, self.algorithm, self.budget).0 {
+        match decide(self.model, &entries, self.algorithm, budget).0 {
             Raw::Valid(_) => Some(false),
             Raw::Invalid(..) => Some(true),
             Raw::Unknown(_) => None,
@@ -334,7 +380,11 @@ fn decide<M: Model>(
     if algorithm != Algorithm::Search
         && let Some(registers) = registers(model, entries)
     {
-        match blocks::decide(&registers) {
+        let decision = match algorithm {
+            Algorithm::Layers => Decision::Undecided,
+            _ => blocks::decide(&registers),
+        };
+        match decision {
             Decision::Valid(order) => return (Raw::Valid(order), "blocks", Cost::default()),
             Decision::Invalid(conflict) => return conflicting(entries, conflict, "blocks"),
             Decision::Undecided => {}
@@ -344,12 +394,37 @@ fn decide<M: Model>(
         {
             return conflicting(entries, conflict, "sweep");
         }
+        if algorithm == Algorithm::Auto {
+            let found = search(model, entries, straight(entries.len(), budget));
+            if !matches!(found.answer, Answer::Unknown { .. }) {
+                return raw(found, "search");
+            }
+        }
+        if matches!(algorithm, Algorithm::Auto | Algorithm::Layers) {
+            let found = layers::sweep(&registers, budget);
+            // What is too wide for it may yet be found on a straight path.
+            if algorithm == Algorithm::Layers || !layers::is_too_wide(&found) {
+                return raw(found, "layers");
+            }
+        }
     }
     if algorithm == Algorithm::Blocks {
         let why = "the algorithm blocks needs a register whose written values are all different";
         return (Raw::Unknown(why.to_owned()), "blocks", Cost::default());
     }
-    let Found { answer, configurations, memory_bytes } = search(model, entries, budget);
+    raw(search(model, entries, budget), "search")
+}
+
+/// Enough for the search if its path is nearly straight, as it is where few operations are open at
+/// once or none is indeterminate: then it is several times faster than the layers.
+fn straight(entries: usize, budget: Budget<'_>) -> Budget<'_> {
+    let configurations = budget.configurations.min(STRAIGHT_CONFIGURATIONS + 2 * entries as u64);
+    Budget { configurations, ..budget }
+}
+
+/// What a search found, and what it cost.
+fn raw(found: Found, algorithm: &'static str) -> (Raw, &'static str, Cost) {
+    let Found { answer, configurations, memory_bytes } = found;
     let raw = match answer {
         Answer::Valid(order) => Raw::Valid(order),
         Answer::Invalid(reached) => Raw::Invalid(None, reached),
@@ -359,7 +434,7 @@ fn decide<M: Model>(
             memory_bytes >> 20
         )),
     };
-    (raw, "search", Cost { configurations, memory_bytes_max: memory_bytes })
+    (raw, algorithm, Cost { configurations, memory_bytes_max: memory_bytes })
 }
 
 /// The contradiction, and the end at which it was complete.

@@ -9,6 +9,7 @@
 
 pub mod blocks;
 mod decide;
+pub mod layers;
 mod minimize;
 mod model;
 mod object;

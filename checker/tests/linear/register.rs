@@ -134,7 +134,8 @@ fn each_way_to_be_wrong_is_explained() {
         (
             "5 invoke write 4\n 5 ok\n 1 invoke write 5\n 4 invoke write 1\n 4 ok\n 2 invoke cas \
              [1,2]\n 2 fail\n 3 invoke read\n 3 ok 1\n 1 ok\n 1 invoke read\n 1 ok 5",
-            &[2, 3, 4],
+            // The write of 5 was open too: that 1 was read later says that it was not the reason.
+            &[1, 2, 3, 4],
             "process 2 looked for 1 and did not see it, but all the time it was there: process 3 \
              read 1 later",
         ),
@@ -183,4 +184,29 @@ fn a_forced_algorithm_that_cannot_decide_says_unknown() {
     let lines = "1 invoke write 1\n 1 ok\n 1 invoke write 1\n 1 ok";
     assert!(matches!(check(lines, Algorithm::Blocks).verdict, Verdict::Unknown(_)));
     valid(lines);
+}
+
+/// Of each of two kinds there are fewer than the rounds that need one of either, but of the first
+/// more than a configuration can count.
+fn rounds(count: usize, writes: usize, cas: usize) -> String {
+    let mut lines = String::new();
+    for process in 0..writes {
+        lines += &format!("k {} invoke write 1\n", 100 + process);
+    }
+    for process in 0..cas {
+        lines += &format!("k {} invoke cas [2,1]\n", 1000 + process);
+    }
+    for _ in 0..count {
+        lines += "k 1 invoke write 2\nk 1 ok\nk 1 invoke read\nk 1 ok 1\n";
+    }
+    lines
+}
+
+#[test]
+fn more_of_unknown_outcome_than_can_be_counted_refute_nothing() {
+    let judgement = check(&rounds(250, 200, 50), Algorithm::Layers);
+    assert!(!matches!(judgement.verdict, Verdict::Invalid(_)), "{}", judgement.reason);
+    // One more round than there are operations for is refuted all the same, by their prices.
+    let judgement = check(&rounds(21, 15, 5), Algorithm::Layers);
+    assert!(matches!(judgement.verdict, Verdict::Invalid(_)), "{judgement:?}");
 }

@@ -3,9 +3,12 @@
 
 use super::common::{Shape, oracle, random_history, show};
 use super::{revision_trial, store_trial};
-use ordeal_checker::linear::{Algorithm, Linearizable, Model, Removal, split};
+use ordeal_checker::linear::search::{Answer, Budget};
+use ordeal_checker::linear::{
+    Algorithm, Entry, Linearizable, Model, Removal, layers, split, verify,
+};
 use ordeal_checker::models::{
-    Counter, KvAppend, MultiRegister, Mutex, Queue, Register, Set, Stack,
+    Counter, KvAppend, MultiRegister, Mutex, Queue, Register, RegisterOp, Set, Stack,
 };
 use ordeal_checker::{Checker, Limits, Verdict};
 use ordeal_history::{Event, EventType, History, Value};
@@ -16,7 +19,7 @@ use rand_chacha::ChaCha8Rng;
 fn agree<M: Model + Clone>(model: &M, history: &History, label: &str) -> bool {
     let objects = split(model, history, None).unwrap();
     let expected = objects.iter().all(|object| oracle(model, &object.entries));
-    for algorithm in [Algorithm::Auto, Algorithm::Search] {
+    for algorithm in [Algorithm::Auto, Algorithm::Layers, Algorithm::Search] {
         let checker = Linearizable::new(model.clone()).with_algorithm(algorithm);
         let judgement = checker.check(history, &Limits::default());
         match &judgement.verdict {
@@ -32,14 +35,41 @@ fn agree<M: Model + Clone>(model: &M, history: &History, label: &str) -> bool {
     expected
 }
 
+/// The same with what the passes with prices say, which other passes seldom leave the word.
+fn agree_priced(history: &History, label: &str) -> bool {
+    let objects = split(&Register::default(), history, None).unwrap();
+    for object in &objects {
+        priced_agrees(&object.entries, label);
+    }
+    agree(&Register::default(), history, label)
+}
+
+/// Holds the passes with prices against the oracle.
+fn priced_agrees(entries: &[Entry<RegisterOp>], label: &str) {
+    let model = Register::default();
+    let registers: Vec<_> = entries
+        .iter()
+        .map(|entry| Entry {
+            position: entry.position,
+            call: entry.call,
+            ret: entry.ret,
+            op: &entry.op,
+        })
+        .collect();
+    let budget =
+        Budget { deadline: None, memory_bytes: 1 << 30, configurations: u64::MAX, cancel: None };
+    match layers::priced(&registers, budget).answer {
+        Answer::Valid(order) => verify(&model, entries, &order).unwrap(),
+        Answer::Invalid(_) => assert!(!oracle(&model, entries), "{label}: {entries:?} is valid"),
+        Answer::Unknown { why, .. } => panic!("{label}: {why}"),
+    }
+}
+
 /// The part is invalid, and leaving any one of it out (with those who saw its value) is valid.
 pub fn minimal<M: Model>(model: &M, history: &History, operations: &[u32], label: &str) {
     let part = History::from_events(history.events_of(operations)).unwrap();
     let entries = split(model, &part, None).unwrap().remove(0).entries;
     assert!(!oracle(model, &entries), "{label}: {operations:?} is valid: {}", show(history));
-    if entries.iter().any(|entry| !model.avoids(&entry.op).is_empty()) {
-        return;
-    }
     for leave in 0..entries.len() {
         if model.removal(&entries[leave].op) == Removal::Never {
             continue;
@@ -49,7 +79,11 @@ pub fn minimal<M: Model>(model: &M, history: &History, operations: &[u32], label
             !gone.contains(other)
                 && gone.iter().any(|&gone| match model.removal(&entries[gone].op) {
                     Removal::Unseen(values) => {
-                        model.sees(&entries[*other].op).iter().any(|seen| values.contains(seen))
+                        let sees = model.sees(&entries[*other].op);
+                        // It may be why one that names nothing that it saw did not see something.
+                        let is_blind =
+                            sees.is_empty() && !model.avoids(&entries[*other].op).is_empty();
+                        is_blind || sees.iter().any(|seen| values.contains(seen))
                     }
                     Removal::Together(_) => {
                         model.removal(&entries[gone].op) == model.removal(&entries[*other].op)
@@ -120,6 +154,33 @@ pub fn register(rng: &mut ChaCha8Rng, unique: bool, actual: bool) -> History {
             "read" => (EventType::Ok, pick(rng), None),
             "cas" if rng.random_bool(0.4) => {
                 (EventType::Fail, invoked.value.clone(), actual.then(|| pick(rng)))
+            }
+            _ => (EventType::Ok, invoked.value.clone(), None),
+        },
+    )
+}
+
+/// A register history of few values and many indeterminate operations, which are often too few.
+fn scarce(rng: &mut ChaCha8Rng) -> History {
+    let shape = Shape {
+        processes: rng.random_range(1..4),
+        operations: rng.random_range(4..11),
+        info_percent: 40,
+    };
+    let value = |rng: &mut ChaCha8Rng| Value::from(rng.random_range(0..3_i64));
+    let actual = rng.random_bool(0.5);
+    random_history(
+        rng,
+        &shape,
+        |rng| match rng.random_range(0..5) {
+            0 | 1 => ("read", Value::Null),
+            2 | 3 => ("write", value(rng)),
+            _ => ("cas", Value::from(vec![value(rng), value(rng)])),
+        },
+        |rng, invoked| match invoked.f.as_str() {
+            "read" => (EventType::Ok, value(rng), None),
+            "cas" if rng.random_bool(0.3) => {
+                (EventType::Fail, invoked.value.clone(), actual.then(|| value(rng)))
             }
             _ => (EventType::Ok, invoked.value.clone(), None),
         },
@@ -289,13 +350,14 @@ pub fn transactions(rng: &mut ChaCha8Rng) -> History {
 pub type Trial = fn(&mut ChaCha8Rng) -> bool;
 
 /// Every kind of trial, by name.
-pub const TRIALS: [(&str, Trial); 12] = [
+pub const TRIALS: [(&str, Trial); 13] = [
     ("unique", |rng| agree(&Register::default(), &register(rng, true, true), "unique")),
     ("blind", |rng| agree(&Register::default(), &register(rng, true, false), "blind")),
     ("few", |rng| {
         let actual = rng.random_bool(0.5);
-        agree(&Register::default(), &register(rng, false, actual), "few")
+        agree_priced(&register(rng, false, actual), "few")
     }),
+    ("scarce", |rng| agree_priced(&scarce(rng), "scarce")),
     ("kv-append", |rng| agree(&KvAppend, &strings(rng), "kv-append")),
     ("counter", |rng| agree(&Counter, &counter(rng), "counter")),
     ("mutex", |rng| agree(&Mutex, &mutex(rng), "mutex")),

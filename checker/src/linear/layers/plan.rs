@@ -1,0 +1,134 @@
+//! The history in numbers: values, operations, classes of equal indeterminate ones, and events.
+
+use crate::linear::object::{Entry, NEVER};
+use crate::models::RegisterOp;
+use ordeal_history::Value;
+use rustc_hash::FxHashMap;
+
+/// The value that is there at first.
+pub(super) const INITIAL: u32 = 0;
+/// Any value that no operation that is left names.
+pub(super) const DEAD: u32 = u32::MAX;
+
+/// What an operation does, by the numbers of values.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Act {
+    /// Sees the value and leaves it.
+    See(u32),
+    /// Sees that it is another.
+    Avoid(u32),
+    /// Could have been answered so by no value.
+    Never,
+    Write(u32),
+    /// Sees the first and leaves the second, which is another.
+    Cas(u32, u32),
+}
+
+impl Act {
+    /// The value that must be there.
+    pub(super) fn sees(self) -> Option<u32> {
+        match self {
+            Act::See(value) | Act::Cas(value, _) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The value that it leaves in place of what was there.
+    pub(super) fn makes(self) -> Option<u32> {
+        match self {
+            Act::Write(value) | Act::Cas(_, value) => Some(value),
+            _ => None,
+        }
+    }
+}
+
+/// An operation whose end is known.
+#[derive(Clone, Copy)]
+pub(super) struct Certain {
+    pub(super) entry: u32,
+    pub(super) act: Act,
+    pub(super) ret: u64,
+}
+
+/// Indeterminate operations that do the same, by invocation.
+pub(super) struct Class {
+    pub(super) act: Act,
+    /// Entry and invocation.
+    pub(super) members: Vec<(u32, u64)>,
+}
+
+/// What happens at a moment; the numbers are places in the plan's lists.
+#[derive(Clone, Copy)]
+pub(super) enum Happening {
+    Call(u32),
+    Return(u32),
+    /// One more of a class may have happened from here on.
+    Supply(u32),
+}
+
+/// A register's history, ready to be swept.
+pub(super) struct Plan {
+    pub(super) certain: Vec<Certain>,
+    pub(super) classes: Vec<Class>,
+    /// By moment.
+    pub(super) events: Vec<(u64, Happening)>,
+    /// How many values there are, the initial one among them.
+    pub(super) values: usize,
+}
+
+impl Plan {
+    pub(super) fn new(entries: &[Entry<&RegisterOp>]) -> Plan {
+        let mut numbers = Numbers(FxHashMap::default());
+        numbers.number(&Value::Null);
+        let mut plan = Plan {
+            certain: Vec::with_capacity(entries.len()),
+            classes: Vec::new(),
+            events: Vec::with_capacity(2 * entries.len()),
+            values: 0,
+        };
+        let mut classes: FxHashMap<Act, u32> = FxHashMap::default();
+        for (index, entry) in (0..).zip(entries) {
+            let act = numbers.act(entry.op);
+            if entry.ret != NEVER {
+                let place = plan.certain.len() as u32;
+                plan.certain.push(Certain { entry: index, act, ret: entry.ret });
+                plan.events.push((entry.call, Happening::Call(place)));
+                plan.events.push((entry.ret, Happening::Return(place)));
+            } else if act.makes().is_some() {
+                let place = *classes.entry(act).or_insert_with(|| {
+                    plan.classes.push(Class { act, members: Vec::new() });
+                    plan.classes.len() as u32 - 1
+                });
+                plan.classes[place as usize].members.push((index, entry.call));
+                plan.events.push((entry.call, Happening::Supply(place)));
+            }
+        }
+        for class in &mut plan.classes {
+            class.members.sort_by_key(|&(_, call)| call);
+        }
+        plan.events.sort_by_key(|&(time, _)| time);
+        plan.values = numbers.0.len();
+        plan
+    }
+}
+
+struct Numbers<'a>(FxHashMap<&'a Value, u32>);
+
+impl<'a> Numbers<'a> {
+    fn number(&mut self, value: &'a Value) -> u32 {
+        let next = self.0.len() as u32;
+        *self.0.entry(value).or_insert(next)
+    }
+
+    fn act(&mut self, op: &'a RegisterOp) -> Act {
+        match op {
+            RegisterOp::Read(seen) => Act::See(self.number(seen)),
+            RegisterOp::Write(new) => Act::Write(self.number(new)),
+            RegisterOp::Cas(old, new) if old == new => Act::See(self.number(old)),
+            RegisterOp::Cas(old, new) => Act::Cas(self.number(old), self.number(new)),
+            RegisterOp::CasSaw(old, seen) if old == seen => Act::Never,
+            RegisterOp::CasSaw(_, seen) => Act::See(self.number(seen)),
+            RegisterOp::CasNot(old) => Act::Avoid(self.number(old)),
+        }
+    }
+}
