@@ -1,5 +1,5 @@
-//! A history that was read, written as JSON lines and read again is the same history. Each row was
-//! once another one; most of them were found by fuzzing.
+//! A history that was read, written as JSON lines and read again is the same history. The rows are
+//! what a fuzzer found to be lost, and what came to mind beside it.
 
 use ordeal_history::formats::{Format, read};
 use ordeal_history::{Event, History, ReadOptions, Writer, read_jsonl};
