@@ -58,9 +58,8 @@ impl Maintenance for Api {
         grpc: Grpc<DefragmentRequest>,
     ) -> Result<Answer<DefragmentResponse>, Status> {
         let request = |_: DefragmentRequest| Request::Defragment;
-        ask!(self, grpc, request, Response::Header(header) => DefragmentResponse {
-            header: Some(header)
-        })
+        // The one answer that etcd sends without a header, and a client's own tests ask for that.
+        ask!(self, grpc, request, Response::Header(_) => DefragmentResponse { header: None })
     }
 
     async fn hash(&self, grpc: Grpc<HashRequest>) -> Result<Answer<HashResponse>, Status> {
