@@ -12,7 +12,7 @@ mod note;
 mod processes;
 mod state;
 
-use crate::{Fault, Machinery, NodeId, Schedule, ScheduledFault, Time};
+use crate::{Capability, Fault, Machinery, NodeId, Schedule, ScheduledFault, Time};
 use futures::future::{Either, select};
 use note::{ended, failed, started};
 use ordeal_history::Value;
@@ -144,39 +144,24 @@ impl<'a, M: Machinery, T: Time, N: Fn(&'static str, Value)> Conductor<'a, M, T, 
     }
 
     async fn inject(&mut self, id: u32, leader: Option<&NodeId>, active: &mut Active) {
-        match &active.fault {
-            Fault::Kill { .. } | Fault::Restart { .. } | Fault::Outage { .. } => {
+        match active.fault.kind().needs() {
+            Capability::Kill | Capability::Terminate => {
                 self.state.kill(self.machinery, id, active).await;
             }
-            Fault::Pause { .. } | Fault::Slow { .. } => {
+            Capability::Pause => {
                 self.state.pause(self.machinery, id, active).await;
             }
-            Fault::Partition { .. }
-            | Fault::Flap { .. }
-            | Fault::Swizzle { .. }
-            | Fault::ClientPartition { .. } => {
+            Capability::Link | Capability::ClientLink => {
                 let links = active.fault.cuts(&self.nodes, leader).unwrap_or_default();
                 self.state.cut(self.machinery, links, active).await;
             }
-            Fault::Delay { .. }
-            | Fault::Loss { .. }
-            | Fault::Duplicate { .. }
-            | Fault::Reorder { .. }
-            | Fault::PacketCorrupt { .. }
-            | Fault::Rate { .. }
-            | Fault::Reset { .. }
-            | Fault::SlowClients { .. } => {
+            Capability::Shape => {
                 self.state.shapes.begin(self.machinery, id, leader, active).await;
             }
-            Fault::ClockJump { .. } | Fault::ClockDrift { .. } | Fault::ClockStrobe { .. } => {
+            Capability::Clock => {
                 self.state.clocks.begin(self.machinery, id, active).await;
             }
-            Fault::PowerLoss { .. }
-            | Fault::FsyncDelay { .. }
-            | Fault::DiskFull { .. }
-            | Fault::DiskError { .. }
-            | Fault::LyingDisk { .. }
-            | Fault::Corrupt { .. } => {
+            Capability::Disk => {
                 self.state.break_disks(self.machinery, id, active).await;
             }
         }
@@ -202,38 +187,23 @@ impl<'a, M: Machinery, T: Time, N: Fn(&'static str, Value)> Conductor<'a, M, T, 
             return;
         };
         active.errors.clear();
-        match &active.fault {
-            Fault::Kill { .. } | Fault::Restart { .. } | Fault::Outage { .. } => {
+        match active.fault.kind().needs() {
+            Capability::Kill | Capability::Terminate => {
                 self.state.unkill(self.machinery, id, &mut active).await;
             }
-            Fault::Pause { .. } | Fault::Slow { .. } => {
+            Capability::Pause => {
                 self.state.resume(self.machinery, id, &mut active).await;
             }
-            Fault::Partition { .. }
-            | Fault::Flap { .. }
-            | Fault::Swizzle { .. }
-            | Fault::ClientPartition { .. } => {
+            Capability::Link | Capability::ClientLink => {
                 self.state.heal_all(self.machinery, &mut active).await;
             }
-            Fault::Delay { .. }
-            | Fault::Loss { .. }
-            | Fault::Duplicate { .. }
-            | Fault::Reorder { .. }
-            | Fault::PacketCorrupt { .. }
-            | Fault::Rate { .. }
-            | Fault::Reset { .. }
-            | Fault::SlowClients { .. } => {
+            Capability::Shape => {
                 self.state.shapes.end(self.machinery, id, &mut active).await;
             }
-            Fault::ClockJump { .. } | Fault::ClockDrift { .. } | Fault::ClockStrobe { .. } => {
+            Capability::Clock => {
                 self.state.clocks.end(self.machinery, id, &mut active).await;
             }
-            Fault::PowerLoss { .. }
-            | Fault::FsyncDelay { .. }
-            | Fault::DiskFull { .. }
-            | Fault::DiskError { .. }
-            | Fault::LyingDisk { .. }
-            | Fault::Corrupt { .. } => {
+            Capability::Disk => {
                 self.state.mend_disks(self.machinery, id, &mut active).await;
             }
         }

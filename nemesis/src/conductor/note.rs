@@ -17,7 +17,7 @@ use super::disks::DisksSeen;
 use super::state::Active;
 use crate::clock::ClockReading;
 use crate::link::{Counters, Shaped};
-use crate::{Fault, NodeId};
+use crate::{Capability, Fault, NodeId};
 use ordeal_history::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,43 +34,20 @@ pub(super) fn started(id: u32, active: &Active) -> Value {
 }
 
 pub(super) fn ended(id: u32, active: &Active) -> Value {
-    let seen = match &active.fault {
-        Fault::Kill { .. } | Fault::Outage { .. } => vec![("killed", names(&active.struck))],
-        Fault::Pause { .. } => vec![("stopped", names(&active.struck))],
-        Fault::Slow { .. } => {
-            vec![("stopped", names(&active.struck)), ("times", count(active.stops))]
-        }
-        Fault::Restart { .. } => {
-            let in_order = |node: &&NodeId| active.in_order.contains(node);
-            let (ended, killed): (Vec<&NodeId>, Vec<&NodeId>) =
-                active.struck.iter().partition(in_order);
-            let mut seen = vec![("ended", names(ended))];
-            if !killed.is_empty() {
-                seen.push(("killed", names(killed)));
+    let seen = match active.fault.kind().needs() {
+        Capability::Kill => vec![("killed", names(&active.struck))],
+        Capability::Terminate => terminated(active),
+        Capability::Pause => {
+            let mut seen = vec![("stopped", names(&active.struck))];
+            if let Fault::Slow { .. } = active.fault {
+                seen.push(("times", count(active.stops)));
             }
             seen
         }
-        Fault::Partition { .. }
-        | Fault::Flap { .. }
-        | Fault::Swizzle { .. }
-        | Fault::ClientPartition { .. } => vec![("dropped", count(active.dropped))],
-        Fault::Delay { .. }
-        | Fault::Loss { .. }
-        | Fault::Duplicate { .. }
-        | Fault::Reorder { .. }
-        | Fault::PacketCorrupt { .. }
-        | Fault::Rate { .. }
-        | Fault::Reset { .. }
-        | Fault::SlowClients { .. } => traffic(&active.traffic.during),
-        Fault::ClockJump { .. } | Fault::ClockDrift { .. } | Fault::ClockStrobe { .. } => {
-            vec![("clocks", clocks(&active.clocks))]
-        }
-        Fault::PowerLoss { .. }
-        | Fault::FsyncDelay { .. }
-        | Fault::DiskFull { .. }
-        | Fault::DiskError { .. }
-        | Fault::LyingDisk { .. }
-        | Fault::Corrupt { .. } => vec![("disks", disks(&active.disks))],
+        Capability::Link | Capability::ClientLink => vec![("dropped", count(active.dropped))],
+        Capability::Shape => traffic(&active.traffic.during),
+        Capability::Clock => vec![("clocks", clocks(&active.clocks))],
+        Capability::Disk => vec![("disks", disks(&active.disks))],
     };
     let mut members = vec![
         ("id", Value::Int(id.into())),
@@ -80,6 +57,17 @@ pub(super) fn ended(id: u32, active: &Active) -> Value {
     ];
     members.extend(error(active));
     object(members)
+}
+
+/// Who ended in order, and who had to be killed.
+fn terminated(active: &Active) -> Vec<(&'static str, Value)> {
+    let in_order = |node: &&NodeId| active.in_order.contains(node);
+    let (ended, killed): (Vec<&NodeId>, Vec<&NodeId>) = active.struck.iter().partition(in_order);
+    let mut seen = vec![("ended", names(ended))];
+    if !killed.is_empty() {
+        seen.push(("killed", names(killed)));
+    }
+    seen
 }
 
 pub(super) fn failed(id: u32, active: &Active) -> Value {

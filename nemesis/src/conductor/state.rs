@@ -3,7 +3,7 @@
 use super::clocks::{Clocks, ClocksSeen};
 use super::disks::DisksSeen;
 use super::links::{Shapes, TrafficSeen};
-use crate::{Fault, Link, NodeId};
+use crate::{Capability, Fault, Link, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A fault that is under way.
@@ -67,33 +67,12 @@ impl Active {
 
     /// Whether it had its effect: a running process was killed or stopped, packets were dropped.
     pub(super) fn landed(&self) -> bool {
-        match self.fault {
-            Fault::Kill { .. }
-            | Fault::Pause { .. }
-            | Fault::Slow { .. }
-            | Fault::Restart { .. }
-            | Fault::Outage { .. } => !self.struck.is_empty(),
-            Fault::Partition { .. }
-            | Fault::Flap { .. }
-            | Fault::Swizzle { .. }
-            | Fault::ClientPartition { .. } => self.dropped > 0,
-            Fault::Delay { .. }
-            | Fault::Loss { .. }
-            | Fault::Duplicate { .. }
-            | Fault::Reorder { .. }
-            | Fault::PacketCorrupt { .. }
-            | Fault::Rate { .. }
-            | Fault::Reset { .. }
-            | Fault::SlowClients { .. } => self.traffic.landed(),
-            Fault::ClockJump { .. } | Fault::ClockDrift { .. } | Fault::ClockStrobe { .. } => {
-                self.clocks.landed()
-            }
-            Fault::PowerLoss { .. }
-            | Fault::FsyncDelay { .. }
-            | Fault::DiskFull { .. }
-            | Fault::DiskError { .. }
-            | Fault::LyingDisk { .. }
-            | Fault::Corrupt { .. } => self.disks.landed(),
+        match self.fault.kind().needs() {
+            Capability::Kill | Capability::Terminate | Capability::Pause => !self.struck.is_empty(),
+            Capability::Link | Capability::ClientLink => self.dropped > 0,
+            Capability::Shape => self.traffic.landed(),
+            Capability::Clock => self.clocks.landed(),
+            Capability::Disk => self.disks.landed(),
         }
     }
 }
