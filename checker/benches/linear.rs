@@ -17,7 +17,9 @@ use std::hint::black_box;
 use std::time::Duration;
 
 fn history(load: Load) -> History {
-    History::from_events(load::events(load)).expect("a generated history is well-formed")
+    let mut events = Vec::new();
+    load::play(load, &mut |event| events.push(event));
+    History::from_events(events).expect("a generated history is well-formed")
 }
 
 fn judge(criterion: &mut Criterion, group: &str, algorithm: Algorithm, loads: &[(&str, Load)]) {
@@ -97,9 +99,9 @@ fn etcd(criterion: &mut Criterion) {
 
 fn read(criterion: &mut Criterion) {
     let mut writer = Writer::new(Vec::new());
-    for event in load::events(Load { operations: 100_000, ..Load::default() }) {
+    load::play(Load { operations: 100_000, ..Load::default() }, &mut |event| {
         writer.write(&event).expect("memory takes it");
-    }
+    });
     let text = writer.into_inner();
     let mut group = criterion.benchmark_group("read");
     group.sample_size(10).throughput(criterion::Throughput::Bytes(text.len() as u64));

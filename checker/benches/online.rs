@@ -19,7 +19,8 @@ fn feed(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("online");
     group.sample_size(10);
     for (name, load) in loads {
-        let events = load::events(load);
+        let mut events = Vec::new();
+        load::play(load, &mut |event| events.push(event));
         group.throughput(Throughput::Elements(events.len() as u64));
         group.bench_with_input(BenchmarkId::from_parameter(name), &events, |bencher, events| {
             bencher.iter_batched(

@@ -156,15 +156,7 @@ impl World<'_> {
     }
 }
 
-/// The events of a run under `load`: linearizable, unless it is to be stale.
-#[allow(dead_code, reason = "not every program that includes this file keeps the events")]
-pub fn events(load: Load) -> Vec<Event> {
-    let mut events = Vec::with_capacity(2 * load.operations + 2);
-    play(load, &mut |event| events.push(event));
-    events
-}
-
-/// The same events one by one, none of them kept.
+/// The events of a run under `load`, one by one: linearizable, unless it is to be stale.
 pub fn play(load: Load, sink: &mut dyn FnMut(Event)) {
     let mut world = World {
         load,

@@ -27,9 +27,16 @@ fn main() -> ExitCode {
     }
 }
 
+/// The events of a run on registers.
+fn registers(load: Load) -> Vec<Event> {
+    let mut events = Vec::with_capacity(2 * load.operations + 2);
+    load::play(load, &mut |event| events.push(event));
+    events
+}
+
 fn run() -> Result<(), Box<dyn std::error::Error>> {
     let mut load = Load::default();
-    let mut make: fn(Load) -> Vec<Event> = load::events;
+    let mut make: fn(Load) -> Vec<Event> = registers;
     let mut kind = None;
     let (mut count, mut from_percent, mut to_percent) = (1, 0, 100);
     for argument in std::env::args().skip(1) {
@@ -43,7 +50,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
             "cas" => load.cas_percent = value.parse()?,
             "stale" => load.stale = value.parse()?,
             "model" if value == "etcd" => make = store::events,
-            "model" if value == "register" => make = load::events,
+            "model" if value == "register" => make = registers,
             "seed" => load.seed = value.parse()?,
             "fault" => kind = Some(fault::kind(value)?),
             "faults" => count = value.parse()?,

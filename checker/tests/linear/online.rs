@@ -81,7 +81,8 @@ fn meddled(seed: u64) -> History {
         seed,
         ..Load::default()
     };
-    let mut events = load::events(load);
+    let mut events = Vec::new();
+    load::play(load, &mut |event| events.push(event));
     for _ in 0..rng.random_range(0..3) {
         let at = rng.random_range(0..events.len());
         let near = rng.random_range(at.saturating_sub(60)..(at + 10).min(events.len()));
