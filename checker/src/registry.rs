@@ -2,12 +2,12 @@
 
 use crate::etcd::Etcd;
 use crate::isolation::{ListAppend, RwRegister};
-use crate::linear::{Algorithm, Linearizable, Model};
+use crate::linear::{Algorithm, Linearizable, MisfitAt, Model};
 use crate::others::{
     Available, Bank, CleanLogs, Counter, Election, FencedMutex, Lease, LongFork, Responsive, Set,
     SetFull, Stats, TotalQueue, Unhandled, UniqueIds, Watch,
 };
-use crate::{Checker, models};
+use crate::{Checker, Judgement, Limits, Online, Verdict, models};
 use ordeal_history::{History, Outcome, Value};
 
 /// A model that histories can be held against, and the checker that does it.
@@ -143,34 +143,126 @@ fn transactional(history: &History) -> &'static str {
     told.unwrap_or("list-append")
 }
 
+/// A checker that needs no model.
+struct Other {
+    make: fn() -> Box<dyn Checker>,
+    /// Operations of which a history that it can say anything of has one; any, when there are none.
+    operations: &'static [&'static str],
+}
+
+const fn other<C: Checker + Default + 'static>(operations: &'static [&'static str]) -> Other {
+    Other { make: || Box::new(C::default()), operations }
+}
+
+/// In the order in which help lists them.
+const OTHERS: &[Other] = &[
+    other::<ListAppend>(&["txn"]),
+    other::<RwRegister>(&["txn"]),
+    other::<Bank>(&["read"]),
+    other::<LongFork>(&["txn"]),
+    other::<Set>(&["add", "read"]),
+    other::<SetFull>(&["add", "read"]),
+    other::<TotalQueue>(&["enqueue", "dequeue", "drain"]),
+    other::<UniqueIds>(&["generate"]),
+    other::<Counter>(&["add", "read"]),
+    other::<FencedMutex>(&["acquire", "release"]),
+    other::<Election>(&["campaign", "proclaim", "resign", "leader", "observe"]),
+    other::<Watch>(&["watch"]),
+    other::<Lease>(&["lease-grant", "lease-keepalive", "lease-ttl", "lease-revoke"]),
+    other::<Stats>(&[]),
+    other::<Available>(&[]),
+    other::<Responsive>(&[]),
+    other::<Unhandled>(&[]),
+    other::<CleanLogs>(&[]),
+];
+
 /// The checkers that need no model, with their default options, in the order in which help lists
 /// them; those of [`MODELS`] come besides.
 pub fn checkers() -> Vec<Box<dyn Checker>> {
-    vec![
-        Box::new(ListAppend::default()),
-        Box::new(RwRegister::default()),
-        Box::new(Bank::default()),
-        Box::new(LongFork),
-        Box::new(Set),
-        Box::new(SetFull::default()),
-        Box::new(TotalQueue::default()),
-        Box::new(UniqueIds),
-        Box::new(Counter),
-        Box::new(FencedMutex::default()),
-        Box::new(Election),
-        Box::new(Watch::default()),
-        Box::new(Lease::default()),
-        Box::new(Stats),
-        Box::new(Available::default()),
-        Box::new(Responsive::default()),
-        Box::new(Unhandled::default()),
-        Box::new(CleanLogs::default()),
-    ]
+    OTHERS.iter().map(|other| (other.make)()).collect()
 }
 
 /// The checker of that name, with its default options.
 pub fn checker(name: &str) -> Option<Box<dyn Checker>> {
     checkers().into_iter().find(|checker| checker.name() == name)
+}
+
+/// Every name that [`asked`] knows: those of the models, then those of the other checkers.
+pub fn names() -> Vec<String> {
+    let models = MODELS.iter().map(|model| model.name.to_owned());
+    let of_models = MODELS.iter().map(|model| model.checker(Algorithm::Auto).name().to_owned());
+    let others = checkers().into_iter().map(|checker| checker.name().to_owned());
+    let mut names: Vec<String> = Vec::new();
+    for name in models.chain(of_models).chain(others) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// The checker that a person asks for by the name of a model, or by its own.
+///
+/// By itself a checker that finds none of its operations in a history has judged nothing, so here
+/// such a history is a [`MisfitAt`].
+pub fn asked(name: &str, algorithm: Algorithm) -> Option<Box<dyn Checker>> {
+    let of_model = MODELS.iter().find_map(|model| {
+        let checker = model.checker(algorithm);
+        (model.name == name || checker.name() == name).then_some(checker)
+    });
+    of_model.or_else(|| {
+        OTHERS.iter().find_map(|other| {
+            let checker = (other.make)();
+            let asked = || Box::new(Asked { checker, operations: other.operations });
+            ((other.make)().name() == name).then(asked).map(|asked| asked as Box<dyn Checker>)
+        })
+    })
+}
+
+/// A checker that was asked for by itself.
+struct Asked {
+    checker: Box<dyn Checker>,
+    operations: &'static [&'static str],
+}
+
+impl Checker for Asked {
+    fn name(&self) -> &str {
+        self.checker.name()
+    }
+
+    fn summary(&self) -> &str {
+        self.checker.summary()
+    }
+
+    fn misfit(&self, history: &History) -> Option<MisfitAt> {
+        let is_ours = |f: &str| self.operations.is_empty() || self.operations.contains(&f);
+        match history.operations.first() {
+            Some(first) if !history.operations.iter().any(|operation| is_ours(&operation.f)) => {
+                let (name, known) = (self.name(), self.operations.join(", "));
+                let message = format!(
+                    "the checker {name} has nothing to judge in a history without any of its \
+                     operations, which are {known}"
+                );
+                Some(MisfitAt { event: first.invoke, message })
+            }
+            _ => self.checker.misfit(history),
+        }
+    }
+
+    fn check(&self, history: &History, limits: &Limits) -> Judgement {
+        let judgement = self.checker.check(history, limits);
+        match self.misfit(history) {
+            Some(misfit) if !matches!(judgement.verdict, Verdict::Unknown(_)) => {
+                let reason = misfit.to_string();
+                Judgement { verdict: Verdict::Unknown(reason.clone()), reason, ..judgement }
+            }
+            _ => judgement,
+        }
+    }
+
+    fn online(&self, limits: &Limits) -> Option<Box<dyn Online>> {
+        self.checker.online(limits)
+    }
 }
 
 #[cfg(test)]
@@ -187,6 +279,23 @@ mod tests {
         names.dedup();
         assert_eq!(names.len(), count);
         assert!(checker("no such checker").is_none());
+    }
+
+    #[test]
+    fn every_name_can_be_asked_for_and_a_history_without_its_operations_is_none_of_its_own() {
+        let foreign = r#"{"index":0,"time":0,"process":1,"type":"invoke","f":"frob","value":null}"#;
+        let foreign = ordeal_history::read_jsonl(foreign.as_bytes(), Default::default()).unwrap();
+        for name in names() {
+            let checker = asked(&name, Algorithm::Auto).expect(&name);
+            let knows_any = OTHERS
+                .iter()
+                .any(|other| other.operations.is_empty() && (other.make)().name() == name);
+            assert_eq!(checker.misfit(&foreign).is_none(), knows_any, "{name}");
+            let judgement = checker.check(&foreign, &Default::default());
+            let is_unknown = matches!(judgement.verdict, Verdict::Unknown(_));
+            assert!(knows_any || is_unknown, "{name}: {judgement:?}");
+        }
+        assert!(asked("frob", Algorithm::Auto).is_none());
     }
 
     #[test]

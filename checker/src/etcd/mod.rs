@@ -3,8 +3,10 @@
 //! Two forms of history: the register's operations with revisions and versions ([`EtcdRevisions`]),
 //! and the requests of etcd's own API, on the whole store ([`EtcdHistory`]).
 
+mod counterexample;
 mod fill;
 mod order;
+mod part;
 mod place;
 mod registers;
 mod store;
@@ -16,6 +18,7 @@ pub use store::EtcdHistory;
 
 use crate::linear::{Algorithm, Linearizable, MisfitAt};
 use crate::models::Register;
+use crate::online::{Online, recheck};
 use crate::{Checker, Judgement, Limits};
 use ordeal_history::History;
 
@@ -59,6 +62,10 @@ impl Checker for Etcd {
     fn check(&self, history: &History, limits: &Limits) -> Judgement {
         self.of(history).check(history, limits)
     }
+
+    fn online(&self, limits: &Limits) -> Option<Box<dyn Online>> {
+        recheck(self.clone(), limits)
+    }
 }
 
 /// A rule that is broken, by these operations.
@@ -67,10 +74,18 @@ struct Broken {
     operations: Vec<u32>,
     /// A sentence in which {0} stands for what the first of them did, and so on.
     reason: String,
+    /// Whether it is broken only if nobody else changed the store.
+    needs_whole: bool,
 }
 
 impl Broken {
     fn new(operations: impl IntoIterator<Item = u32>, reason: &str) -> Broken {
-        Broken { operations: operations.into_iter().collect(), reason: reason.to_owned() }
+        let operations = operations.into_iter().collect();
+        Broken { operations, reason: reason.to_owned(), needs_whole: false }
     }
+}
+
+/// Takes apart what is of many small parts, while the caller goes on.
+fn later(done: impl Send + 'static) {
+    rayon::spawn(move || drop(done));
 }

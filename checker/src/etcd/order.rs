@@ -200,7 +200,7 @@ impl<'a> Order<'a> {
             _ => "no request can have had revision {gap}: nothing was changed before, and {0}",
         };
         let reason = reason.replace("{gap}", &gap.to_string());
-        Broken::new(below.into_iter().chain(above), &reason)
+        Broken { needs_whole: true, ..Broken::new(below.into_iter().chain(above), &reason) }
     }
 
     /// The same for a gap for which nobody was found.

@@ -76,7 +76,9 @@ fn misplaced(order: &Order<'_>, store: &Store, owners: &[u32], index: u32, head:
         return wrong(order, store, owners, index);
     }
     let reason = "{0}, and at no moment between its call and its answer was that so";
-    Broken::new([index].into_iter().chain(order.compactions.iter().copied().take(1)), reason)
+    let had_begun = |compaction: &u32| order.entry(*compaction).call < order.entry(index).ret;
+    let compaction = order.compactions.iter().copied().find(had_begun);
+    Broken::new([index].into_iter().chain(compaction), reason)
 }
 
 impl Row {

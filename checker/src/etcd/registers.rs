@@ -13,6 +13,7 @@
 
 use crate::linear::{Entry, Linearizable, MisfitAt, Model, entry_of, tell};
 use crate::models::{Register, RegisterOp};
+use crate::online::{Online, recheck};
 use crate::{Checker, Cost, Counterexample, Judgement, Limits, Verdict};
 use ordeal_history::{History, Operation, Value};
 use rustc_hash::FxHashMap;
@@ -55,6 +56,10 @@ impl Checker for EtcdRevisions {
         let judgement = self.linearizable().check(history, limits);
         let algorithm = format!("revisions+{}", judgement.algorithm);
         Judgement { checker: self.name().to_owned(), algorithm, ..judgement }
+    }
+
+    fn online(&self, limits: &Limits) -> Option<Box<dyn Online>> {
+        recheck(self.clone(), limits)
     }
 }
 

@@ -1,13 +1,15 @@
 //! The whole store, by its revisions: near-linear where the answers tell the order, else by the
 //! general search.
 
-use super::Broken;
+use super::counterexample::counterexample;
 use super::fill::{Filled, replay};
 use super::order::{Op, Order, Sorted};
 use super::place::{Placed, place};
 use super::verify::verify;
+use super::{Broken, later};
 use crate::linear::{Algorithm, Entry, Linearizable, MisfitAt, entry_of, in_pool, split, tell};
 use crate::models::EtcdStore;
+use crate::online::{Online, recheck};
 use crate::stop::Stop;
 use crate::{Checker, Cost, Counterexample, Judgement, Limits, Verdict, Witness};
 use ordeal_history::History;
@@ -16,15 +18,15 @@ use std::time::Instant;
 
 /// Holds a history of requests of etcd's KV API against the store that they were made of.
 ///
-/// A counterexample names the operations that the broken rule is about. That no other request had
-/// a revision between is the whole history's to show, as every revision is accounted for.
+/// A counterexample has the operations that the broken rule is about, and with them as many of the
+/// others as it takes to show that nobody else can have had the revisions that matter.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct EtcdHistory {
     algorithm: Algorithm,
 }
 
 /// What the revisions say.
-enum Ruling {
+pub(super) enum Ruling {
     /// Indexes into the entries.
     Valid(Vec<u32>),
     Invalid(Broken),
@@ -33,6 +35,9 @@ enum Ruling {
     /// The limits ended it: why, and how far it had come.
     Stopped(String),
 }
+
+/// Of a counterexample with more operations only those are told that the broken rule is about.
+const TOLD_MAX: usize = 20;
 
 /// What the order and the replay hold for an operation, at most, in bytes.
 const BYTES_AN_OPERATION: usize = 400;
@@ -70,26 +75,40 @@ impl EtcdHistory {
         broken: Broken,
         stop: &Stop<'_>,
     ) -> Judgement {
-        let mut reason = broken.reason;
+        let mut reason = broken.reason.clone();
         for (place, &index) in broken.operations.iter().enumerate() {
             let Entry { position, op, .. } = &entries[index as usize];
             let process = history.operations[*position as usize].process;
             let did = format!("process {process} {op}");
             reason = reason.replace(&format!("{{{place}}}"), &did);
         }
-        let mut part: Vec<&Entry<Op>> =
-            broken.operations.iter().map(|&index| &entries[index as usize]).collect();
-        part.sort_by_key(|entry| entry.position);
-        part.dedup_by_key(|entry| entry.position);
-        let mut story = tell(&EtcdStore, history, &part);
+        let of = |indexes: &[u32]| -> Vec<&Entry<Op>> {
+            indexes.iter().map(|&index| &entries[index as usize]).collect()
+        };
+        let ends = of(&broken.operations).into_iter().filter(|entry| entry.is_certain());
+        let guess = ends.map(|entry| entry.ret - 1).max().unwrap_or(history.events);
+        let broken_at_event = broken_at(history, entries, guess, stop);
+        let part = counterexample(entries, &broken, broken_at_event, stop);
+        let mut story = match part.operations.len() {
+            ..=TOLD_MAX => tell(&EtcdStore, history, &of(&part.operations)),
+            _ => tell(&EtcdStore, history, &of(&part.core)),
+        };
+        let others = part.operations.len() - story.len();
+        if others > 0 {
+            story.push(format!(
+                "{others} other operations had the revisions that nobody else can have had."
+            ));
+        }
         story.push(format!("{reason}."));
-        let ends = part.iter().filter(|entry| entry.is_certain()).map(|entry| entry.ret - 1);
-        let guess = ends.max().unwrap_or(history.events);
+        if !part.is_minimal {
+            story.push("It was not found out whether all of these operations are needed.".into());
+        }
+        let positions = of(&part.operations).into_iter().map(|entry| entry.position).collect();
         let counterexample = Counterexample {
             key: None,
-            operations: part.iter().map(|entry| entry.position).collect(),
+            operations: positions,
             story,
-            broken_at_event: broken_at(history, entries, guess, stop),
+            broken_at_event,
             anomalies: Vec::new(),
         };
         self.judgement(history, Verdict::Invalid(counterexample), reason)
@@ -115,6 +134,10 @@ impl Checker for EtcdHistory {
         }
         in_pool(limits.threads, || self.by_revisions(history, limits))
     }
+
+    fn online(&self, limits: &Limits) -> Option<Box<dyn Online>> {
+        recheck(*self, limits)
+    }
 }
 
 impl EtcdHistory {
@@ -125,7 +148,7 @@ impl EtcdHistory {
             Err(misfit) => return self.unknown(history, misfit.to_string()),
         };
         let fits = stop.fits(entries.len() * BYTES_AN_OPERATION);
-        match fits.map_or_else(Ruling::Stopped, |()| rule(&entries, &stop)) {
+        let judgement = match fits.map_or_else(Ruling::Stopped, |()| rule(&entries, &stop)) {
             Ruling::Open => {
                 let time = limits.time.map(|time| time.saturating_sub(start.elapsed()));
                 self.search(history, &Limits { time, ..limits.clone() }, "revisions+search")
@@ -134,22 +157,26 @@ impl EtcdHistory {
                 self.unknown(history, format!("the check by the revisions gave up: {why}"))
             }
             Ruling::Invalid(broken) => self.invalid(history, &entries, broken, &stop),
-            Ruling::Valid(order) => {
-                if let Err(why) = verify(&entries, &order) {
-                    let reason = format!("the verifier refused the order of the revisions: {why}");
-                    return self.unknown(history, reason);
-                }
-                let positions = order.iter().map(|&i| entries[i as usize].position).collect();
-                let witness = Witness { orders: vec![(None, positions)] };
-                let count = history.operations.len();
-                let reason = format!("the order of the revisions explains all {count} operations");
-                self.judgement(history, Verdict::Valid(witness), reason)
-            }
+            Ruling::Valid(order) => self.valid(history, &entries, &order),
+        };
+        later(entries);
+        judgement
+    }
+
+    fn valid(&self, history: &History, entries: &[Entry<Op>], order: &[u32]) -> Judgement {
+        if let Err(why) = verify(entries, order) {
+            let reason = format!("the verifier refused the order of the revisions: {why}");
+            return self.unknown(history, reason);
         }
+        let positions = order.iter().map(|&i| entries[i as usize].position).collect();
+        let witness = Witness { orders: vec![(None, positions)] };
+        let count = history.operations.len();
+        let reason = format!("the order of the revisions explains all {count} operations");
+        self.judgement(history, Verdict::Valid(witness), reason)
     }
 }
 
-fn rule(entries: &[Entry<Op>], stop: &Stop<'_>) -> Ruling {
+pub(super) fn rule(entries: &[Entry<Op>], stop: &Stop<'_>) -> Ruling {
     let order = match Order::of(entries) {
         Sorted::Order(order) => order,
         Sorted::Broken(broken) => return Ruling::Invalid(broken),
@@ -162,7 +189,9 @@ fn rule(entries: &[Entry<Op>], stop: &Stop<'_>) -> Ruling {
         Filled::Stopped(why) => return Ruling::Stopped(why),
     };
     let gaps = order.changes.iter().filter(|change| change.is_none()).count();
-    match place(&order, &store, &owners, stop) {
+    let placed = place(&order, &store, &owners, stop);
+    later(store);
+    match placed {
         Placed::Order(order) => Ruling::Valid(order),
         // What has no place may have one if the gaps are filled in another way, or if more of
         // what is of unknown outcome happened.

@@ -33,6 +33,7 @@ pub(super) fn verify(entries: &[Entry<Op>], order: &[u32]) -> Result<(), String>
         replay(&mut store, &entry.op)
             .ok_or_else(|| format!("operation {} could not answer so there", entry.position))?;
     }
+    super::later(store);
     Ok(())
 }
 

@@ -24,9 +24,22 @@ pub(super) struct Cycle {
     pub(super) edges: Vec<(TxnId, TxnId, EdgeKind)>,
 }
 
-/// The shortest cycle of each anomaly that `graph` has, the most severe first; those found so far
-/// once the check must end.
-pub(super) fn find(graph: &Graph, txns: &Txns<'_>, stop: &Stop<'_>) -> Vec<Cycle> {
+/// What [`find`] found.
+pub(super) struct Found {
+    /// The shortest cycle of each anomaly, the most severe first.
+    pub(super) cycles: Vec<Cycle>,
+    /// The components of the whole graph, if each is one node: then they are in an order.
+    pub(super) order: Option<Components>,
+}
+
+/// The shortest cycle of each anomaly that `graph` has; those found so far once the check must
+/// end. Most graphs have none, which one pass over all edges tells.
+pub(super) fn find(graph: &Graph, txns: &Txns<'_>, stop: &Stop<'_>) -> Found {
+    let all = components(graph, DATA | PROCESS | REALTIME | INFERRED);
+    if all.cyclic().next().is_none() {
+        return Found { cycles: Vec::new(), order: Some(all) };
+    }
+    drop(all);
     let mut search = Search::new(graph, txns, stop);
     let mut settled = vec![false; graph.nodes()];
     for (order, extra) in
@@ -41,7 +54,7 @@ pub(super) fn find(graph: &Graph, txns: &Txns<'_>, stop: &Stop<'_>) -> Vec<Cycle
             nodes.iter().for_each(|&node| settled[node as usize] = true);
         }
     }
-    search.best.into_values().collect()
+    Found { cycles: search.best.into_values().collect(), order: None }
 }
 
 /// How a class of cycles is looked for: from each edge of kind `start`, a path back.

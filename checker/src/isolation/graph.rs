@@ -49,6 +49,26 @@ impl Edges {
         }
     }
 
+    /// The order of real time of the transactions that may have happened. O(n log n).
+    pub(super) fn realtime(txns: &Txns<'_>) -> Self {
+        let list = Vec::with_capacity(txns.txns.len() * 3);
+        let mut edges = Edges { list, nodes: txns.txns.len() as u32 };
+        let possible: Vec<bool> =
+            txns.txns.iter().map(|txn| txn.status != Status::Aborted).collect();
+        edges.add_realtime(txns, &possible);
+        edges
+    }
+
+    /// None yet, with the nodes of `other`, to be joined with it.
+    pub(super) fn beside(other: &Edges) -> Self {
+        Edges { list: Vec::with_capacity(2 * other.list.len()), nodes: other.nodes }
+    }
+
+    /// Adds the edges of one that this was made [`beside`](Edges::beside).
+    pub(super) fn join(&mut self, other: Edges) {
+        self.list.extend(other.list);
+    }
+
     /// How many nodes and edges there are so far.
     pub(super) fn size(&self) -> (usize, usize) {
         (self.nodes as usize, self.list.len())

@@ -1,7 +1,7 @@
 //! From findings and a graph to a judgement.
 
 use super::append::Append;
-use super::cycle::{self, Cycle};
+use super::cycle::{self, Cycle, Found};
 use super::footprint;
 use super::graph::{DATA, EdgeKind, Edges, INFERRED, PROCESS, REALTIME};
 use super::model::{Anomaly, Kind, Model, Order, strongest};
@@ -67,19 +67,20 @@ impl Case<'_> {
         let txns = Txns::new(self.history, "append").map_err(|misfit| misfit.to_string())?;
         let inference = footprint::of_inference(&txns);
         stop.fits(inference)?;
-        let inferred = Append::new(&txns);
+        let (inferred, realtime) = rayon::join(|| Append::new(&txns), || Edges::realtime(&txns));
         stop.check()?;
-        let mut edges = Edges::new(txns.txns.len());
+        let mut edges = Edges::beside(&realtime);
         inferred.add_edges(&mut edges);
         edges.add_process(&txns, &inferred.included);
-        edges.add_realtime(&txns, &inferred.included);
+        edges.join(realtime);
         let (nodes, listed) = edges.size();
         let building = footprint::of_edges(listed) + footprint::of_graph(nodes, listed);
         stop.fits(inference + building)?;
         let graph = edges.build(txns.txns.len());
         stop.check()?;
         let mut findings = inferred.findings.clone();
-        for cycle in cycle::find(&graph, &txns, stop) {
+        let Found { cycles, order } = cycle::find(&graph, &txns, stop);
+        for cycle in cycles {
             findings.push(tell(&txns, "append", &cycle, |cast, from, to, kind| {
                 inferred.explain(cast, from, to, kind)
             }));
@@ -92,7 +93,8 @@ impl Case<'_> {
             Some(gap) => Err(gap.clone()),
             None => self.valid(&txns, &findings, || {
                 // Components are numbered from the last to the first.
-                let nodes = components(&graph, mask(self.model.order())).nodes.into_iter().rev();
+                let asked = || components(&graph, mask(self.model.order()));
+                let nodes = order.unwrap_or_else(asked).nodes.into_iter().rev();
                 nodes.filter(|&n| n < graph.txns && inferred.included[n as usize]).collect()
             }),
         }
@@ -108,7 +110,7 @@ impl Case<'_> {
         let graph = inferred.graph();
         stop.fits(inference + footprint::of_built(&graph))?;
         let mut findings = inferred.findings.clone();
-        for cycle in cycle::find(&graph, &txns, stop) {
+        for cycle in cycle::find(&graph, &txns, stop).cycles {
             findings.push(tell(&txns, "write", &cycle, |cast, from, to, kind| {
                 inferred.explain(cast, from, to, kind)
             }));

@@ -26,7 +26,7 @@ mod txn;
 pub use model::{Anomaly, Kind, Model, Order, strongest};
 
 use crate::linear::MisfitAt;
-use crate::online::{Online, Recheck};
+use crate::online::{Online, recheck};
 use crate::{Checker, Judgement, Limits};
 use ordeal_history::History;
 use txn::Txns;
@@ -62,7 +62,7 @@ impl Checker for ListAppend {
     }
 
     fn online(&self, limits: &Limits) -> Option<Box<dyn Online>> {
-        Some(Box::new(Recheck::new(*self, limits.clone())))
+        recheck(*self, limits)
     }
 }
 
@@ -96,6 +96,6 @@ impl Checker for RwRegister {
     }
 
     fn online(&self, limits: &Limits) -> Option<Box<dyn Online>> {
-        Some(Box::new(Recheck::new(*self, limits.clone())))
+        recheck(*self, limits)
     }
 }

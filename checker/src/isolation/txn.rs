@@ -2,7 +2,8 @@
 
 use super::footprint;
 use crate::linear::MisfitAt;
-use ordeal_history::{History, Outcome, Value};
+use ordeal_history::{History, Operation, Outcome, Value};
+use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
 /// A transaction, as its place in [`Txns::txns`].
@@ -66,6 +67,8 @@ impl<'h> Txns<'h> {
         let mut ids: FxHashMap<&'h Value, u32> = FxHashMap::default();
         all.txns.reserve_exact(history.operations.len());
         all.mops.reserve_exact(footprint::steps(history));
+        let operations = history.operations.par_iter();
+        let is_answered: Vec<bool> = operations.map(is_answered).collect();
         for (position, operation) in history.operations.iter().enumerate() {
             let event = operation.invoke;
             if &*operation.f != "txn" {
@@ -81,7 +84,7 @@ impl<'h> Txns<'h> {
                 Status::Indeterminate => u64::MAX,
                 _ => operation.complete.unwrap_or(u64::MAX),
             };
-            if status == Status::Committed && !same_shape(&operation.input, mops) {
+            if !is_answered[position] {
                 // An invocation that is no transaction has no right answer.
                 steps(&operation.input, event, write)?.try_for_each(|step| step.map(drop))?;
                 let message =
@@ -158,6 +161,11 @@ fn micro_operation<'h>(step: &'h Value, write: &str) -> Option<Step<'h>> {
         word if word == write => Some((key, true, value)),
         _ => None,
     }
+}
+
+/// Whether the answer, if it was heard, is one to what was asked.
+fn is_answered(operation: &Operation) -> bool {
+    operation.outcome != Outcome::Ok || same_shape(&operation.input, &operation.output)
 }
 
 /// Whether `answer` is `asked` with its reads filled in.

@@ -6,7 +6,7 @@ use super::minimize::minimize;
 use super::model::Model;
 use super::object::{self, Entry, Object};
 use super::refute::refute;
-use super::search::{Answer, Budget, Found, search};
+use super::search::{Answer, Budget, Found, Hint, search};
 use super::story;
 use super::verify::verify;
 use crate::models::RegisterOp;
@@ -46,10 +46,13 @@ pub(super) enum Failure {
 /// Configurations that one attempt at a smaller counterexample may cost, at the least.
 const ATTEMPT_CONFIGURATIONS: u64 = 20_000;
 
+/// Configurations of a layer in the first attempt to refute a part of a counterexample.
+const PART_WIDTH: usize = 256;
+
 /// What an explanation may take: so many times as long as the decision, and this besides. The
 /// first half of it may go into the event at which the history broke.
 const EXPLAIN_TIMES: u32 = 4;
-const EXPLAIN_LEAST: Duration = Duration::from_secs(2);
+const EXPLAIN_LEAST: Duration = Duration::from_secs(6);
 
 /// Operations up to which a counterexample about a failed cas is sought in all of the history; in
 /// longer ones the operation that speaks for the writes left out stays, needed or not.
@@ -62,7 +65,7 @@ const STRAIGHT_CONFIGURATIONS: u64 = 10_000;
 enum Raw {
     Valid(Vec<u32>),
     /// The operations among which the contradiction is, and the end at which it was complete.
-    Invalid(Option<Conflict>, u64),
+    Invalid(Option<Conflict>, u64, Hint),
     Unknown(String),
 }
 
@@ -89,8 +92,9 @@ impl<M: Model> Case<'_, M> {
                 ))),
             },
             Raw::Unknown(why) => Err(Failure::Unknown(why)),
-            Raw::Invalid(conflict, end) => {
-                let (counterexample, reason) = self.explain(conflict, end, &mut cost, share);
+            Raw::Invalid(conflict, end, hint) => {
+                let (counterexample, reason) =
+                    self.explain((conflict, end, hint), &mut cost, share);
                 Err(Failure::Invalid(Box::new(counterexample), reason))
             }
         };
@@ -99,15 +103,15 @@ impl<M: Model> Case<'_, M> {
 
     fn explain(
         &self,
-        conflict: Option<Conflict>,
-        end: u64,
+        (conflict, end, hint): (Option<Conflict>, u64, Hint),
         cost: &mut Cost,
         share: Duration,
     ) -> (Counterexample, String) {
         let entries = &self.object.entries;
         let start = Instant::now();
-        let broken = self.broken_at(end, conflict.as_ref(), self.within(start, share / 2));
-        let last = broken.unwrap_or(u64::MAX - 1) + 1;
+        let broken = self.broken_at(end, conflict.as_ref(), &hint, self.within(start, share / 2));
+        let shown = hint.times.map(|(_, until)| until);
+        let last = broken.map(|event| event + 1).or(shown).unwrap_or(u64::MAX);
         let until = || (0..entries.len() as u32).filter(|&i| entries[i as usize].call <= last);
         // The operation that shows the value after a failed cas speaks for all the writes that are
         // left out: without it one of them could be the reason.
@@ -125,6 +129,9 @@ impl<M: Model> Case<'_, M> {
         let is_minimal = Cell::new(true);
         let is_invalid = |part: &[u32]| {
             let part: Vec<_> = part.iter().map(|&i| entries[i as usize].clone()).collect();
+            if self.is_refuted(&part, &hint, budget) {
+                return true;
+            }
             let raw = decide(self.model, &part, Algorithm::Auto, budget).0;
             is_minimal.set(is_minimal.get() && !matches!(raw, Raw::Unknown(_)));
             matches!(raw, Raw::Invalid(..))
@@ -168,6 +175,15 @@ impl<M: Model> Case<'_, M> {
         (counterexample, named)
     }
 
+    /// Whether one pass shows that this part of the history is invalid, where passes were needed to
+    /// show it of the whole.
+    fn is_refuted(&self, part: &[Entry<M::Op>], hint: &Hint, budget: Budget<'_>) -> bool {
+        hint.times.is_some()
+            && self.algorithm != Algorithm::Search
+            && registers(self.model, part)
+                .is_some_and(|part| layers::refutes(&part, PART_WIDTH, hint, budget))
+    }
+
     /// The budget with no more time than `share` from `start` on.
     fn within(&self, start: Instant, share: Duration) -> Budget<'_> {
         let end = start.checked_add(share);
@@ -185,7 +201,12 @@ impl<M: Model> Case<'_, M> {
                 return story::explain(&conflict, self.history, &registers);
             }
         }
-        let last = part.iter().filter(|entry| entry.is_certain()).max_by_key(|entry| entry.ret);
+        // What a person would blame is an answer, and of these the last; where no operation only
+        // observes, the last of all.
+        let last = part
+            .iter()
+            .filter(|entry| entry.is_certain())
+            .max_by_key(|entry| (self.model.observes(&entry.op), entry.ret));
         match last {
             Some(last) => format!(
                 "process {} {}, and no order of these {} operations explains that; {}",
@@ -274,7 +295,13 @@ impl<M: Model> Case<'_, M> {
     /// Every part of an invalid history up to some event is invalid from that event on, so the
     /// place is found by doubling steps from the guess and then by halving: O(log n) decisions,
     /// two when the guess is right, or one when it is sure. `None` when the budget is too small.
-    fn broken_at(&self, end: u64, conflict: Option<&Conflict>, budget: Budget<'_>) -> Option<u64> {
+    fn broken_at(
+        &self,
+        end: u64,
+        conflict: Option<&Conflict>,
+        hint: &Hint,
+        budget: Budget<'_>,
+    ) -> Option<u64> {
         let guess = end.checked_sub(1)?;
         // The completion of a failed operation counts too, so the last event is the history's.
         let last = self.history.events.checked_sub(1)?.max(guess);
@@ -283,7 +310,7 @@ impl<M: Model> Case<'_, M> {
         let mut probe = guess;
         loop {
             let sure = probe == guess && self.is_complete_at(guess, conflict);
-            if sure || self.is_invalid_until(probe, budget)? {
+            if sure || self.is_invalid_until(probe, hint, budget)? {
                 invalid = probe;
                 let next = probe.saturating_sub(step);
                 if valid.is_some() || probe == 0 {
@@ -302,7 +329,7 @@ impl<M: Model> Case<'_, M> {
         let mut valid = valid.map_or(0, |event| event + 1);
         while valid < invalid {
             let middle = valid + (invalid - valid) / 2;
-            if self.is_invalid_until(middle, budget)? {
+            if self.is_invalid_until(middle, hint, budget)? {
                 invalid = middle;
             } else {
                 valid = middle + 1;
@@ -326,7 +353,7 @@ impl<M: Model> Case<'_, M> {
     }
 
     /// Whether what was known at `event` was invalid already; `None` when that cannot be told.
-    fn is_invalid_until(&self, event: u64, budget: Budget<'_>) -> Option<bool> {
+    fn is_invalid_until(&self, event: u64, hint: &Hint, budget: Budget<'_>) -> Option<bool> {
         let known = self.object.entries.iter().filter(|entry| entry.ret <= event + 1);
         let mut entries: Vec<Entry<M::Op>> = known.cloned().collect();
         // Whatever was open then may have happened, also what failed in the end.
@@ -343,6 +370,9 @@ impl<M: Model> Case<'_, M> {
             }
         }
         entries.sort_by_key(|entry| entry.call);
+        if self.is_refuted(&entries, hint, budget) {
+            return Some(true);
+        }
         match decide(self.model, &entries, self.algorithm, budget).0 {
             Raw::Valid(_) => Some(false),
             Raw::Invalid(..) => Some(true),
@@ -424,10 +454,10 @@ fn straight(entries: usize, budget: Budget<'_>) -> Budget<'_> {
 
 /// What a search found, and what it cost.
 fn raw(found: Found, algorithm: &'static str) -> (Raw, &'static str, Cost) {
-    let Found { answer, configurations, memory_bytes } = found;
+    let Found { answer, configurations, memory_bytes, hint } = found;
     let raw = match answer {
         Answer::Valid(order) => Raw::Valid(order),
-        Answer::Invalid(reached) => Raw::Invalid(None, reached),
+        Answer::Invalid(reached) => Raw::Invalid(None, reached, hint),
         Answer::Unknown { why, placed, certain } => Raw::Unknown(format!(
             "the search gave up, {why}: it had placed {placed} of {certain} operations at best, \
              after {configurations} configurations in {} MiB",
@@ -445,5 +475,5 @@ fn conflicting<Op>(
 ) -> (Raw, &'static str, Cost) {
     let concerned = conflict.operations().into_iter().map(|i| &entries[i as usize]);
     let end = concerned.map(|entry| if entry.is_certain() { entry.ret } else { entry.call }).max();
-    (Raw::Invalid(Some(conflict), end.unwrap_or(0)), algorithm, Cost::default())
+    (Raw::Invalid(Some(conflict), end.unwrap_or(0), Hint::default()), algorithm, Cost::default())
 }

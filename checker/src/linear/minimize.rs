@@ -9,90 +9,173 @@
 use super::model::{Model, Removal};
 use super::object::Entry;
 use ordeal_history::Value;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Shrinks `kept` (indexes into `entries`, ascending) while `is_invalid` stays true.
 ///
 /// `is_invalid` may answer `false` for "cannot tell"; then the result may not be minimal. With
 /// `None` it ends the search, and the result is the smallest so far. It is called O(k log n) times
 /// in the usual case, for k operations of the result.
+///
+/// Operations of unknown outcome take all that saw their values ever after with them, so at first
+/// they stay, and whole stretches of time go without them; then all that are equal go together.
 pub fn minimize<M: Model>(
     model: &M,
     entries: &[Entry<M::Op>],
-    mut kept: Vec<u32>,
-    mut is_invalid: impl FnMut(&[u32]) -> Option<bool>,
+    kept: Vec<u32>,
+    is_invalid: impl FnMut(&[u32]) -> Option<bool>,
 ) -> Vec<u32> {
-    let mut chunk = (kept.len() / 2).max(1);
-    loop {
-        let mut changed = false;
-        let mut at = 0;
-        while at < kept.len() {
-            let end = (at + chunk).min(kept.len());
-            let without = leave_out(model, entries, &kept, at..end);
-            let is_smaller = without.len() < kept.len();
-            match if is_smaller { is_invalid(&without) } else { Some(false) } {
-                None => return kept,
-                Some(true) => {
-                    kept = without;
+    let part = Part { model, entries, ties: Ties::new(model, entries, &kept), kept };
+    let mut shrinking = Shrinking { part, is_invalid, is_ended: false };
+    let is_certain = |entry: &Entry<M::Op>| entry.is_certain();
+    if entries.iter().all(is_certain) || shrinking.part.kept.len() < LARGE {
+        shrinking.halve(|_| true);
+    } else {
+        shrinking.halve(is_certain);
+        shrinking.equal_ones();
+        shrinking.halve(|_| true);
+    }
+    shrinking.part.kept
+}
+
+/// Fewer operations are not worth being left out by their kind first.
+const LARGE: usize = 64;
+
+/// What is kept, and who stands and falls with whom in it.
+struct Part<'a, M: Model> {
+    model: &'a M,
+    entries: &'a [Entry<M::Op>],
+    kept: Vec<u32>,
+    ties: Ties,
+}
+
+struct Shrinking<'a, M: Model, F> {
+    part: Part<'a, M>,
+    is_invalid: F,
+    is_ended: bool,
+}
+
+impl<M: Model, F: FnMut(&[u32]) -> Option<bool>> Shrinking<'_, M, F> {
+    /// Leaves out stretches, by halves down to single ones, of those that `may_go`.
+    fn halve(&mut self, may_go: impl Fn(&Entry<M::Op>) -> bool) {
+        let mut chunk = (self.part.kept.len() / 2).max(1);
+        while !self.is_ended {
+            let mut changed = false;
+            let mut at = 0;
+            while at < self.part.kept.len() && !self.is_ended {
+                let end = (at + chunk).min(self.part.kept.len());
+                let entry = |place: usize| &self.part.entries[self.part.kept[place] as usize];
+                let places = (at..end).filter(|&place| may_go(entry(place))).collect();
+                if self.try_without(places) {
                     changed = true;
+                } else {
+                    at = end;
                 }
-                Some(false) => at = end,
+            }
+            if chunk == 1 && !changed {
+                return;
+            }
+            if !changed {
+                chunk = (chunk / 2).max(1);
             }
         }
-        if chunk == 1 && !changed {
-            return kept;
+    }
+
+    /// Leaves out operations of unknown outcome that are equal, all at once.
+    fn equal_ones(&mut self) {
+        let mut tried: FxHashSet<M::Op> = FxHashSet::default();
+        let mut at = 0;
+        while at < self.part.kept.len() && !self.is_ended {
+            let Part { kept, entries, .. } = &self.part;
+            let op = &entries[kept[at] as usize].op;
+            if !entries[kept[at] as usize].is_certain() && tried.insert(op.clone()) {
+                let is_equal = |place: &usize| {
+                    let entry = &entries[kept[*place] as usize];
+                    !entry.is_certain() && entry.op == *op
+                };
+                let places = (0..kept.len()).filter(is_equal).collect();
+                if self.try_without(places) {
+                    at = 0;
+                    continue;
+                }
+            }
+            at += 1;
         }
-        if !changed {
-            chunk = (chunk / 2).max(1);
+    }
+
+    /// Leaves those out, and all that must go with them, if what is left is still invalid.
+    fn try_without(&mut self, places: Vec<usize>) -> bool {
+        let without = self.part.without(places);
+        if without.len() == self.part.kept.len() {
+            return false;
+        }
+        match (self.is_invalid)(&without) {
+            None => {
+                self.is_ended = true;
+                false
+            }
+            Some(false) => false,
+            Some(true) => {
+                self.part.ties = Ties::new(self.part.model, self.part.entries, &without);
+                self.part.kept = without;
+                true
+            }
         }
     }
 }
 
-/// `kept` without those in `range`, without those that lose their ground with them, and with those
-/// in `range` that cannot go.
-fn leave_out<M: Model>(
-    model: &M,
-    entries: &[Entry<M::Op>],
-    kept: &[u32],
-    range: std::ops::Range<usize>,
-) -> Vec<u32> {
-    let removal: Vec<Removal> =
-        kept.iter().map(|&index| model.removal(&entries[index as usize].op)).collect();
-    let mut gone = vec![false; kept.len()];
-    let mut queue: Vec<usize> = range.filter(|&place| removal[place] != Removal::Never).collect();
-    queue.iter().for_each(|&place| gone[place] = true);
-    let ties = Ties::new(model, entries, kept, &removal);
-    while let Some(place) = queue.pop() {
-        let mut drop = |other: usize| {
-            if !std::mem::replace(&mut gone[other], true) {
-                queue.push(other);
-            }
-        };
-        match &removal[place] {
-            Removal::Unseen(values) => {
-                let seers = values.iter().filter_map(|value| ties.seers.get(value));
-                let covered = ties.covered_from(entries, kept[place]);
-                let may_see = |seer: &&usize| {
-                    let seer = &entries[kept[**seer] as usize];
+impl<M: Model> Part<'_, M> {
+    /// What is kept without those at `places`, without those that lose their ground with them, and
+    /// with those among them that cannot go.
+    fn without(&self, mut queue: Vec<usize>) -> Vec<u32> {
+        let Part { entries, kept, ties, .. } = self;
+        let mut gone = vec![false; kept.len()];
+        queue.retain(|&place| ties.removal[place] != Removal::Never);
+        queue.iter().for_each(|&place| gone[place] = true);
+        while let Some(place) = queue.pop() {
+            let mut drop = |other: usize| {
+                if !std::mem::replace(&mut gone[other], true) {
+                    queue.push(other);
+                }
+            };
+            match &ties.removal[place] {
+                Removal::Unseen(values) => {
+                    let seers = values.iter().filter_map(|value| ties.seers.get(value));
+                    let writer = &entries[kept[place] as usize];
+                    let covered = covered_from(&ties.covers, writer.ret);
                     // The only write there is stays, to say that it came too late or was gone.
                     let is_only = values.iter().all(|value| ties.makers.get(value) == Some(&1));
-                    let had_begun = seer.ret > entries[kept[place] as usize].call;
-                    is_only || (had_begun && seer.call <= covered)
-                };
-                seers.flatten().filter(may_see).for_each(|&seer| drop(seer));
-                ties.blind_to(model, entries, kept, place).for_each(drop);
+                    let may_see = |seer: &&usize| {
+                        let seer = &entries[kept[**seer] as usize];
+                        is_only || (seer.ret > writer.call && seer.call <= covered)
+                    };
+                    seers.flatten().filter(may_see).for_each(|&seer| drop(seer));
+                    self.blind_to(writer).for_each(drop);
+                }
+                Removal::Together(group) => {
+                    ties.groups.get(group).into_iter().flatten().for_each(|&member| drop(member));
+                }
+                Removal::Free | Removal::Never => {}
             }
-            Removal::Together(group) => {
-                ties.groups.get(group).into_iter().flatten().for_each(|&member| drop(member));
-            }
-            Removal::Free | Removal::Never => {}
         }
+        kept.iter().zip(gone).filter(|(_, gone)| !gone).map(|(&index, _)| index).collect()
     }
-    kept.iter().zip(gone).filter(|(_, gone)| !gone).map(|(&index, _)| index).collect()
+
+    /// The negative answers whose reason the writer may be.
+    ///
+    /// It is not when it began after their end, or when another writer came surely between.
+    fn blind_to(&self, writer: &Entry<M::Op>) -> impl Iterator<Item = usize> {
+        let covered = covered_from(&self.ties.changes, writer.ret);
+        self.ties.blind.iter().copied().filter(move |&blind| {
+            let blind = &self.entries[self.kept[blind] as usize];
+            writer.call < blind.ret && blind.call <= covered
+        })
+    }
 }
 
 /// Who stands and falls with whom; numbers are places in the kept part.
 struct Ties {
+    removal: Vec<Removal>,
     seers: FxHashMap<Value, Vec<usize>>,
     groups: FxHashMap<Value, Vec<usize>>,
     /// How many make the value.
@@ -101,77 +184,48 @@ struct Ties {
     /// For a register: by invocation of a certain write or cas, the first end among those that
     /// began no earlier. Whoever begins after that end sees nothing of what ended before them.
     covers: Vec<(u64, u64)>,
+    /// The same of all that do not only observe, in any model.
+    changes: Vec<(u64, u64)>,
 }
 
 impl Ties {
-    fn new<M: Model>(
-        model: &M,
-        entries: &[Entry<M::Op>],
-        kept: &[u32],
-        removal: &[Removal],
-    ) -> Ties {
+    fn new<M: Model>(model: &M, entries: &[Entry<M::Op>], kept: &[u32]) -> Ties {
+        let ops = || kept.iter().map(|&index| &entries[index as usize]);
+        // Nothing for models in which one value does not replace another.
+        let is_register = model.shows(&model.initial()).is_some();
+        let replaces = |entry: &&Entry<M::Op>| is_register && !model.makes(&entry.op).is_empty();
         let mut ties = Ties {
+            removal: ops().map(|entry| model.removal(&entry.op)).collect(),
             seers: FxHashMap::default(),
             groups: FxHashMap::default(),
             makers: FxHashMap::default(),
             blind: Vec::new(),
-            covers: covers(model, entries, kept),
+            covers: covers(ops().filter(replaces)),
+            changes: covers(ops().filter(|entry| !model.observes(&entry.op))),
         };
-        for (place, &index) in kept.iter().enumerate() {
-            let op = &entries[index as usize].op;
-            for value in model.sees(op) {
+        for (place, entry) in ops().enumerate() {
+            let sees = model.sees(&entry.op);
+            if sees.is_empty() && !model.avoids(&entry.op).is_empty() {
+                ties.blind.push(place);
+            }
+            for value in sees {
                 ties.seers.entry(value).or_default().push(place);
             }
-            for value in model.makes(op) {
+            for value in model.makes(&entry.op) {
                 *ties.makers.entry(value).or_default() += 1;
             }
-            if let Removal::Together(group) = &removal[place] {
+            if let Removal::Together(group) = &ties.removal[place] {
                 ties.groups.entry(group.clone()).or_default().push(place);
-            }
-            if model.sees(op).is_empty() && !model.avoids(op).is_empty() {
-                ties.blind.push(place);
             }
         }
         ties
     }
-
-    /// The moment from which nobody who begins can see what the writer made any more.
-    fn covered_from<Op>(&self, entries: &[Entry<Op>], writer: u32) -> u64 {
-        let later = self.covers.partition_point(|&(call, _)| call < entries[writer as usize].ret);
-        self.covers.get(later).map_or(u64::MAX, |&(_, end)| end)
-    }
-
-    /// The negative answers whose reason the writer at `place` may be.
-    ///
-    /// It is not when it began after their end, or when another writer came surely between.
-    fn blind_to<'a, M: Model>(
-        &'a self,
-        model: &'a M,
-        entries: &'a [Entry<M::Op>],
-        kept: &'a [u32],
-        place: usize,
-    ) -> impl Iterator<Item = usize> + 'a {
-        let writer = &entries[kept[place] as usize];
-        self.blind.iter().copied().filter(move |&blind| {
-            let blind = &entries[kept[blind] as usize];
-            let covered = kept.iter().map(|&index| &entries[index as usize]).any(|other| {
-                writer.ret < other.call && other.ret < blind.call && !model.observes(&other.op)
-            });
-            writer.call < blind.ret && !covered
-        })
-    }
 }
 
-/// See [`Ties::covers`]; nothing for models in which one value does not replace another.
-fn covers<M: Model>(model: &M, entries: &[Entry<M::Op>], kept: &[u32]) -> Vec<(u64, u64)> {
-    if model.shows(&model.initial()).is_none() {
-        return Vec::new();
-    }
-    let writers = kept.iter().map(|&index| &entries[index as usize]);
-    let mut covers: Vec<(u64, u64)> = writers
-        .filter(|entry| entry.is_certain() && !model.makes(&entry.op).is_empty())
-        .map(|entry| (entry.call, entry.ret))
-        .collect();
+/// See [`Ties::covers`].
+fn covers<'a, Op: 'a>(writers: impl Iterator<Item = &'a Entry<Op>>) -> Vec<(u64, u64)> {
+    let mut covers: Vec<(u64, u64)> =
+        writers.filter(|entry| entry.is_certain()).map(|entry| (entry.call, entry.ret)).collect();
     covers.sort_unstable();
     let mut first = u64::MAX;
     for (_, end) in covers.iter_mut().rev() {
@@ -179,4 +233,10 @@ fn covers<M: Model>(model: &M, entries: &[Entry<M::Op>], kept: &[u32]) -> Vec<(u
         *end = first;
     }
     covers
+}
+
+/// The moment from which nobody who begins can see any more what ended at `ret`.
+fn covered_from(covers: &[(u64, u64)], ret: u64) -> u64 {
+    let later = covers.partition_point(|&(call, _)| call < ret);
+    covers.get(later).map_or(u64::MAX, |&(_, end)| end)
 }

@@ -24,12 +24,10 @@ mod space;
 
 use super::model::Model;
 use super::object::{Entry, NEVER};
-pub use answer::{Answer, Budget, Found};
+pub use answer::{Answer, Budget, Found, Hint};
 use named::Named;
 use rustc_hash::{FxHashMap, FxHashSet};
 use space::{NONE, Space, maybe_token, token};
-use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 /// Searches for a linearization of `entries`. Exponential in the operations open at once.
 pub fn search<M: Model>(model: &M, entries: &[Entry<M::Op>], budget: Budget<'_>) -> Found {
@@ -39,6 +37,7 @@ pub fn search<M: Model>(model: &M, entries: &[Entry<M::Op>], budget: Budget<'_>)
         answer,
         configurations: search.seen.len() as u64,
         memory_bytes: search.memory_bytes() as u64,
+        hint: Hint::default(),
     }
 }
 
@@ -226,10 +225,7 @@ impl<'a, M: Model> Search<'a, M> {
         if self.seen.len() as u64 > budget.configurations {
             return Some("too many configurations");
         }
-        if budget.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            return Some("out of time");
-        }
-        budget.cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed)).then_some("cancelled")
+        budget.spent()
     }
 
     /// Notes the configuration; whether it is new.

@@ -22,6 +22,7 @@ mod ring;
 
 pub use linear::Linear;
 pub use recheck::Recheck;
+pub(crate) use recheck::recheck;
 
 use crate::{Counterexample, Judgement, Verdict};
 use ordeal_history::{Event, Value};

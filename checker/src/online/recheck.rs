@@ -3,6 +3,7 @@
 use super::{Online, Violation};
 use crate::{Checker, Judgement, Limits, Verdict};
 use ordeal_history::{Event, History};
+use std::time::Instant;
 
 /// The number of events at which the first check is made.
 const FIRST: usize = 1_000;
@@ -57,6 +58,14 @@ impl<C: Checker> Recheck<C> {
     }
 }
 
+/// The check by `checker` as [`Checker::online`] gives it.
+pub(crate) fn recheck<C: Checker + 'static>(
+    checker: C,
+    limits: &Limits,
+) -> Option<Box<dyn Online>> {
+    Some(Box::new(Recheck::new(checker, limits.clone())))
+}
+
 impl<C: Checker> Online for Recheck<C> {
     fn feed(&mut self, event: &Event) {
         if self.violation.is_some() {
@@ -66,9 +75,13 @@ impl<C: Checker> Online for Recheck<C> {
         if self.events.len() < self.next {
             return;
         }
+        let start = Instant::now();
         let judgement = self.judge(&self.limits);
+        let is_late = self.limits.time.is_some_and(|time| start.elapsed() > time);
         self.next = match judgement.verdict {
             Verdict::Unknown(_) => usize::MAX,
+            // Not every checker looks at the time by itself.
+            _ if is_late => usize::MAX,
             _ => self.next.saturating_mul(2),
         };
         if let Verdict::Invalid(found) = judgement.verdict {

@@ -1,6 +1,7 @@
 //! Accounts between which money is moved: no read sees some of it missing.
 
 use super::objects::{Fault, Object, event, judge};
+use crate::online::{Online, recheck};
 use crate::{Checker, Judgement, Limits};
 use ordeal_history::{History, Value};
 
@@ -26,6 +27,10 @@ impl Checker for Bank {
 
     fn check(&self, history: &History, _: &Limits) -> Judgement {
         judge(self.name(), history, "every read saw the same total", |object| self.object(object))
+    }
+
+    fn online(&self, limits: &Limits) -> Option<Box<dyn Online>> {
+        recheck(*self, limits)
     }
 }
 

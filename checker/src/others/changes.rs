@@ -6,7 +6,7 @@
 //! `compact` r. Deliberately absent: the deletion of a range by one request (record it as a `txn`
 //! of what it deleted), and writers that the history does not have.
 
-use super::objects::field;
+use super::objects::{field, number};
 use ordeal_history::{History, Operation, Outcome, Value};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
@@ -20,6 +20,8 @@ pub(super) struct Change<'h> {
     /// The operation, and when it began.
     pub(super) position: u32,
     pub(super) invoke: u64,
+    /// The lease that the key hangs on from then on; 0 is none.
+    pub(super) lease: i64,
     /// The key's version after it, where the answer told.
     pub(super) version: Option<i64>,
     /// No change before this operation began has a greater revision than this one; 0 if none is
@@ -52,10 +54,12 @@ impl<'h> Changes<'h> {
                 changes.compactions.extend(revision.map(|at| (at, operation.invoke)));
             }
             let certain = operation.outcome == Outcome::Ok;
+            let is_put = &*operation.f == "put";
+            let lease = is_put.then(|| number(&operation.input, "lease")).flatten().unwrap_or(0);
             for (key, value) in made(operation) {
                 let (invoke, version) = (operation.invoke, operation.version);
                 let floor = floors[position as usize];
-                let change = Change { key, value, position, invoke, version, floor };
+                let change = Change { key, value, position, invoke, lease, version, floor };
                 match operation.revision.filter(|_| certain) {
                     Some(revision) => changes.known.entry(revision).or_default().push(change),
                     None => changes.maybe.entry(key).or_default().push(change),

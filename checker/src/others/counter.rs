@@ -1,6 +1,7 @@
 //! A counter's reads lie between what certainly and what possibly was added.
 
 use super::objects::{Fault, Object, event, judge};
+use crate::online::{Online, recheck};
 use crate::{Checker, Judgement, Limits};
 use ordeal_history::{History, Operation, Outcome, Value};
 
@@ -14,7 +15,7 @@ pub struct Counter;
 
 impl Checker for Counter {
     fn name(&self) -> &str {
-        "counter"
+        "counter-bounds"
     }
 
     fn summary(&self) -> &str {
@@ -23,6 +24,10 @@ impl Checker for Counter {
 
     fn check(&self, history: &History, _: &Limits) -> Judgement {
         judge(self.name(), history, "every read lies within its bounds", check)
+    }
+
+    fn online(&self, limits: &Limits) -> Option<Box<dyn Online>> {
+        recheck(*self, limits)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::fenced_mutex::tokens;
 use super::findings::Findings;
 use super::objects::{Fault, Object, event, field, number, objects};
+use crate::online::{Online, recheck};
 use crate::{Checker, Judgement, Limits};
 use ordeal_history::{History, Operation, Outcome, Value};
 use rustc_hash::FxHashSet;
@@ -54,6 +55,10 @@ impl Checker for Election {
             }
         }
         findings.judge(self.name(), "revisions", missing, "one leader at a time, each later")
+    }
+
+    fn online(&self, limits: &Limits) -> Option<Box<dyn Online>> {
+        recheck(*self, limits)
     }
 }
 

@@ -1,6 +1,7 @@
 //! A lock whose every holder gets a token greater than those before.
 
 use super::objects::{Fault, Object, event, judge};
+use crate::online::{Online, recheck};
 use crate::{Checker, Judgement, Limits};
 use ordeal_history::{History, Operation, Outcome};
 use rustc_hash::FxHashMap;
@@ -39,6 +40,10 @@ impl Checker for FencedMutex {
             tokens(object, "acquire")?;
             if self.exclusive { exclusion(object) } else { Ok(()) }
         })
+    }
+
+    fn online(&self, limits: &Limits) -> Option<Box<dyn Online>> {
+        recheck(*self, limits)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Long fork: two readers see two writes in opposite orders.
 
 use super::objects::{event, some};
+use crate::online::{Online, recheck};
 use crate::{Checker, Cost, Counterexample, Judgement, Limits, Verdict, Witness};
 use ordeal_history::{History, Operation, Outcome, Value};
 use rustc_hash::FxHashMap;
@@ -42,6 +43,10 @@ impl Checker for LongFork {
             operations: history.operations.len() as u64,
             cost: Cost::default(),
         }
+    }
+
+    fn online(&self, limits: &Limits) -> Option<Box<dyn Online>> {
+        recheck(*self, limits)
     }
 }
 

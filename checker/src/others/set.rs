@@ -15,7 +15,7 @@ pub struct Set;
 
 impl Checker for Set {
     fn name(&self) -> &str {
-        "set"
+        "set-final"
     }
 
     fn summary(&self) -> &str {

@@ -1,6 +1,7 @@
 //! Generated identifiers are never given twice.
 
 use super::objects::{Fault, event, judge};
+use crate::online::{Online, recheck};
 use crate::{Checker, Judgement, Limits};
 use ordeal_history::{History, Operation, Value};
 use rustc_hash::FxHashMap;
@@ -30,6 +31,10 @@ impl Checker for UniqueIds {
             }
             Ok(())
         })
+    }
+
+    fn online(&self, limits: &Limits) -> Option<Box<dyn Online>> {
+        recheck(*self, limits)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Isolation, judged from outside: rows, a simulated store, and an oracle that tries everything.
 
+mod agreement;
 mod anomalies;
 mod online;
 mod oracle;

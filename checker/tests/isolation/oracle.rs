@@ -1,35 +1,34 @@
 //! Small random histories, judged by trying every order of every subset that could have happened.
 
 use crate::support::{Events, Step, steps_value};
-use ordeal_checker::isolation::{ListAppend, RwRegister};
+use ordeal_checker::isolation::{ListAppend, Model, RwRegister};
 use ordeal_checker::{Checker, Limits, Verdict};
 use ordeal_history::{EventType, History, Operation, Outcome, Value};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
 use std::collections::BTreeMap;
 
 /// Whether some order of all committed and some indeterminate transactions explains every read
-/// and respects real time.
-fn strictly_serializable(history: &History, append: bool) -> bool {
+/// and respects what `model` asks for: nothing, the order of each process, or real time.
+fn serializable(history: &History, model: Model, append: bool) -> bool {
     fn extend(
         rest: &mut Vec<&Operation>,
         state: &BTreeMap<Value, Vec<Value>>,
+        model: Model,
         append: bool,
     ) -> bool {
         if rest.iter().all(|operation| operation.outcome != Outcome::Ok) {
             return true;
         }
-        let earliest_end = rest.iter().filter(|o| o.outcome == Outcome::Ok);
-        let earliest_end = earliest_end.filter_map(|o| o.complete).min().unwrap_or(u64::MAX);
         for at in 0..rest.len() {
             let operation = rest[at];
-            if operation.invoke > earliest_end {
+            let mut committed = rest.iter().filter(|other| other.outcome == Outcome::Ok);
+            if committed.any(|other| comes_before(other, operation, model)) {
                 continue;
             }
             if let Some(after) = run(operation, state, append) {
                 rest.remove(at);
-                let found = extend(rest, &after, append);
+                let found = extend(rest, &after, model, append);
                 rest.insert(at, operation);
                 if found {
                     return true;
@@ -40,7 +39,19 @@ fn strictly_serializable(history: &History, append: bool) -> bool {
     }
     let mut rest: Vec<&Operation> =
         history.operations.iter().filter(|o| o.outcome != Outcome::Fail).collect();
-    extend(&mut rest, &BTreeMap::new(), append)
+    extend(&mut rest, &BTreeMap::new(), model, append)
+}
+
+/// Whether `model` has the one before the other, whatever they do.
+fn comes_before(one: &Operation, other: &Operation, model: Model) -> bool {
+    let ended = one.complete.is_some_and(|end| end < other.invoke);
+    ended
+        && match model {
+            Model::StrictSerializable => true,
+            Model::StrongSessionSerializable => one.process == other.process,
+            Model::Serializable => false,
+            other => panic!("{} is no model of serial orders", other.name()),
+        }
 }
 
 fn run(
@@ -84,12 +95,15 @@ fn random_history(rng: &mut ChaCha8Rng, append: bool) -> History {
     // Process, steps with answers, whether it has run.
     let mut open: Vec<(i64, Vec<Step>, bool)> = Vec::new();
     let (mut invoked, mut value) = (0, 0);
+    // A process ends with a transaction of unknown outcome.
+    let mut idle: Vec<i64> = (0..4).collect();
     while invoked < transactions || !open.is_empty() {
         let at = rng.random_range(0..open.len() + 1);
         if at == open.len() {
-            if invoked == transactions || open.len() == 4 {
+            if invoked == transactions || idle.is_empty() {
                 continue;
             }
+            let process = idle.swap_remove(rng.random_range(0..idle.len()));
             let mut steps = Vec::new();
             for _ in 0..rng.random_range(1..4) {
                 value += 1;
@@ -97,18 +111,22 @@ fn random_history(rng: &mut ChaCha8Rng, append: bool) -> History {
                 let key = Value::Int(rng.random_range(0..keys));
                 steps.push(Step { write, key, value: Value::Int(value) });
             }
-            events.push(invoked, EventType::Invoke, steps_value(&steps, word, false), None);
-            open.push((invoked, steps, false));
+            events.push(process, EventType::Invoke, steps_value(&steps, word, false), None);
+            open.push((process, steps, false));
             invoked += 1;
             continue;
         }
         let (process, mut steps, ran) = open.swap_remove(at);
         if ran {
-            let kind = if rng.random_bool(0.15) { EventType::Info } else { EventType::Ok };
+            let is_unknown = rng.random_bool(0.15);
+            let kind = if is_unknown { EventType::Info } else { EventType::Ok };
+            idle.push(process + if is_unknown { 4 } else { 0 });
             events.push(process, kind, steps_value(&steps, word, true), None);
             continue;
         }
-        if rng.random_bool(0.1) {
+        let failed = rng.random_bool(0.1);
+        if failed {
+            idle.push(process);
             events.push(process, EventType::Fail, steps_value(&steps, word, false), None);
             if !(wrong && rng.random_bool(0.3)) {
                 continue;
@@ -142,38 +160,54 @@ fn random_history(rng: &mut ChaCha8Rng, append: bool) -> History {
             }
         }
         past.push(state.clone());
-        if events.0.iter().any(|e| e.kind == EventType::Fail && e.process == process_of(process)) {
-            continue;
+        if !failed {
+            open.push((process, steps, true));
         }
-        open.push((process, steps, true));
     }
     events.history()
 }
 
-fn process_of(process: i64) -> ordeal_history::Process {
-    ordeal_history::Process::Client(process)
-}
+/// The models that promise a serial order.
+const MODELS: [Model; 3] =
+    [Model::Serializable, Model::StrongSessionSerializable, Model::StrictSerializable];
 
-fn agrees_with_the_oracle(checker: &dyn Checker, append: bool, histories: u64) {
-    let mut invalid = 0;
-    for seed in 0..histories {
-        let history = random_history(&mut ChaCha8Rng::seed_from_u64(seed), append);
-        let expected = strictly_serializable(&history, append);
+/// Judges a random history under each model, against the oracle; returns whether it is strictly
+/// serializable.
+///
+/// Lists are all read, so the verdicts agree both ways. The order of a register's versions can be
+/// out of reach where real time does not tell it: then the verdict may be unknown.
+fn trial(rng: &mut ChaCha8Rng, append: bool) -> bool {
+    let history = random_history(rng, append);
+    let mut is_strict = false;
+    for model in MODELS {
+        let checker: &dyn Checker =
+            if append { &ListAppend { model } } else { &RwRegister { model } };
+        is_strict = serializable(&history, model, append);
         let judgement = checker.check(&history, &Limits::default());
         let found = match &judgement.verdict {
             Verdict::Valid(_) => true,
             Verdict::Invalid(_) => false,
-            Verdict::Unknown(reason) => panic!("seed {seed}: unknown, {reason}: {history:#?}"),
+            Verdict::Unknown(_) if !append && model != Model::StrictSerializable => continue,
+            Verdict::Unknown(reason) => panic!("{}: unknown, {reason}: {history:#?}", model.name()),
         };
-        assert_eq!(found, expected, "seed {seed}: {judgement:#?} {:#?}", history.operations);
-        invalid += u64::from(!expected);
-        if let (Verdict::Invalid(wrong), true) = (&judgement.verdict, seed % 10 == 0) {
+        let name = model.name();
+        assert_eq!(found, is_strict, "{name}: {judgement:#?} {:#?}", history.operations);
+        if let (Verdict::Invalid(wrong), true) = (&judgement.verdict, rng.random_bool(0.05)) {
             let worst = judgement.reason.split(" breaks").next().expect("the worst anomaly");
             nothing_can_be_left_out(checker, &history, &wrong.operations, worst);
         }
     }
-    let share = invalid * 100 / histories;
-    assert!((15..85).contains(&share), "{share} % invalid: the histories test too little");
+    is_strict
+}
+
+/// Transactions over lists against every serial order; whether the history is valid.
+pub fn list_append(rng: &mut ChaCha8Rng) -> bool {
+    trial(rng, true)
+}
+
+/// The same over registers.
+pub fn rw_register(rng: &mut ChaCha8Rng) -> bool {
+    trial(rng, false)
 }
 
 /// The part has the anomaly `worst`, and none of its parts with one operation less has.
@@ -196,14 +230,4 @@ fn nothing_can_be_left_out(
         fewer.remove(left_out);
         assert!(!has(&fewer), "{worst} without {left_out}: {operations:?} {history:?}");
     }
-}
-
-#[test]
-fn list_append_agrees_with_trying_every_order() {
-    agrees_with_the_oracle(&ListAppend::default(), true, 20_000);
-}
-
-#[test]
-fn rw_register_agrees_with_trying_every_order() {
-    agrees_with_the_oracle(&RwRegister::default(), false, 20_000);
 }

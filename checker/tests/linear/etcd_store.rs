@@ -333,7 +333,7 @@ const REASONS: &[(&str, &[u32], &str)] = &[
     (
         r#"2 invoke delete-range {"key":"b"}
            2 ok {"deleted":1} @6"#,
-        &[2, 3],
+        &[0, 1, 2, 3],
         "no request can have had revision 5: process 1 put a = \"2\" in place of a = \"1\" (mod 2, \
          version 1, created 2) at revision 4, and process 2 deleted b (1 of them were there) at \
          revision 6",

@@ -178,6 +178,14 @@ pub fn agree(rng: &mut ChaCha8Rng, history: &History) -> bool {
     };
     let (expected, found, reason) = verdict(history);
     assert_eq!(expected, found, "{reason}{}", show(history));
+    // What comes out right was never wrong on the way.
+    for until in (0..history.events as usize).filter(|_| expected && rng.random_bool(0.2)) {
+        let all: Vec<u32> = (0..history.operations.len() as u32).collect();
+        let part = History::from_events(history.events_of(&all).drain(..until)).unwrap();
+        let judgement = EtcdRevisions::default().check(&part, &Limits::default());
+        let is_wrong = matches!(judgement.verdict, Verdict::Invalid(_));
+        assert!(!is_wrong, "at event {until}: {}{}", judgement.reason, show(history));
+    }
     let all: Vec<u32> = (0..history.operations.len() as u32).collect();
     let mut events = history.events_of(&all);
     // The process is retired with it.

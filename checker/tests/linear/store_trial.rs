@@ -4,7 +4,7 @@ use super::common::{oracle, show};
 use super::toy::{Answer, Ask, KEYS, Toy, draw};
 use super::trial::{broken_there, minimal};
 use ordeal_checker::etcd::EtcdHistory;
-use ordeal_checker::linear::{Algorithm, split};
+use ordeal_checker::linear::{Algorithm, Entry, Model, split};
 use ordeal_checker::models::EtcdStore;
 use ordeal_checker::{Checker, Limits, Verdict};
 use ordeal_history::{Event, EventType, History, Process, Value};
@@ -135,6 +135,50 @@ pub fn store(rng: &mut ChaCha8Rng) -> History {
     History::from_events(events).unwrap()
 }
 
+/// The part is invalid, and without any one operation it is valid, or has a gap in its revisions
+/// that nobody in it can have had.
+fn irreducible(history: &History, operations: &[u32], label: &str) {
+    let part = History::from_events(history.events_of(operations)).unwrap();
+    let entries = split(&EtcdStore, &part, None).unwrap().remove(0).entries;
+    assert!(!oracle(&EtcdStore, &entries), "{label}: {operations:?} is valid: {}", show(history));
+    // A refusal can be of any moment at which it was under way, so every change is about it.
+    let is_untold = |entry: &Entry<<EtcdStore as Model>::Op>| {
+        entry.is_certain() && revision_of(entry).is_none()
+    };
+    let any_untold = entries.iter().any(is_untold);
+    for leave in 0..entries.len() {
+        // One of unknown outcome may have had a revision that it takes along.
+        let op = &entries[leave].op;
+        let may_matter = op.changed() || op.compacted().is_some();
+        if !entries[leave].is_certain() || (any_untold && may_matter) {
+            continue;
+        }
+        let mut rest = entries.clone();
+        let left = rest.remove(leave);
+        let last = rest.iter().filter_map(revision_of).max();
+        let leaves_gap = left.op.changed() && revision_of(&left) <= last;
+        assert!(
+            leaves_gap || has_gap(&rest) || oracle(&EtcdStore, &rest),
+            "{label}: {leave} of {operations:?} could go: {}",
+            show(history)
+        );
+    }
+}
+
+fn revision_of(entry: &Entry<<EtcdStore as Model>::Op>) -> Option<i64> {
+    entry.op.revision
+}
+
+/// Whether there are more revisions up to the last that was told than operations to have them.
+fn has_gap(entries: &[Entry<<EtcdStore as Model>::Op>]) -> bool {
+    let last = entries.iter().filter_map(revision_of).max().unwrap_or(1);
+    let can_have = |entry: &&Entry<<EtcdStore as Model>::Op>| match entry.is_certain() {
+        true => entry.op.changed(),
+        false => entry.op.request.may_change(),
+    };
+    (entries.iter().filter(can_have).count() as i64) < last - 1
+}
+
 /// Holds a history against the oracle, by its revisions and by the search.
 pub fn agree(history: &History) -> bool {
     // A disturbed key may be no key any more.
@@ -147,8 +191,9 @@ pub fn agree(history: &History) -> bool {
             Verdict::Valid(_) => assert!(expected, "{label}{}", show(history)),
             Verdict::Invalid(counterexample) => {
                 assert!(!expected, "{label}{}", show(history));
-                if judgement.algorithm != "revisions" {
-                    minimal(&EtcdStore, history, &counterexample.operations, &label);
+                match &*judgement.algorithm {
+                    "revisions" => irreducible(history, &counterexample.operations, &label),
+                    _ => minimal(&EtcdStore, history, &counterexample.operations, &label),
                 }
                 if let Some(event) = counterexample.broken_at_event {
                     broken_there(&EtcdStore, history, event, &label);

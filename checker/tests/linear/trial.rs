@@ -3,7 +3,7 @@
 
 use super::common::{Shape, oracle, random_history, show};
 use super::{revision_trial, store_trial};
-use ordeal_checker::linear::search::{Answer, Budget};
+use ordeal_checker::linear::search::{Answer, Budget, Hint};
 use ordeal_checker::linear::{
     Algorithm, Entry, Linearizable, Model, Removal, layers, split, verify,
 };
@@ -35,7 +35,7 @@ fn agree<M: Model + Clone>(model: &M, history: &History, label: &str) -> bool {
     expected
 }
 
-/// The same with what the passes with prices say, which other passes seldom leave the word.
+/// The same with what the game about prices says, to which other passes seldom leave the word.
 fn agree_priced(history: &History, label: &str) -> bool {
     let objects = split(&Register::default(), history, None).unwrap();
     for object in &objects {
@@ -44,7 +44,7 @@ fn agree_priced(history: &History, label: &str) -> bool {
     agree(&Register::default(), history, label)
 }
 
-/// Holds the passes with prices against the oracle.
+/// Holds the game about prices, and what refutes parts, against the oracle.
 fn priced_agrees(entries: &[Entry<RegisterOp>], label: &str) {
     let model = Register::default();
     let registers: Vec<_> = entries
@@ -62,6 +62,25 @@ fn priced_agrees(entries: &[Entry<RegisterOp>], label: &str) {
         Answer::Valid(order) => verify(&model, entries, &order).unwrap(),
         Answer::Invalid(_) => assert!(!oracle(&model, entries), "{label}: {entries:?} is valid"),
         Answer::Unknown { why, .. } => panic!("{label}: {why}"),
+    }
+    if oracle(&model, entries) {
+        nothing_is_refuted(&registers, budget, label);
+    }
+}
+
+/// Of a valid history nothing is refuted, however much is forgotten, in any part, at any prices
+/// that do not rise.
+fn nothing_is_refuted(registers: &[Entry<&RegisterOp>], budget: Budget<'_>, label: &str) {
+    let dear = registers.iter().map(|entry| (entry.position, 1000 / (entry.position + 1)));
+    for width in 1..3 {
+        let hint = Hint { times: None, prices: dear.clone().collect() };
+        let is_refuted = layers::refutes(registers, width, &hint, budget);
+        assert!(!is_refuted, "{label}: {registers:?} is valid, width {width}");
+        for place in 0..2 * registers.len() {
+            let around = (place, 1 + place % 4);
+            let is_refuted = layers::refutes_around(registers, around, width, budget);
+            assert!(!is_refuted, "{label}: {registers:?} is valid, {around:?}");
+        }
     }
 }
 

@@ -101,11 +101,27 @@ pub fn agree(
         let history = draw(&mut ChaCha8Rng::seed_from_u64(seed));
         let (found, expected) = (verdict(checker, &history), oracle(&history));
         assert_eq!(found, expected, "{} seed {seed}: {}", checker.name(), show(&history));
+        if seed % 8 == 0 && found != "invalid" && checker.online(&Limits::default()).is_some() {
+            was_never_wrong(checker, &history);
+        }
         seen.push(found);
     }
     for word in all {
         let times = seen.iter().filter(|found| *found == word).count();
         assert!(times as u64 > rounds / 100, "{}: {word} only {times} times", checker.name());
+    }
+}
+
+/// A check that is asked again and again as the history grows calls nothing wrong that comes out
+/// right in the end.
+fn was_never_wrong(checker: &dyn Checker, history: &History) {
+    let all: Vec<u32> = (0..history.operations.len() as u32).collect();
+    let events = history.events_of(&all);
+    for count in 0..events.len() {
+        let part = History::from_events(events[..count].iter().cloned()).unwrap();
+        let verdict = checker.check(&part, &Limits::default()).verdict;
+        let is_wrong = matches!(verdict, Verdict::Invalid(_));
+        assert!(!is_wrong, "{} at event {count}: {}", checker.name(), show(history));
     }
 }
 

@@ -5,17 +5,16 @@ use ordeal_checker::others::Watch;
 use ordeal_history::{History, Operation, Outcome, Value};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeMap;
 
 /// A change at a revision: the key, and the value, or nothing where it was deleted.
 type Entry = (i64, &'static str, Option<i64>);
 
 const KEYS: [&str; 2] = ["a", "b"];
 
-/// Writes of unique values to two keys, some of unknown outcome, and two watches of them that are
-/// told of the changes, most of the time.
-fn draw(rng: &mut ChaCha8Rng) -> History {
+/// Two watches from some revision on, and the next event.
+fn watches(rng: &mut ChaCha8Rng) -> (Vec<Operation>, u64) {
     let mut operations: Vec<Operation> = Vec::new();
-    let mut log: Vec<Entry> = Vec::new();
     let mut event = 0;
     for watch in 0..2 {
         let mut asked = operation(10 + watch, "watch", Outcome::Ok, event, event + 1);
@@ -26,6 +25,14 @@ fn draw(rng: &mut ChaCha8Rng) -> History {
         operations.push(asked);
         event += 2;
     }
+    (operations, event)
+}
+
+/// Writes of unique values to two keys, some of unknown outcome, and two watches of them that are
+/// told of the changes, most of the time.
+fn draw(rng: &mut ChaCha8Rng) -> History {
+    let mut log: Vec<Entry> = Vec::new();
+    let (mut operations, mut event) = watches(rng);
     let mut told = [0_usize; 2];
     for value in 0..rng.random_range(1..5) {
         let key = KEYS[rng.random_range(0..2)];
@@ -125,9 +132,18 @@ fn explained(history: &History, unsure: &[&Operation], log: &mut Vec<Entry>) -> 
     })
 }
 
+/// What a put or write wrote.
+fn written(operation: &Operation) -> Option<i64> {
+    match &*operation.f {
+        "write" => operation.input.as_i64(),
+        "put" => Some(number(&operation.input, "value")),
+        _ => None,
+    }
+}
+
 fn entry(write: &Operation, revision: i64) -> Entry {
     let key = KEYS.into_iter().find(|key| write.key == Some(Value::from(*key))).unwrap();
-    (revision, key, write.input.as_i64().filter(|_| &*write.f == "write"))
+    (revision, key, written(write))
 }
 
 /// Whether the responses of `watch` tell `log`, in order, from its start on to where they end.
@@ -138,23 +154,32 @@ fn told_right(history: &History, watch: &Operation, log: &[Entry]) -> bool {
         history.operations.iter().filter(|o| &*o.f == "watch-next" && o.process == watch.process)
     {
         let events = member(&response.output, "events").and_then(Value::as_array).unwrap();
-        for event in events {
+        if !events.is_sorted_by_key(|event| number(event, "mod")) {
+            return false;
+        }
+        // The keys of one revision stand in no order.
+        let mut events = events.to_vec();
+        events.sort_by_key(|event| (number(event, "mod"), member(event, "key").cloned()));
+        for event in &events {
             let Some((revision, key, value)) = due.get(next).copied() else { return false };
             let same = number(event, "mod") == *revision
                 && member(event, "key") == Some(&Value::from(*key))
                 && member(event, "value") == Some(&value.map_or(Value::Null, Value::from));
             let made = |o: &&Operation| match value {
-                Some(value) => &*o.f == "write" && o.input.as_i64() == Some(*value),
+                Some(value) => written(o) == Some(*value),
                 None => &*o.f == "delete" && o.revision == Some(*revision),
             };
-            let mut writes = history.operations.iter().filter(made);
-            let begun = writes.any(|write| Some(write.invoke) < response.complete);
+            let mut writes = history.operations.iter().filter(made).peekable();
+            // What nobody deleted went with its lease.
+            let by_lease = value.is_none() && writes.peek().is_none();
+            let begun = by_lease || writes.any(|write| Some(write.invoke) < response.complete);
             if !same || !begun {
                 return false;
             }
             next += 1;
         }
-        let reached = response.revision.filter(|_| events.is_empty());
+        let last = events.last().map(|event| number(event, "mod"));
+        let reached = last.or(response.revision);
         if due.get(next).is_some_and(|(revision, ..)| Some(*revision) <= reached) {
             return false;
         }
@@ -172,6 +197,106 @@ fn watches_tell_the_log() {
         if history.operations.iter().all(|o| &*o.f != "watch-next") {
             "unknown"
         } else if explained(history, &unsure, &mut known.collect()) {
+            "valid"
+        } else {
+            "invalid"
+        }
+    });
+}
+
+const LEASES: [i64; 2] = [7, 8];
+
+/// Puts of unique values to two keys, many of them tied to leases; the leases end, and once in a
+/// while another thing happens to their keys.
+fn draw_leased(rng: &mut ChaCha8Rng) -> History {
+    let mut log: Vec<Entry> = Vec::new();
+    let (mut operations, mut event) = watches(rng);
+    let mut told = [0_usize; 2];
+    let mut ended: Vec<i64> = Vec::new();
+    // The lease of each key that is there.
+    let mut ties: BTreeMap<&'static str, i64> = BTreeMap::new();
+    let mut head = 1;
+    for value in 0..rng.random_range(1..6) {
+        let lease = LEASES[rng.random_range(0..2)];
+        head += 1;
+        if rng.random_range(0..3) == 0 && ties.values().any(|tied| *tied == lease) {
+            ended.push(lease);
+            let mut keys: Vec<&str> =
+                KEYS.into_iter().filter(|k| ties.get(k) == Some(&lease)).collect();
+            match rng.random_range(0..8) {
+                0 => keys = vec![KEYS[rng.random_range(0..2)]],
+                1 if keys.len() == 2 => {
+                    log.push((head, keys.remove(0), None));
+                    head += 1;
+                }
+                _ => {}
+            }
+            log.extend(keys.iter().map(|key| (head, *key, None)));
+            ties.retain(|_, tied| *tied != lease);
+        } else {
+            let key = KEYS[rng.random_range(0..2)];
+            let is_usable = !ended.contains(&lease) || rng.random_range(0..8) == 0;
+            let lease = if is_usable && rng.random_range(0..4) > 0 { lease } else { 0 };
+            let mut put = operation(value, "put", Outcome::Ok, event, event + 1);
+            let text = format!(r#"{{"value":{value},"lease":{lease}}}"#);
+            (put.key, put.input) = (Some(Value::from(key)), Value::parse(&text).unwrap());
+            put.revision = Some(head);
+            operations.push(put);
+            log.push((head, key, Some(value)));
+            ties.insert(key, lease);
+            event += 2;
+        }
+        for watch in 0..2 {
+            if rng.random() {
+                let watched = operations[watch].clone();
+                let response = respond(rng, &watched, &log, &mut told[watch], event);
+                operations.push(response);
+                event += 2;
+            }
+        }
+    }
+    History { operations, notes: Vec::new(), events: event }
+}
+
+/// Whether some choice of the revisions at which leases ended, if they did, explains what is told.
+fn explained_by_ends(history: &History, leases: &[i64], log: &[Entry]) -> bool {
+    let puts = || history.operations.iter().filter(|o| &*o.f == "put");
+    let Some((&lease, rest)) = leases.split_first() else {
+        let mut log = log.to_vec();
+        log.sort_unstable();
+        return history
+            .operations
+            .iter()
+            .filter(|o| &*o.f == "watch")
+            .all(|watch| told_right(history, watch, &log));
+    };
+    let uses = puts().filter(|put| number(&put.input, "lease") == lease);
+    let last_use = uses.filter_map(|put| put.revision).max().unwrap_or(1);
+    let ends = (last_use + 1..12).filter(|end| log.iter().all(|(taken, ..)| taken != end));
+    explained_by_ends(history, rest, log)
+        || ends.into_iter().any(|end| {
+            let tied = |key: &&str| {
+                let before = log.iter().filter(|(at, changed, _)| at < &end && changed == key);
+                let put =
+                    before.max().and_then(|(at, ..)| puts().find(|p| p.revision == Some(*at)));
+                put.is_some_and(|put| number(&put.input, "lease") == lease)
+            };
+            let gone = KEYS.into_iter().filter(tied).map(|key| (end, key, None));
+            let log: Vec<Entry> = log.iter().copied().chain(gone).collect();
+            explained_by_ends(history, rest, &log)
+        })
+}
+
+#[test]
+fn watches_tell_the_log_of_keys_that_hang_on_leases() {
+    agree(&Watch::default(), 20_000, &["valid", "invalid", "unknown"], draw_leased, |history| {
+        let puts = history.operations.iter().filter(|o| &*o.f == "put");
+        let log: Vec<Entry> = puts.filter_map(|o| Some(entry(o, o.revision?))).collect();
+        if history.operations.iter().all(|o| &*o.f != "watch-next") {
+            "unknown"
+        } else if explained_by_ends(history, &LEASES, &log)
+            || explained_by_ends(history, &[LEASES[1], LEASES[0]], &log)
+        {
             "valid"
         } else {
             "invalid"

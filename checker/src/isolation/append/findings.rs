@@ -146,8 +146,12 @@ impl<'h> Append<'_, 'h> {
     fn check_read(&mut self, read: u32) {
         let mop = &self.txns.mops[read as usize];
         let (key, reader) = (mop.key, mop.txn);
-        let Some(last) = list(mop.value).last() else { return };
-        let Some(append) = self.writer(key, last).filter(|&append| append != NONE) else { return };
+        let Some((last, before)) = list(mop.value).split_last() else { return };
+        // Mostly the version order has it.
+        let known = if self.fits(read) { self.versions(key)[before.len()] } else { NONE };
+        let known = Some(known).filter(|&append| append != NONE);
+        let writer = || self.writer(key, last).filter(|&append| append != NONE);
+        let Some(append) = known.or_else(writer) else { return };
         let writer = self.txn(append);
         if writer == reader {
             return;

@@ -11,6 +11,7 @@ mod findings;
 use super::story::Finding;
 use super::txn::{Status, TxnId, Txns};
 use ordeal_history::Value;
+use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
 pub(super) const NONE: u32 = u32::MAX;
@@ -28,6 +29,8 @@ pub(super) struct Append<'a, 'h> {
     versions: Vec<u32>,
     /// Each append's place in its key's order; [`NONE`] if it is in no read.
     place: Vec<u32>,
+    /// By step: whether it is a committed read that is a beginning of its key's longest.
+    fits: Vec<bool>,
     /// Keys with two reads of which neither is the other's beginning.
     branched: Vec<bool>,
     /// Transactions that happened.
@@ -48,6 +51,7 @@ impl<'a, 'h> Append<'a, 'h> {
             starts: Vec::new(),
             versions: Vec::new(),
             place: vec![NONE; txns.mops.len()],
+            fits: Vec::new(),
             branched: vec![false; txns.keys.len()],
             included: txns.txns.iter().map(|txn| txn.status == Status::Committed).collect(),
             findings: Vec::new(),
@@ -130,6 +134,8 @@ impl<'a, 'h> Append<'a, 'h> {
 
     /// Finds the keys whose committed reads are not all beginnings of one list.
     fn compare_reads(&mut self) {
+        let steps = 0..self.txns.mops.len() as u32;
+        self.fits = steps.into_par_iter().map(|id| self.is_beginning(id)).collect();
         for id in 0..self.txns.mops.len() as u32 {
             let mop = &self.txns.mops[id as usize];
             if mop.write || self.txns.txns[mop.txn as usize].status != Status::Committed {
@@ -147,10 +153,16 @@ impl<'a, 'h> Append<'a, 'h> {
         }
     }
 
+    fn is_beginning(&self, step: u32) -> bool {
+        let mop = &self.txns.mops[step as usize];
+        let committed = self.txns.txns[mop.txn as usize].status == Status::Committed;
+        let longest = self.longest[mop.key as usize];
+        committed && !mop.write && self.read(longest).starts_with(list(mop.value))
+    }
+
     /// Whether the read is a beginning of its key's longest.
     fn fits(&self, read: u32) -> bool {
-        let mop = &self.txns.mops[read as usize];
-        self.read(self.longest[mop.key as usize]).starts_with(list(mop.value))
+        self.fits[read as usize]
     }
 
     fn writer(&self, key: u32, element: &'h Value) -> Option<u32> {

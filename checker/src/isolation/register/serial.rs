@@ -106,11 +106,10 @@ impl<'s, 'a, 'h> Search<'s, 'a, 'h> {
 
     fn run(&mut self, stop: &Stop<'_>) -> Result<(), Stuck> {
         let total = self.all.included.iter().filter(|&&included| included).count();
-        for node in 0..self.graph.nodes() as u32 {
-            if self.waits[node as usize] == 0 {
-                self.free(node);
-            }
-        }
+        // A relay that runs lets others go, which are no beginnings then.
+        let nodes = 0..self.graph.nodes() as u32;
+        let first: Vec<u32> = nodes.filter(|&node| self.waits[node as usize] == 0).collect();
+        first.into_iter().for_each(|node| self.free(node));
         loop {
             self.run_readers();
             if self.ran == total {

@@ -1,5 +1,6 @@
 //! Configurations, and what makes one of two superfluous.
 
+use super::path::START;
 use rustc_hash::FxHashMap;
 use std::collections::hash_map::Entry;
 
@@ -10,7 +11,7 @@ pub(super) const LANE_MAX: u8 = 127;
 const TOP_BITS: u64 = 0x8080_8080_8080_8080;
 
 /// How many members of each counted class a path has used.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
 pub(super) struct Lanes([u64; LANES / 8]);
 
 impl Lanes {
@@ -24,7 +25,7 @@ impl Lanes {
 
     /// Whether no lane is above its fellow: all eight of a word are compared at once, as the top
     /// bit of each stays set where nothing had to be borrowed.
-    fn is_at_most(self, other: Lanes) -> bool {
+    pub(super) fn is_at_most(self, other: Lanes) -> bool {
         self.0.iter().zip(other.0).all(|(&a, b)| ((b | TOP_BITS) - a) & TOP_BITS == TOP_BITS)
     }
 }
@@ -50,6 +51,12 @@ pub(super) struct Config {
 type Key = (u128, u128, u32, Lanes, bool);
 
 impl Config {
+    /// Nothing is owed, nothing used, and this is the value.
+    pub(super) fn of(state: u32) -> Config {
+        let lanes = Lanes::default();
+        Config { owed: 0, used: 0, lanes, state, uses: 0, step: START, fresh: false }
+    }
+
     fn key(&self, is_exact: bool) -> Key {
         let lanes = if is_exact { self.lanes } else { Lanes::default() };
         (self.owed, self.used, self.state, lanes, self.fresh)

@@ -18,43 +18,55 @@
 //! - **A value that nobody left names is any value**, and a configuration that gave up the last
 //!   chance for a value that is still to be seen is gone.
 //!
-//! Indeterminate operations are counted only where it matters (counterexample-guided refinement,
-//! after Clarke et al. 2000): at first each class of equal ones has an unlimited supply from its
-//! first invocation on. If that has no order, the history has none. If it has, and the path drew
-//! no class beyond what had begun, the path is a witness. Else each class gets a price
-//! ([`prices`]), which refutes many histories that need more than there is. Only then are the
-//! classes that were overdrawn counted exactly, one after the other.
+//! How it is decided, each step only if those before it were not enough:
 //!
-//! Not here: any other model than a register, and more than [`moment::OPEN_MAX`] certain
+//! 1. **Narrow passes** count everything and keep only the cheapest configurations; where they are
+//!    lost they go back and keep more for a while ([`again`]). A path is a witness.
+//! 2. **Merged passes** around the place where these were lost let each class of equal
+//!    indeterminate operations have an unlimited supply from its first invocation on, begin with
+//!    any value, and forget what there is too much of ([`merge`]). An empty front proves that no
+//!    order exists, for all of that only adds ways.
+//! 3. **The game about what there is** of each class ([`scarce`]): prices that no way can pay prove
+//!    that there is no order; else a way is sought that pays them.
+//! 4. **Whole passes**: if one with unlimited supply has no order, the history has none. If it
+//!    has, and the path drew no class beyond what had begun, the path is a witness. Else the
+//!    classes that were overdrawn are counted exactly, one after the other (counterexample-guided
+//!    refinement, after Clarke et al. 2000).
+//!
+//! Not here: any other model than a register, and more than [`plan::OPEN_MAX`] certain
 //! operations open at once; those are for [`super::search`].
 
+mod again;
 mod front;
+mod game;
+mod graph;
+mod merge;
 mod moment;
 mod path;
 mod plan;
-mod prices;
+mod round;
+mod scarce;
+mod step;
 mod sweep;
+mod ways;
 
 use super::object::Entry;
-use super::search::{Answer, Budget, Found};
+use super::search::{Answer, Budget, Found, Hint};
 use crate::models::RegisterOp;
 use front::LANES;
 use plan::Plan;
-use prices::Prices;
 use std::cmp::Reverse;
-use sweep::{End, Sweep};
+use std::ops::Range;
+use sweep::{End, Keep, Sweep};
 
 /// Configurations of a layer that the quick passes keep, one after the other: the first is enough
 /// for nearly every history that is valid.
-const WIDTHS: [usize; 4] = [48, 256, 1024, 4096];
+const WIDTHS: [(usize, usize); 3] = [(48, 256), (256, 1024), (1024, 4096)];
 
-/// Unless they are forced, passes with prices come when so many classes are counted exactly and
-/// more would have to be.
-const PRICED_AFTER: usize = 1;
-
-/// Passes with prices, at most, and the configurations that one of them may make.
-const PRICED_PASSES: u32 = 40;
-const PRICED_CONFIGURATIONS: u64 = 10_000_000;
+/// Events before and after the place where a narrow pass was lost, at first, and how many times
+/// as many are taken when these have an order.
+const WINDOW: usize = 128;
+const FURTHER: usize = 4;
 
 /// Why a sweep gave up that another algorithm need not give up for.
 const TOO_WIDE: [&str; 2] =
@@ -73,10 +85,16 @@ pub fn sweep(entries: &[Entry<&RegisterOp>], budget: Budget<'_>) -> Found {
     run(entries, budget, |decision| decision.decide())
 }
 
-/// The same by passes with prices before anything else, so that they can be put to the test where
+/// The same by the game about prices before anything else, so that it can be put to the test where
 /// other passes would have answered first.
 pub fn priced(entries: &[Entry<&RegisterOp>], budget: Budget<'_>) -> Found {
-    run(entries, budget, |decision| decision.priced().unwrap_or_else(|| decision.decide()))
+    run(entries, budget, |decision| {
+        let all = 0..decision.plan.events.len();
+        if decision.plan.is_too_wide {
+            return decision.decide();
+        }
+        decision.scarce(all).unwrap_or_else(|| decision.decide())
+    })
 }
 
 fn run(
@@ -85,10 +103,71 @@ fn run(
     decide: impl FnOnce(&mut Decision<'_>) -> Answer,
 ) -> Found {
     let plan = Plan::new(entries);
-    let mut decision = Decision { plan: &plan, budget, configurations: 0, memory_bytes: 0 };
+    let mut decision = Decision::new(&plan, budget);
     let answer = decide(&mut decision);
+    let hint = decision.proof.take().map_or(Hint::default(), |(events, prices)| {
+        let members = plan.classes.iter().flat_map(|class| &class.members);
+        let positions = members.map(|&(entry, _)| entries[entry as usize].position);
+        let times = (plan.events[events.start].0, plan.events[events.end - 1].0);
+        let prices = positions.zip(prices.into_iter().flatten()).collect();
+        Hint { times: Some(times), prices }
+    });
     let Decision { configurations, memory_bytes, .. } = decision;
-    Found { answer, configurations, memory_bytes }
+    Found { answer, configurations, memory_bytes, hint }
+}
+
+/// Whether one pass shows that there is no linearization: one that merges down to `width`, or one
+/// at the prices that showed it of a history of which this is a part.
+pub fn refutes(
+    entries: &[Entry<&RegisterOp>],
+    width: usize,
+    hint: &Hint,
+    budget: Budget<'_>,
+) -> bool {
+    let plan = Plan::new(entries);
+    if plan.is_too_wide {
+        return false;
+    }
+    let (from, until) = hint.times.unwrap_or((0, u64::MAX));
+    let events = plan.events.partition_point(|&(time, _)| time < from)
+        ..plan.events.partition_point(|&(time, _)| time <= until);
+    let mut decision = Decision::new(&plan, budget);
+    let sweep = Sweep::new(&plan, &[], Keep::Merged(width), budget, 0).within(events.clone());
+    if let End::Empty(_) = decision.sweep(sweep) {
+        return true;
+    }
+    if hint.prices.is_empty() {
+        return false;
+    }
+    // Whoever has no price here was none of these there, and no price may rise.
+    let prices = plan.classes.iter().map(|class| {
+        let positions = class.members.iter().map(|&(entry, _)| entries[entry as usize].position);
+        let mut prices: Vec<u32> =
+            positions.map(|position| hint.prices.get(&position).copied().unwrap_or(0)).collect();
+        for at in (1..prices.len()).rev() {
+            prices[at - 1] = prices[at - 1].max(prices[at]);
+        }
+        prices
+    });
+    let sweep = Sweep::new(&plan, &[], Keep::All, budget, decision.configurations);
+    let sweep = sweep.with_prices(prices.collect()).within(events);
+    matches!(decision.sweep(sweep), End::Empty(_))
+}
+
+/// Whether the events around one, so many each way, show that there is no linearization, merged
+/// down to `width` or by the game about prices.
+pub fn refutes_around(
+    entries: &[Entry<&RegisterOp>],
+    (place, length): (usize, usize),
+    width: usize,
+    budget: Budget<'_>,
+) -> bool {
+    let plan = Plan::new(entries);
+    let mut decision = Decision::new(&plan, budget);
+    let (events, _) = plan.around(place, length);
+    let sweep = Sweep::new(&plan, &[], Keep::Merged(width), budget, 0).within(events.clone());
+    matches!(decision.sweep(sweep), End::Empty(_))
+        || matches!(decision.scarce(events), Some(Answer::Invalid(_)))
 }
 
 struct Decision<'a> {
@@ -96,28 +175,66 @@ struct Decision<'a> {
     budget: Budget<'a>,
     configurations: u64,
     memory_bytes: u64,
+    /// The most certain operations that had ended before a narrow pass was lost.
+    placed: usize,
+    /// The events and the prices that showed that there is no order.
+    proof: Option<(Range<usize>, Vec<Vec<u32>>)>,
 }
 
-impl Decision<'_> {
+impl<'a> Decision<'a> {
+    fn new(plan: &'a Plan, budget: Budget<'a>) -> Self {
+        Decision { plan, budget, configurations: 0, memory_bytes: 0, placed: 0, proof: None }
+    }
+
     fn decide(&mut self) -> Answer {
-        let mut counted: Vec<u32> = Vec::new();
-        let mut widths = WIDTHS.into_iter();
-        loop {
-            if let Some(order) = widths.next().and_then(|width| self.quick(width)) {
-                return Answer::Valid(order);
+        if self.plan.is_too_wide {
+            return self.unknown(TOO_WIDE[0], 0);
+        }
+        let mut place = None;
+        for (narrow, merged) in WIDTHS {
+            let lost = match self.quick(narrow) {
+                Ok(order) => return Answer::Valid(order),
+                Err(lost) => lost,
+            };
+            place = lost.or(place);
+            if let Some(at) = lost.and_then(|at| self.refute(at, merged)) {
+                return Answer::Invalid(self.plan.events[at].0);
             }
-            let steps = match self.pass(&counted, None) {
-                End::Empty(time) => return Answer::Invalid(time),
+        }
+        if let Some(answer) = place.and_then(|place| self.scarce_around(place)) {
+            return answer;
+        }
+        self.count()
+    }
+
+    /// Passes around the place where a narrow one was lost that forget what there is too much of.
+    fn refute(&mut self, lost: usize, width: usize) -> Option<usize> {
+        let mut length = WINDOW;
+        loop {
+            let (events, is_whole) = self.plan.around(lost, length);
+            let keep = Keep::Merged(width);
+            let sweep = Sweep::new(self.plan, &[], keep, self.budget, self.configurations);
+            match self.sweep(sweep.within(events.clone())) {
+                End::Empty(at) => {
+                    self.proof = Some((events, Vec::new()));
+                    return Some(at);
+                }
+                End::Path(_) if !is_whole => length *= FURTHER,
+                _ => return None,
+            }
+        }
+    }
+
+    /// Passes that forget nothing, and count what must be counted.
+    fn count(&mut self) -> Answer {
+        let mut counted: Vec<u32> = Vec::new();
+        loop {
+            let steps = match self.pass(&counted, Keep::All) {
+                End::Empty(at) => return Answer::Invalid(self.plan.events[at].0),
                 End::Spent(why, placed) => return self.unknown(why, placed),
                 End::Path(steps) => steps,
             };
             let overdrawn = path::overdrawn(self.plan, &steps);
-            if !overdrawn.is_empty()
-                && counted.len() == PRICED_AFTER
-                && let Some(answer) = self.priced()
-            {
-                return answer;
-            }
             if overdrawn.is_empty() {
                 return Answer::Valid(path::order(self.plan, &steps));
             }
@@ -129,38 +246,28 @@ impl Decision<'_> {
         }
     }
 
-    /// Passes in which every class has a price, and the prices follow what was overdrawn: an empty
-    /// front proves that no order exists, and a path that overdraws nothing is one.
-    fn priced(&mut self) -> Option<Answer> {
-        let mut prices = Prices::new(self.plan);
-        for pass in 0..PRICED_PASSES {
-            let limit = self.configurations + PRICED_CONFIGURATIONS;
-            let budget =
-                Budget { configurations: self.budget.configurations.min(limit), ..self.budget };
-            let sweep = Sweep::new(self.plan, &[], None, budget, self.configurations);
-            match self.sweep(sweep.with_prices(prices.of_each())) {
-                End::Empty(time) => return Some(Answer::Invalid(time)),
-                End::Spent(..) => return None,
-                End::Path(steps) if path::overdrawn(self.plan, &steps).is_empty() => {
-                    return Some(Answer::Valid(path::order(self.plan, &steps)));
-                }
-                End::Path(steps) => prices.follow(self.plan, &steps, pass),
-            }
-        }
-        None
-    }
-
-    /// A pass that counts every class and keeps little: the order, if that leads to one.
-    fn quick(&mut self, width: usize) -> Option<Vec<u32>> {
+    /// A pass that counts every class and keeps little: the order, if that leads to one, or where
+    /// it was lost.
+    fn quick(&mut self, width: usize) -> Result<Vec<u32>, Option<usize>> {
         let mut classes: Vec<u32> = (0..self.plan.classes.len() as u32).collect();
         classes.sort_by_key(|&class| Reverse(self.plan.classes[class as usize].members.len()));
         classes.truncate(LANES);
-        let End::Path(steps) = self.pass(&classes, Some(width)) else { return None };
-        path::overdrawn(self.plan, &steps).is_empty().then(|| path::order(self.plan, &steps))
+        let steps = match self.pass(&classes, Keep::Narrow(width)) {
+            End::Path(steps) => steps,
+            End::Empty(at) => {
+                self.placed = self.placed.max(self.plan.ended_before(at));
+                return Err(Some(at));
+            }
+            End::Spent(..) => return Err(None),
+        };
+        if path::overdrawn(self.plan, &steps).is_empty() {
+            return Ok(path::order(self.plan, &steps));
+        }
+        Err(None)
     }
 
-    fn pass(&mut self, counted: &[u32], width: Option<usize>) -> End {
-        let sweep = Sweep::new(self.plan, counted, width, self.budget, self.configurations);
+    fn pass(&mut self, counted: &[u32], keep: Keep) -> End {
+        let sweep = Sweep::new(self.plan, counted, keep, self.budget, self.configurations);
         self.sweep(sweep)
     }
 
@@ -172,6 +279,7 @@ impl Decision<'_> {
     }
 
     fn unknown(&self, why: &'static str, placed: usize) -> Answer {
+        let placed = placed.max(self.placed);
         Answer::Unknown { why, placed, certain: self.plan.certain.len() }
     }
 }

@@ -1,10 +1,7 @@
 //! What is open at a moment of the sweep, the same for all configurations.
 
-use super::front::Free;
-use super::plan::{Act, Class, DEAD, Plan};
-
-/// Certain operations that may be open at once; each has a bit in a configuration.
-pub(super) const OPEN_MAX: usize = 128;
+use super::front::{Config, Free};
+use super::plan::{Act, Class, DEAD, OPEN_MAX, Plan};
 
 /// A certain operation that is open.
 #[derive(Clone, Copy)]
@@ -22,10 +19,10 @@ impl Open {
 }
 
 /// The open operations by what they do, and what is still to come. Vectors are by value.
+#[derive(Clone)]
 pub(super) struct Moment {
     pub(super) time: u64,
     slots: [Option<Open>; OPEN_MAX],
-    slot_of: Vec<u8>,
     sees: Vec<u128>,
     avoids: Vec<u128>,
     avoiders: u128,
@@ -56,7 +53,6 @@ impl Moment {
         let mut moment = Moment {
             time: 0,
             slots: [None; OPEN_MAX],
-            slot_of: vec![0; plan.certain.len()],
             sees: vec![0; values],
             avoids: vec![0; values],
             avoiders: 0,
@@ -94,13 +90,11 @@ impl Moment {
         }
     }
 
-    /// Notes an invocation. `None` when more is open than there are bits.
-    pub(super) fn call(&mut self, plan: &Plan, place: u32) -> Option<Open> {
-        let slot = self.slots.iter().position(Option::is_none)?;
+    /// Notes an invocation.
+    pub(super) fn call(&mut self, plan: &Plan, place: u32) -> Open {
         let op = plan.certain[place as usize];
-        let open = Open { place, act: op.act, ret: op.ret, slot: slot as u8 };
-        self.slots[slot] = Some(open);
-        self.slot_of[place as usize] = slot as u8;
+        let open = Open { place, act: op.act, ret: op.ret, slot: op.slot };
+        self.slots[op.slot as usize] = Some(open);
         let bit = open.bit();
         if let Some(value) = op.act.sees() {
             self.seers_to_come[value as usize] -= 1;
@@ -123,7 +117,7 @@ impl Moment {
             }
             Act::Cas(old, _) => insert(&mut self.cas[old as usize]),
         }
-        Some(open)
+        open
     }
 
     fn note_writable(&mut self, value: u32) {
@@ -133,8 +127,8 @@ impl Moment {
     }
 
     /// The open operation that is about to end.
-    pub(super) fn open(&self, place: u32) -> Open {
-        let slot = self.slot_of[place as usize];
+    pub(super) fn open(&self, plan: &Plan, place: u32) -> Open {
+        let slot = plan.certain[place as usize].slot;
         self.slots[slot as usize].expect("an operation that ends has begun")
     }
 
@@ -186,6 +180,13 @@ impl Moment {
             }
             _ => {}
         }
+    }
+
+    /// All that is open, those that end first first.
+    pub(super) fn by_end(&self) -> Vec<Open> {
+        let mut open: Vec<Open> = self.slots.iter().flatten().copied().collect();
+        open.sort_by_key(|open| open.ret);
+        open
     }
 
     /// Whether an operation that only observes is right in this state.
@@ -260,8 +261,15 @@ impl Moment {
 
     /// Fills `wanted` with the values that one of the `owed` operations waits for, directly or by
     /// way of indeterminate cas; whether any other value than the present one would do.
-    pub(super) fn wanted(&self, plan: &Plan, owed: u128, wanted: &mut Vec<u32>) -> bool {
+    pub(super) fn wanted(
+        &self,
+        plan: &Plan,
+        config: &Config,
+        target: Open,
+        wanted: &mut Vec<u32>,
+    ) -> bool {
         wanted.clear();
+        let owed = config.owed;
         let mut left = owed & !self.writers;
         while left != 0 {
             let slot = left.trailing_zeros();
@@ -271,11 +279,26 @@ impl Moment {
                 wanted.push(value);
             }
         }
+        // A cas that need not be placed but may be, for the last time: there is none but where much
+        // was forgotten.
+        let is_open = |open: &Open| (owed | config.used) & open.bit() == 0;
+        if let Act::Cas(old, _) = target.act
+            && is_open(&target)
+            && !wanted.contains(&old)
+        {
+            wanted.push(old);
+        }
         let mut at = 0;
         while at < wanted.len() {
             for &class in &self.maybe_cas_to[wanted[at] as usize] {
                 let Act::Cas(old, _) = plan.classes[class as usize].act else { continue };
                 if !wanted.contains(&old) {
+                    wanted.push(old);
+                }
+            }
+            for open in self.cas.iter().flatten().filter(|open| is_open(open)) {
+                let Act::Cas(old, new) = open.act else { continue };
+                if new == wanted[at] && !wanted.contains(&old) {
                     wanted.push(old);
                 }
             }

@@ -38,6 +38,16 @@ impl Path {
         self.steps.len() as u32 - 1
     }
 
+    /// What the last step placed.
+    pub(super) fn placed(&self, step: u32) -> Placed {
+        self.steps[step as usize].placed
+    }
+
+    /// Forgets all steps.
+    pub(super) fn clear(&mut self) {
+        self.steps.clear();
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.steps.capacity() * size_of::<Step>()
     }

@@ -4,6 +4,7 @@ use crate::linear::object::{Entry, NEVER};
 use crate::models::RegisterOp;
 use ordeal_history::Value;
 use rustc_hash::FxHashMap;
+use std::ops::Range;
 
 /// The value that is there at first.
 pub(super) const INITIAL: u32 = 0;
@@ -48,7 +49,12 @@ pub(super) struct Certain {
     pub(super) entry: u32,
     pub(super) act: Act,
     pub(super) ret: u64,
+    /// Its bit in a configuration: no other that is open beside it has the same.
+    pub(super) slot: u8,
 }
+
+/// Certain operations that may be open at once; each has a bit in a configuration.
+pub(super) const OPEN_MAX: usize = 128;
 
 /// Indeterminate operations that do the same, by invocation.
 pub(super) struct Class {
@@ -74,6 +80,8 @@ pub(super) struct Plan {
     pub(super) events: Vec<(u64, Happening)>,
     /// How many values there are, the initial one among them.
     pub(super) values: usize,
+    /// Whether more is open at some moment than there are bits.
+    pub(super) is_too_wide: bool,
 }
 
 impl Plan {
@@ -85,13 +93,14 @@ impl Plan {
             classes: Vec::new(),
             events: Vec::with_capacity(2 * entries.len()),
             values: 0,
+            is_too_wide: false,
         };
         let mut classes: FxHashMap<Act, u32> = FxHashMap::default();
         for (index, entry) in (0..).zip(entries) {
             let act = numbers.act(entry.op);
             if entry.ret != NEVER {
                 let place = plan.certain.len() as u32;
-                plan.certain.push(Certain { entry: index, act, ret: entry.ret });
+                plan.certain.push(Certain { entry: index, act, ret: entry.ret, slot: 0 });
                 plan.events.push((entry.call, Happening::Call(place)));
                 plan.events.push((entry.ret, Happening::Return(place)));
             } else if act.makes().is_some() {
@@ -108,7 +117,42 @@ impl Plan {
         }
         plan.events.sort_by_key(|&(time, _)| time);
         plan.values = numbers.0.len();
+        plan.assign_slots();
         plan
+    }
+
+    /// The events around a place, so many each way, and whether these are all.
+    pub(super) fn around(&self, place: usize, length: usize) -> (Range<usize>, bool) {
+        let all = self.events.len();
+        let events = place.min(all).saturating_sub(length)..(place + length).min(all);
+        let is_whole = events == (0..all);
+        (events, is_whole)
+    }
+
+    /// How many certain operations end before an event.
+    pub(super) fn ended_before(&self, at: usize) -> usize {
+        let is_end = |(_, happening): &&(u64, Happening)| matches!(happening, Happening::Return(_));
+        self.events[..at].iter().filter(is_end).count()
+    }
+
+    /// Gives each operation the first bit that is free when it begins.
+    fn assign_slots(&mut self) {
+        let mut taken = 0_u128;
+        for &(_, happening) in &self.events {
+            match happening {
+                Happening::Call(place) => {
+                    let slot = taken.trailing_ones();
+                    if slot as usize == OPEN_MAX {
+                        self.is_too_wide = true;
+                        return;
+                    }
+                    taken |= 1 << slot;
+                    self.certain[place as usize].slot = slot as u8;
+                }
+                Happening::Return(place) => taken &= !(1 << self.certain[place as usize].slot),
+                Happening::Supply(_) => {}
+            }
+        }
     }
 }
 

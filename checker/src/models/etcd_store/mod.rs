@@ -13,9 +13,9 @@ mod request;
 mod rules;
 mod store;
 
-pub(crate) use request::{Key, KeyValue};
+pub(crate) use request::{Compare, Delete, Field, Key, KeyValue, Put, Range, Span, Txn};
 pub use request::{Refusal, Request, Seen, SeenKv};
-pub(crate) use store::{Changes, Response, Store, View};
+pub(crate) use store::{Changes, Response, Store, View, order_of, relates};
 
 use crate::linear::{Misfit, Model, Removal};
 use ordeal_history::{Operation, Outcome};

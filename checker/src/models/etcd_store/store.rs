@@ -335,7 +335,8 @@ fn latest(past: &[(i64, Option<Held>)], until: i64) -> &(i64, Option<Held>) {
     count.checked_sub(1).map_or(NOTHING, |last| &past[last])
 }
 
-fn relates(order: Ordering, relation: Relation) -> bool {
+/// Whether two that stand so to each other are in that relation.
+pub fn relates(order: Ordering, relation: Relation) -> bool {
     match relation {
         Relation::Equal => order.is_eq(),
         Relation::NotEqual => order.is_ne(),
@@ -358,7 +359,7 @@ pub fn compare(a: &KeyValue, b: &KeyValue, field: Field) -> Ordering {
 }
 
 /// Values are ordered as text; those that are no strings by their JSON.
-fn order_of(a: &Value, b: &Value) -> Ordering {
+pub fn order_of(a: &Value, b: &Value) -> Ordering {
     match (a, b) {
         (Value::String(a), Value::String(b)) => a.cmp(b),
         _ if a == b => Ordering::Equal,

@@ -1,6 +1,6 @@
 //! Keys that hang on leases: what reads and watches of them tell of the leases.
 
-use super::super::changes::Changes;
+use super::super::changes::{Change, Changes};
 use super::super::findings::Findings;
 use super::super::objects::{event, field, number};
 use super::lives::{Alive, Gone, Lives};
@@ -20,7 +20,7 @@ struct Tied {
 /// Notes what the reads (`get`) and the watches of `history` tell of `lives`. O(n log n).
 pub(super) fn tell<'h>(history: &'h History, lives: &mut Lives<'h>, findings: &mut Findings<'_>) {
     let changes = Changes::gather(history);
-    let tied = tied(history, &changes);
+    let tied = tied(&changes);
     for (position, operation) in (0..).zip(&history.operations) {
         match (&*operation.f, operation.outcome) {
             ("get", Outcome::Ok) => {
@@ -36,14 +36,12 @@ pub(super) fn tell<'h>(history: &'h History, lives: &mut Lives<'h>, findings: &m
 
 type Ties<'h> = FxHashMap<&'h Value, BTreeMap<i64, Tied>>;
 
-fn tied<'h>(history: &History, changes: &Changes<'h>) -> Ties<'h> {
+fn tied<'h>(changes: &Changes<'h>) -> Ties<'h> {
     let mut tied = Ties::default();
     for (revision, change) in changes.known.iter().flat_map(|(r, all)| all.iter().map(|c| (*r, c)))
     {
-        let operation = &history.operations[change.position as usize];
-        let lease = (&*operation.f == "put").then(|| number(&operation.input, "lease"));
-        let lease = lease.flatten().unwrap_or(0);
-        let entry = Tied { position: change.position, lease, deleted: change.value.is_none() };
+        let Change { position, lease, value, .. } = *change;
+        let entry = Tied { position, lease, deleted: value.is_none() };
         tied.entry(change.key).or_default().insert(revision, entry);
     }
     tied

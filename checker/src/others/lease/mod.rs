@@ -18,6 +18,7 @@ mod tests;
 
 use super::findings::Findings;
 use super::objects::{event, number};
+use crate::online::{Online, recheck};
 use crate::{Checker, Judgement, Limits};
 use lives::{Alive, Gone, Life, Lives};
 use ordeal_history::{History, Operation, Outcome};
@@ -58,6 +59,10 @@ impl Checker for Lease {
         let mut findings = Findings::new(history);
         let missing = self.find(history, &mut findings);
         findings.judge(self.name(), "intervals", missing, "leases lasted as long as promised")
+    }
+
+    fn online(&self, limits: &Limits) -> Option<Box<dyn Online>> {
+        recheck(*self, limits)
     }
 }
 

@@ -10,22 +10,54 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
 
 /// A change that certainly happened, at a known revision.
-struct Fact<'h> {
-    value: Option<&'h Value>,
+pub(super) struct Fact<'h> {
+    pub(super) value: Option<&'h Value>,
+    /// The lease that the key hangs on; 0 is none.
+    pub(super) lease: i64,
+    /// Only a watch that begins no later owes it: what came before may be unknown to others.
+    pub(super) owed_from: i64,
     /// The operations that show it: the write; of one of unknown outcome also the first response
     /// that told of it, and its watch.
-    shown_by: Vec<u32>,
-    /// Whether the write was acknowledged.
-    acknowledged: bool,
+    pub(super) shown_by: Vec<u32>,
+    /// How it is known, as a story tells it.
+    known_by: &'static str,
     create: Option<i64>,
     version: Option<i64>,
 }
 
+impl Fact<'_> {
+    /// A deletion by the end of a lease, shown by these operations.
+    pub(super) fn lease_end(shown_by: Vec<u32>, owed_from: i64) -> Self {
+        Fact {
+            value: None,
+            lease: 0,
+            owed_from,
+            shown_by,
+            known_by: "the end of its lease",
+            create: None,
+            version: None,
+        }
+    }
+}
+
+/// An event that no request explains.
+pub(super) struct Unasked<'h> {
+    pub(super) item: WatchEvent<'h>,
+    /// The watch, and the response that had it.
+    pub(super) told_by: [u32; 2],
+    /// When it was there.
+    pub(super) end: u64,
+    /// What is wrong with it, if no lease explains it either.
+    pub(super) story: String,
+}
+
 /// The facts of each key, by revision.
 pub(super) struct Facts<'h, 'c> {
-    keys: FxHashMap<&'h Value, BTreeMap<i64, Fact<'h>>>,
-    changes: &'c Changes<'h>,
+    pub(super) keys: FxHashMap<&'h Value, BTreeMap<i64, Fact<'h>>>,
+    pub(super) changes: &'c Changes<'h>,
     auto_compaction: bool,
+    /// Deletions that no request explains.
+    pub(super) unasked: Vec<Unasked<'h>>,
 }
 
 impl<'h, 'c> Facts<'h, 'c> {
@@ -37,14 +69,17 @@ impl<'h, 'c> Facts<'h, 'c> {
         auto_compaction: bool,
         findings: &mut Findings<'_>,
     ) -> Self {
-        let mut facts = Facts { keys: FxHashMap::default(), changes, auto_compaction };
+        let keys = FxHashMap::default();
+        let mut facts = Facts { keys, changes, auto_compaction, unasked: Vec::new() };
         for (revision, change) in
             changes.known.iter().flat_map(|(r, all)| all.iter().map(|c| (*r, c)))
         {
             let fact = Fact {
                 value: change.value,
+                lease: change.lease,
+                owed_from: i64::MAX,
                 shown_by: vec![change.position],
-                acknowledged: true,
+                known_by: "acknowledged",
                 create: None,
                 version: change.version,
             };
@@ -62,6 +97,11 @@ impl<'h, 'c> Facts<'h, 'c> {
                     None => facts.unexplained(response, item, &mut used),
                 };
                 match wrong {
+                    Some(("phantom-event", _, story)) if item.value.is_none() => {
+                        let told_by = [watch, response.position];
+                        let end = response.end();
+                        facts.unasked.push(Unasked { item: *item, told_by, end, story });
+                    }
                     Some((kind, others, story)) => {
                         let operations: Vec<u32> =
                             others.into_iter().chain([watch, response.position]).collect();
@@ -79,10 +119,13 @@ impl<'h, 'c> Facts<'h, 'c> {
         let revisions = self.keys.entry(item.key).or_default();
         let fact = revisions.entry(item.revision).or_insert_with(|| {
             let write = self.changes.maybe(item.key).iter().find(|c| c.value == item.value);
+            let lease = write.map_or(0, |change| change.lease);
             let write = write.map(|change| change.position);
             let shown_by = [Some(watch), Some(response.position), write];
             let shown_by = shown_by.into_iter().flatten().collect();
-            Fact { value: item.value, shown_by, acknowledged: false, create: None, version: None }
+            let known_by = "seen by another watch";
+            let fact = Fact::lease_end(shown_by, i64::MAX);
+            Fact { value: item.value, lease, known_by, ..fact }
         });
         fact.create = fact.create.or(item.create);
         fact.version = fact.version.or(item.version);
@@ -137,7 +180,7 @@ impl<'h, 'c> Facts<'h, 'c> {
     }
 
     /// The last fact of `key` before `revision`.
-    fn before(&self, key: &Value, revision: i64) -> Option<(i64, &Fact<'h>)> {
+    pub(super) fn before(&self, key: &Value, revision: i64) -> Option<(i64, &Fact<'h>)> {
         self.keys.get(key)?.range(..revision).next_back().map(|(at, fact)| (*at, fact))
     }
 
@@ -154,12 +197,13 @@ impl<'h, 'c> Facts<'h, 'c> {
         }
         let maybes = self.changes.maybe(item.key);
         let unknown = i64::try_from(maybes.len()).unwrap_or(i64::MAX);
-        let deletes = maybes.iter().any(|change| change.value.is_none());
+        let may_go = |change: &Change<'_>| change.value.is_none() || change.lease != 0;
         let Some((at, fact)) = self.before(item.key, item.revision) else {
             let wrong = version > 1 + unknown;
             return wrong
                 .then(|| (Vec::new(), format!("{said}, though nothing was written before")));
         };
+        let deletes = fact.lease != 0 || maybes.iter().any(may_go);
         let shown = || fact.shown_by.clone();
         let anew = create > at;
         let story = || (shown(), format!("{said}, which does not follow from revision {at}"));
@@ -191,7 +235,9 @@ impl<'h, 'c> Facts<'h, 'c> {
             }
             let had_one = item.value.is_none() || item.version.is_some_and(|version| version > 1);
             let put = before.filter(|(_, fact)| fact.value.is_some());
-            let put = put.filter(|_| had_one || maybes.iter().all(|c| c.value.is_some()));
+            let stays = |c: &Change<'_>| c.value.is_some() && c.lease == 0;
+            let put =
+                put.filter(|(_, fact)| had_one || (fact.lease == 0 && maybes.iter().all(stays)));
             let why = "without the previous value that was asked for";
             return (had_one || put.is_some()).then(|| {
                 (put.map_or(Vec::new(), |(_, fact)| fact.shown_by.clone()), why.to_owned())
@@ -232,12 +278,13 @@ impl<'h, 'c> Facts<'h, 'c> {
         for (key, facts) in covered {
             for (revision, fact) in facts.range(start..=*end) {
                 let due = stream.request.lets_pass(fact.value);
-                if !due || delivered.seen.contains_key(&(*revision, *key)) {
+                let is_owed = due && start <= fact.owed_from;
+                if !is_owed || delivered.seen.contains_key(&(*revision, *key)) {
                     continue;
                 }
                 let proof = delivered.upto.partition_point(|(upto, _)| upto < revision);
                 let (upto, response) = delivered.upto[proof];
-                let by = if fact.acknowledged { "acknowledged" } else { "seen by another watch" };
+                let by = fact.known_by;
                 let story = format!(
                     "The change of {key} at revision {revision} was {by}; the watch begins at \
                      {start} and has come to {upto}, and never told of it."

@@ -11,6 +11,7 @@
 //! history does not have are not provided for.
 
 mod content;
+mod leases;
 mod order;
 mod stream;
 #[cfg(test)]
@@ -18,11 +19,16 @@ mod tests;
 
 use super::changes::Changes;
 use super::findings::Findings;
+use crate::online::{Online, recheck};
 use crate::{Checker, Judgement, Limits};
 use content::Facts;
+use leases::Leases;
 use ordeal_history::History;
 
 /// Judges `watch`, `watch-next` and `watch-cancel` beside the writes of the history.
+///
+/// A key that hung on a lease may go without a request, with all others of that lease at one
+/// revision, once for each grant; when it may is the checker [`Lease`](super::Lease)'s to say.
 ///
 /// The anomalies: `out-of-order`, `duplicate-event`, `split-revision` (one revision in two
 /// responses that are no fragments), `missing-event`, `before-start`, `event-behind-progress`,
@@ -50,6 +56,10 @@ impl Checker for Watch {
         let missing = self.find(history, &mut findings);
         findings.judge(self.name(), "revisions", missing, "watches told all that changed, in order")
     }
+
+    fn online(&self, limits: &Limits) -> Option<Box<dyn Online>> {
+        recheck(*self, limits)
+    }
 }
 
 impl Watch {
@@ -60,10 +70,13 @@ impl Watch {
             Err(why) => return Some(why),
         };
         let changes = Changes::gather(history);
-        let facts = Facts::gather(&changes, &streams, self.auto_compaction, findings);
+        let leases = Leases::gather(history, &changes);
+        let mut facts = Facts::gather(&changes, &streams, self.auto_compaction, findings);
+        leases.end(&mut facts, findings);
         for stream in &streams {
             let delivered = order::order(stream, &changes, self.auto_compaction, findings);
             facts.complete(stream, &delivered, findings);
+            leases.complete(&facts, stream, &delivered, findings);
         }
         facts.details(&streams, findings);
         let silent = streams.iter().all(|stream| stream.responses.is_empty());

@@ -78,6 +78,44 @@ fn a_write_of_unknown_outcome_that_one_watch_saw_the_others_owe() {
     ]);
 }
 
+const PUT: &str = r#"0@a put {"value":1,"lease":7} -> ok #2"#;
+const OTHER: &str = r#"0@b put {"value":1,"lease":7} -> ok #3"#;
+const BOTH: &str = r#"9 watch-next 1 -> {"events":[{"type":"put","key":"a","value":1,"mod":2},
+    {"type":"put","key":"b","value":1,"mod":3}]}"#;
+
+#[test]
+fn the_keys_of_a_lease_go_together_once_when_it_ends() {
+    let gone = |keys: &[&str], at: i64| {
+        let event = |key: &&str| format!(r#"{{"type":"delete","key":"{key}","mod":{at}}}"#);
+        let events: Vec<String> = keys.iter().map(event).collect();
+        format!(r#"9 watch-next 1 -> {{"events":[{}]}}"#, events.join(","))
+    };
+    let again = r#"0@a put {"value":2,"lease":7} -> ok #5"#;
+    let seen = r#"9 watch-next 1 -> {"events":[{"type":"put","key":"a","value":2,"mod":5}]}"#;
+    let grant = r#"0 lease-grant {"id":7,"ttl":5} -> {"id":7,"ttl":5}"#;
+    let revoke = "0 lease-revoke 7 -> null #4";
+    let progress = "9 watch-next 1 -> {} #6";
+    judged(&[
+        (&[PUT, A2, &gone(&["a"], 3)], "valid"),
+        (&["0@a put {\"value\":1} -> ok #2", A2, &gone(&["a"], 3)], "no write of the history"),
+        (&[PUT, OTHER, BOTH, &gone(&["a", "b"], 4)], "valid"),
+        (&[PUT, OTHER, BOTH, &gone(&["a"], 4)], "The change of \"b\" at revision 4 was the end"),
+        (
+            &[PUT, OTHER, BOTH, &gone(&["a"], 4), &gone(&["b"], 5)],
+            "at revision 4 was the end of its",
+        ),
+        (&[PUT, A2, "0@a write 5 #3", &gone(&["a"], 4)], "no write of the history"),
+        (&[PUT, A2, "0@a write 5 -> info", &gone(&["a"], 4)], "valid"),
+        // It was used later, so it had not ended; unless it was granted again.
+        (&[PUT, A2, &gone(&["a"], 4), again, seen], "no write of the history"),
+        (&[grant, PUT, A2, &gone(&["a"], 4), grant, again, seen], "valid"),
+        (&[r#"0@a put {"value":1,"lease":7} -> info"#, A2, &gone(&["a"], 3)], "valid"),
+        (&[PUT, A2, revoke, progress], "never told that the key was deleted"),
+        (&[PUT, A2, revoke, &gone(&["a"], 4), progress], "valid"),
+        (&[PUT, A2, "0 lease-revoke 7 -> info", progress], "valid"),
+    ]);
+}
+
 #[test]
 fn a_watch_keeps_to_its_request() {
     let rows = |request: &str, answer: &str, expected: &str| {
