@@ -4,6 +4,7 @@
 //! - [`state`] and [`mvcc`]: the replicated state machine, a pure function of its commands.
 //! - [`auth`]: users, roles, permissions and the checks of them; a part of the state.
 //! - [`log`]: the write-ahead log and snapshots over a small [`disk`] trait.
+//! - [`bolt`]: the state as the database file that etcd's own tools read.
 //! - [`server`]: the sockets, threads and files around the core.
 //! - [`bugs`]: the bugs that can be switched on.
 //!
@@ -11,6 +12,7 @@
 //! only [`disk::RealDisk`] touches a file. Everything else runs in a simulation as it is.
 
 pub mod auth;
+pub mod bolt;
 pub mod bugs;
 pub mod core;
 pub mod disk;
@@ -30,6 +32,10 @@ pub mod proto {
     /// The stored key-value pair.
     pub mod mvccpb {
         tonic::include_proto!("mvccpb");
+    }
+    /// The lease, as etcd keeps it.
+    pub mod leasepb {
+        tonic::include_proto!("leasepb");
     }
     /// etcd's services.
     pub mod etcdserverpb {
@@ -55,3 +61,9 @@ pub mod proto {
 
 /// The version of etcd whose API is served, as clients that ask for it are told.
 pub const SERVED_VERSION: &str = "3.5.30";
+
+/// The version that etcd says its whole cluster speaks: without the patch.
+pub fn cluster_version() -> String {
+    let minor = SERVED_VERSION.rsplit_once('.').map_or(SERVED_VERSION, |(minor, _)| minor);
+    format!("{minor}.0")
+}

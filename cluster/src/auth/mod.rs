@@ -92,10 +92,6 @@ impl AuthStore {
             Change::Disable(_) => self.users.keys().cloned().collect(),
             Change::UserDelete(request) => vec![request.name.clone()],
             Change::UserChangePassword(request) => vec![request.name.clone()],
-            Change::RoleDelete(request) => {
-                let had = self.users.iter().filter(|(_, user)| has_role(user, &request.role));
-                had.map(|(name, _)| name.clone()).collect()
-            }
             _ => Vec::new(),
         }
     }

@@ -130,15 +130,36 @@ impl AuthStore {
         ops.try_for_each(|op| self.permit_op(caller, op, leases))
     }
 
+    /// The same of a transaction that only reads, whose caller must be up to date even where it
+    /// names no key.
+    ///
+    /// # Errors
+    /// As [`AuthStore::permit`].
+    pub fn permit_read_txn(
+        &self,
+        caller: &Caller,
+        txn: &TxnRequest,
+        leases: &Leases,
+    ) -> Result<(), ApiError> {
+        self.permit_txn(caller, txn, leases)?;
+        let known = self.enabled && caller.revision != 0;
+        if known && caller.revision != self.revision {
+            return Err(ApiError::AuthOldRevision);
+        }
+        Ok(())
+    }
+
     /// Whether a caller may do what only root may.
     ///
     /// # Errors
     /// As [`AuthStore::permit`], but that an old revision does not matter.
     pub fn permit_admin(&self, caller: &Caller) -> Result<(), ApiError> {
         self.permit_user(caller)?;
-        let user = self.users.get(&caller.user);
-        let root = !self.enabled || user.is_some_and(|user| has_role(user, ROOT));
-        if root { Ok(()) } else { Err(ApiError::PermissionDenied) }
+        if !self.enabled {
+            return Ok(());
+        }
+        let user = self.users.get(&caller.user).ok_or(ApiError::UserNotFound)?;
+        if has_role(user, ROOT) { Ok(()) } else { Err(ApiError::PermissionDenied) }
     }
 
     /// Whether a caller may do what every user may.
@@ -149,13 +170,13 @@ impl AuthStore {
         if self.enabled && caller.user.is_empty() { Err(ApiError::UserEmpty) } else { Ok(()) }
     }
 
-    /// Whether a caller may read of a user: of oneself always.
+    /// Whether a caller may read of a user: of oneself always, and who is nobody of nobody.
     ///
     /// # Errors
     /// As [`AuthStore::permit_admin`].
     pub fn permit_user_get(&self, caller: &Caller, name: &str) -> Result<(), ApiError> {
         let admin = self.permit_admin(caller);
-        if caller.user == name && !name.is_empty() { Ok(()) } else { admin }
+        if caller.user == name { Ok(()) } else { admin }
     }
 
     /// Whether a caller may read of a role: of one's own always.

@@ -165,7 +165,7 @@ impl Node {
             Query::Range(range) => {
                 auth.permit_range(caller, Access::Read, &range.key, &range.range_end)
             }
-            Query::Txn(txn) => auth.permit_txn(caller, txn, leases),
+            Query::Txn(txn) => auth.permit_read_txn(caller, txn, leases),
             Query::MemberList => auth.permit_user(caller),
             Query::Leases => auth.permit_leases(caller, leases),
             Query::MayWatch(watch) => {
@@ -210,15 +210,16 @@ impl Node {
         auth.change.as_ref().map_or_else(Vec::new, |change| self.state.auth.logged_out_by(change))
     }
 
-    /// Follows an applied change with the tokens, and gives what its client gets.
+    /// Follows an applied change with the tokens, and gives what its client gets. A token of a
+    /// `former` life of this member is gone with that, as it is in etcd.
     pub(super) fn auth_changed(
         &mut self,
-        index: u64,
+        (index, former): (u64, bool),
         change: Option<&Change>,
         auth_revision: u64,
     ) -> Response {
         let answer = match change {
-            Some(Change::Login(login)) => {
+            Some(Change::Login(login)) if !former => {
                 let prefix = Some(&login.token_prefix).filter(|prefix| !prefix.is_empty());
                 let expires_us = self.now_us + self.config.token_ttl_us;
                 let token = prefix.map_or_else(String::new, |prefix| {

@@ -16,9 +16,6 @@ use crate::bugs::Bug;
 use crate::proto::ordealpb::RevokeLease;
 use crate::proto::ordealpb::command::Op;
 
-/// The longest time to live, in seconds (etcd's `MaxLeaseTTL`).
-pub(super) const TTL_MAX: i64 = 9_000_000_000;
-
 /// Expired leases are looked for so often, in microseconds.
 const CHECK_US: u64 = 500_000;
 

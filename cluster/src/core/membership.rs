@@ -7,6 +7,7 @@
 //! is applied, as in etcd, and not from the moment that it is appended.
 
 use prost::Message as _;
+use raft::StateRole;
 use raft::eraftpb::{ConfChangeSingle, ConfChangeType, ConfChangeV2, Entry, EntryType};
 use raft_prost::Message as _;
 
@@ -200,11 +201,23 @@ impl Node {
 
     fn change_raft(&mut self, change: &ConfChangeV2, index: u64, out: &mut Vec<Effect>) {
         match self.raft.apply_conf_change(change) {
-            Ok(conf_state) => self.raft.mut_store().set_conf_state(conf_state),
+            Ok(conf_state) => {
+                self.raft.mut_store().set_conf_state(conf_state);
+                self.step_down_if_removed();
+            }
             Err(error) => {
                 let what = error.to_string();
                 out.push(Effect::Note(Note::UnreadableEntry { index, what }));
             }
+        }
+    }
+
+    /// A leader that is no member any more leads nobody; and the raft crate takes it for granted
+    /// that a leader is one when what it wrote before becomes durable.
+    fn step_down_if_removed(&mut self) {
+        let raft = &mut self.raft.raft;
+        if raft.state == StateRole::Leader && raft.prs().get(raft.id).is_none() {
+            raft.become_follower(raft.term, 0);
         }
     }
 

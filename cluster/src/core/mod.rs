@@ -39,7 +39,7 @@ mod writes;
 
 use std::fmt;
 
-use raft::eraftpb::Message;
+use raft_prost::Message as _;
 
 use crate::bugs::Bugs;
 use crate::error::ApiError;
@@ -58,8 +58,15 @@ use crate::state::Applied;
 pub use auth::{AuthAnswer, AuthQuery, AuthResponse, Credentials};
 pub use maintenance::Vitals;
 pub use node::{Node, StartError, Status, bootstrap_image};
+pub use raft::StateRole;
+pub use raft::eraftpb::{Message, MessageType};
 pub(crate) use timeout::mix;
 pub use watch::{StreamId, WatchInput};
+
+/// A message as it goes over the wire.
+pub fn encoded(message: &Message) -> Vec<u8> {
+    message.encode_to_vec()
+}
 
 /// A new cluster's log starts behind this index: the membership that the flags give stands for the
 /// first entry.
@@ -201,6 +208,8 @@ pub enum Request {
     DeleteRange(DeleteRangeRequest),
     Txn(TxnRequest),
     Compact(CompactionRequest),
+    /// The node's own, which nobody waits for.
+    CompactUnasked(CompactionRequest),
     MemberList {
         linearizable: bool,
     },

@@ -301,7 +301,10 @@ impl Node {
         let result = match (result, op) {
             (Ok(Applied::Auth(auth_revision)), Op::Auth(auth)) => {
                 self.tokens.forget(&voided);
-                Ok(self.auth_changed(index, auth.change.as_ref(), auth_revision))
+                let former = index <= self.replayed_until
+                    || command.origin == self.config.id
+                        && command.incarnation != self.config.incarnation;
+                Ok(self.auth_changed((index, former), auth.change.as_ref(), auth_revision))
             }
             (result, _) => self.with_header(result),
         };

@@ -1,6 +1,5 @@
 //! Requests: checked, then answered from the state, or after a round of reads, or from the log.
 
-use super::leases::TTL_MAX;
 use super::node::Node;
 use super::reads::{Query, Read};
 use super::writes::command;
@@ -52,6 +51,13 @@ impl Node {
             Request::Txn(txn) => self.write((id, who), Op::Txn(txn), out),
             Request::Put(put) => self.write((id, who), Op::Put(put), out),
             Request::DeleteRange(delete) => self.write((id, who), Op::DeleteRange(delete), out),
+            Request::CompactUnasked(compact) => {
+                let command =
+                    command(self.config.id, self.config.incarnation, 0, Op::Compact(compact));
+                self.writes.add_unanswered(&command);
+                let header = self.header(self.state.kv.revision());
+                out.push(Effect::Respond(id, Ok(Response::Header(header))));
+            }
             Request::Compact(compact) => self.write((id, who), Op::Compact(compact), out),
             Request::MayWatch(watch) => {
                 self.read((id, who), Query::MayWatch(watch), true, out);
@@ -88,7 +94,6 @@ impl Node {
             Request::Put(put) => mvcc::check_put(put),
             Request::DeleteRange(delete) => mvcc::check_delete(delete),
             Request::Txn(txn) => mvcc::check_txn(txn, self.config.limits.txn_ops),
-            Request::LeaseGrant(grant) if grant.ttl > TTL_MAX => Err(ApiError::LeaseTtlTooLarge),
             _ => Ok(()),
         }
     }

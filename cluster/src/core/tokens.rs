@@ -2,7 +2,7 @@
 //!
 //! Every member learns of a token when it applies that entry, and so a request that comes with one
 //! waits until its index is applied. A token that is not used for a while is forgotten, on each
-//! member by itself; so it is when the member restarts from a snapshot, as in etcd.
+//! member by itself; so it is when the member restarts, as in etcd.
 
 use std::collections::BTreeMap;
 

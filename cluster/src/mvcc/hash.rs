@@ -4,12 +4,11 @@
 //! It is CRC-32C over the store's name and, in the order of revisions, every version as etcd keeps
 //! it: the revision as bytes, then the encoded pair.
 
-use bytes::Bytes;
 use prost::Message;
+use rustc_hash::FxHashSet;
 
 use super::{Mvcc, Version};
 use crate::error::ApiError;
-use crate::proto::mvccpb::KeyValue;
 
 /// A hash and what it covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,31 +29,36 @@ impl Mvcc {
     /// A revision outside what is kept.
     pub fn hash(&self, revision: i64) -> Result<KvHash, ApiError> {
         let revision = self.readable(revision, self.revision)?;
-        let mut versions: Vec<(&Bytes, &Version)> = self
-            .keys()
-            .flat_map(|(key, history)| history.iter().map(move |version| (key, version)))
-            .filter(|(_, version)| version.main <= revision)
-            .collect();
-        versions.sort_unstable_by_key(|(_, version)| (version.main, version.sub));
         let mut crc = Crc32c::new();
         crc.update(b"key");
         let mut encoded = Vec::new();
-        for (key, version) in versions {
-            crc.update(&version.main.to_be_bytes());
-            crc.update(b"_");
-            crc.update(&version.sub.to_be_bytes());
-            let kv = if version.is_tombstone() {
-                crc.update(b"t");
-                KeyValue { key: key.clone(), ..KeyValue::default() }
-            } else {
-                version.to_kv(key)
-            };
+        let kept = self.visible_at(revision);
+        let is_gone = |version: &Version| {
+            version.main <= self.compacted
+                && !kept.is_empty()
+                && !kept.contains(&(version.main, version.sub))
+        };
+        for (key, version) in self.records(revision) {
+            if is_gone(version) {
+                continue;
+            }
+            crc.update(&version.record_key());
             encoded.clear();
-            kv.encode_raw(&mut encoded);
+            version.record(key).encode_raw(&mut encoded);
             crc.update(&encoded);
         }
         let compact_revision = if self.compacted == 0 { -1 } else { self.compacted };
         Ok(KvHash { hash: crc.finish(), revision, compact_revision })
+    }
+
+    /// The versions that a read at a revision sees. What has been compacted counts in the hash only
+    /// if it is among them, whether or not it is gone yet: members compact at their own pace.
+    fn visible_at(&self, revision: i64) -> FxHashSet<(i64, i64)> {
+        if self.compacted <= 0 {
+            return FxHashSet::default();
+        }
+        let seen = self.keys().filter_map(|(_, history)| Self::visible(history, revision));
+        seen.map(|version| (version.main, version.sub)).collect()
     }
 }
 

@@ -11,6 +11,7 @@ mod chunked;
 mod hash;
 mod leases;
 mod range;
+mod records;
 mod txn;
 
 pub use changes::{Change, Changes};
@@ -18,6 +19,7 @@ pub use check::{check_delete, check_put, check_range, check_txn, is_read_only, i
 pub use chunked::ChunkedMap;
 pub use hash::KvHash;
 pub use leases::{Lease, Leases};
+pub use records::revision_key;
 pub use txn::WriteTxn;
 
 use std::ops::Bound;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::compactor::AutoCompaction;
 use super::tls::{TlsError, TlsFiles};
 use super::token::TokenError;
 use crate::bugs::Bugs;
@@ -48,8 +49,40 @@ pub struct Config {
     pub limits: Limits,
     /// `--max-concurrent-streams`, of one client's connection.
     pub max_concurrent_streams: u32,
+    /// `--auto-compaction-mode` and `--auto-compaction-retention`.
+    pub auto_compaction: AutoCompaction,
+    /// What is served, and how, besides.
+    pub serving: Serving,
     /// The bugs that are on.
     pub bugs: Bugs,
+}
+
+/// What is served besides etcd's API on the client port, and how connections are kept; the fields
+/// are etcd's flags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Serving {
+    /// `--listen-metrics-urls`: more addresses with `/metrics` and `/health`, and nothing else.
+    pub metrics_urls: Vec<String>,
+    /// `--listen-client-http-urls`: more addresses for clients.
+    pub http_urls: Vec<String>,
+    /// `--enable-grpc-gateway`: the API as JSON over plain HTTP.
+    pub gateway: bool,
+    /// `--grpc-keepalive-interval`: a client's connection is looked after so often; 0 is never.
+    pub keepalive_interval: Duration,
+    /// `--grpc-keepalive-timeout`: a client that says nothing for so long after that is gone.
+    pub keepalive_timeout: Duration,
+}
+
+impl Default for Serving {
+    fn default() -> Self {
+        Self {
+            metrics_urls: Vec::new(),
+            http_urls: Vec::new(),
+            gateway: true,
+            keepalive_interval: Duration::from_secs(2 * 60 * 60),
+            keepalive_timeout: Duration::from_secs(20),
+        }
+    }
 }
 
 /// How users log in; the fields are etcd's flags.
@@ -136,6 +169,8 @@ impl Config {
             ("--listen-client-urls", &self.listen_client_urls),
             ("--advertise-client-urls", &self.advertise_client_urls),
             ("--listen-peer-urls", &self.listen_peer_urls),
+            ("--listen-metrics-urls", &self.serving.metrics_urls),
+            ("--listen-client-http-urls", &self.serving.http_urls),
         ] {
             urls.iter().try_for_each(|url| address(flag, url).map(drop))?;
         }
@@ -190,11 +225,13 @@ impl Config {
         let members: Vec<String> = members.map(|(_, url)| url.to_owned()).collect();
         for (files, prefix, flag, urls) in [
             (&self.client_tls, "", "--listen-client-urls", &self.listen_client_urls),
+            (&self.client_tls, "", "--listen-metrics-urls", &self.serving.metrics_urls),
+            (&self.client_tls, "", "--listen-client-http-urls", &self.serving.http_urls),
             (&self.peer_tls, "peer-", "--listen-peer-urls", &self.listen_peer_urls),
             (&self.peer_tls, "peer-", "--initial-cluster", &members),
         ] {
             let secure = urls.iter().find(|url| is_secure(url));
-            if let (Some(url), None) = (secure, &files.cert) {
+            if let (Some(url), None, None) = (secure, &files.cert, files.auto_years) {
                 let url = url.clone();
                 return Err(TlsError::NoCertificate { flag, url, prefix }.into());
             }

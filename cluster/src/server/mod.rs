@@ -11,7 +11,9 @@
 //! switch between threads; a second one owns the log, because a sync takes its time and heartbeats
 //! must not wait for it.
 
+mod authority;
 mod common_name;
+mod compactor;
 mod config;
 mod disk_thread;
 mod driver;
@@ -20,9 +22,11 @@ mod http;
 mod join;
 mod peers;
 mod say;
+mod self_signed;
 mod stream;
 mod syncs;
 mod tls;
+mod tls_policy;
 mod token;
 mod watching;
 
@@ -36,8 +40,10 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
-pub use config::{AuthConfig, Config, ConfigError, Membership};
+pub use compactor::AutoCompaction;
+pub use config::{AuthConfig, Config, ConfigError, Membership, Serving};
 pub use tls::{TlsError, TlsFiles};
+pub use tls_policy::TlsPolicy;
 pub use token::TokenError;
 
 use crate::core;
@@ -208,10 +214,11 @@ async fn serve(
 ) -> Result<(), ServerError> {
     config.membership()?;
     let tokens = Arc::new(token::Tokens::new(&config.auth.token).map_err(ConfigError::Token)?);
-    let client_tls = config.client_tls.load("").map_err(ConfigError::Tls)?;
-    let peer_tls = config.peer_tls.load("peer-").map_err(ConfigError::Tls)?;
+    let (client_tls, peer_tls) = means(&config).map_err(ConfigError::Tls)?;
     let peer_listeners = listen(&config.listen_peer_urls).await?;
-    let client_listeners = listen(&config.listen_client_urls).await?;
+    let client_urls = [&config.listen_client_urls[..], &config.serving.http_urls].concat();
+    let client_listeners = listen(&client_urls).await?;
+    let metrics_listeners = listen(&config.serving.metrics_urls).await?;
     let mut addresses = Vec::new();
     for listener in &client_listeners {
         addresses.push(listener.local_addr()?);
@@ -242,15 +249,29 @@ async fn serve(
         bcrypt_cost: config.auth.bcrypt_cost,
         certificates_name_users: config.client_tls.client_cert_auth,
     };
-    for (listener, tls) in secured(client_listeners, &config.listen_client_urls, &client_tls) {
+    for (listener, tls) in secured(client_listeners, &client_urls, &client_tls) {
         grpc::serve(listener, tls, &config, api.clone());
     }
+    let urls = &config.serving.metrics_urls;
+    for (listener, tls) in secured(metrics_listeners, urls, &client_tls) {
+        http::serve_metrics(listener, tls, handle.clone());
+    }
+    tokio::spawn(compactor::run(config.auto_compaction, handle.clone()));
     if let Some(ready) = ready {
         // The starter may have given up; then the node is stopped through `stop`.
         let _ = ready.send(addresses);
     }
     let driver = Driver::new(node, &config, handle, log_thread, disk, peers, inputs);
     driver.run(received, stop).await
+}
+
+/// The means of TLS for clients and for members, with certificates of the node's own making where
+/// those are asked for.
+fn means(config: &Config) -> Result<(Option<Tls>, Option<Tls>), TlsError> {
+    let (data_dir, clients) = (&config.data_dir, &config.listen_client_urls);
+    let client = config.client_tls.clone().with_own("", data_dir, clients)?;
+    let peer = config.peer_tls.clone().with_own("peer-", data_dir, &config.listen_peer_urls)?;
+    Ok((client.load("")?, peer.load("peer-")?))
 }
 
 async fn listen(urls: &[String]) -> Result<Vec<TcpListener>, ServerError> {

@@ -13,13 +13,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio_rustls::rustls::pki_types::{
+    CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName,
+};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::say::say;
+use super::self_signed;
 use super::stream::Stream;
+use super::tls_policy::TlsPolicy;
 
 /// How long a handshake may take: whoever says nothing must not be waited for.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -38,6 +42,12 @@ pub struct TlsFiles {
     pub trusted_ca: Option<PathBuf>,
     /// `--client-cert-auth`.
     pub client_cert_auth: bool,
+    /// `--client-crl-file`, `--peer-crl-file`: certificates that are believed no more.
+    pub crl: Option<PathBuf>,
+    /// `--auto-tls`: without a certificate of its own the node makes one, for so many years.
+    pub auto_years: Option<u32>,
+    /// `--tls-min-version` and its like, the same for both sides.
+    pub policy: TlsPolicy,
 }
 
 /// What is wrong with the flags of TLS or with their files.
@@ -68,6 +78,20 @@ pub enum TlsError {
     NoAuthority {
         /// `peer-` for the members' side.
         prefix: &'static str,
+    },
+    /// A version that does not exist, or none between the least and the greatest.
+    #[error("--tls-min-version, --tls-max-version: {0}")]
+    Version(String),
+    /// Cipher suites that do not exist here.
+    #[error("--cipher-suites: {0}")]
+    Suites(String),
+    /// No certificate can be made.
+    #[error("--{prefix}auto-tls: {what}")]
+    Auto {
+        /// `peer-` for the members' side.
+        prefix: &'static str,
+        /// What is in the way.
+        what: String,
     },
     /// A file that cannot be read, or holds something else.
     #[error("--{prefix}{flag} {path}: {what}")]
@@ -112,6 +136,13 @@ impl TlsFiles {
             path: path.to_owned(),
             what,
         };
+        let provider = self.policy.provider()?;
+        let versions = self.policy.versions()?;
+        let unfit = |what: tokio_rustls::rustls::Error| TlsError::Version(what.to_string());
+        let revoked = match &self.crl {
+            None => Vec::new(),
+            Some(path) => revoked(path).map_err(|what| error("crl-file", path, what))?,
+        };
         let chain = certificates(cert).map_err(|what| error("cert-file", cert, what))?;
         let private = PrivateKeyDer::from_pem_file(key)
             .map_err(|e| error("key-file", key, format!("it holds no private key: {e}")))?;
@@ -122,20 +153,33 @@ impl TlsFiles {
             }
         }
         let roots = Arc::new(roots);
+        let server = ServerConfig::builder_with_provider(provider.clone());
+        let server = server.with_protocol_versions(&versions).map_err(unfit)?;
         let server = match &self.trusted_ca {
-            None => ServerConfig::builder().with_no_client_auth(),
+            None => server.with_no_client_auth(),
             Some(ca) => {
-                let verifier = WebPkiClientVerifier::builder(roots.clone()).build();
+                let verifier =
+                    WebPkiClientVerifier::builder_with_provider(roots.clone(), provider.clone());
+                let verifier =
+                    verifier.with_crls(revoked).allow_unknown_revocation_status().build();
                 let verifier = verifier.map_err(|e| error("trusted-ca-file", ca, e.to_string()))?;
-                ServerConfig::builder().with_client_cert_verifier(verifier)
+                server.with_client_cert_verifier(verifier)
             }
         };
         let mut server = server
             .with_single_cert(chain.clone(), private.clone_key())
             .map_err(|e| error("key-file", key, format!("it does not fit the certificate: {e}")))?;
         server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let client = ClientConfig::builder()
-            .with_root_certificates(roots)
+        let client = ClientConfig::builder_with_provider(provider.clone());
+        let client = client.with_protocol_versions(&versions).map_err(unfit)?;
+        let client = if self.auto_years.is_some() {
+            // Members' own certificates say nothing of who they are, as with etcd's flag.
+            let anyone = Arc::new(self_signed::Anyone(provider));
+            client.dangerous().with_custom_certificate_verifier(anyone)
+        } else {
+            client.with_root_certificates(roots)
+        };
+        let client = client
             .with_client_auth_cert(chain, private)
             .map_err(|e| error("key-file", key, e.to_string()))?;
         Ok(Some(Tls { acceptor: Arc::new(server).into(), connector: Arc::new(client).into() }))
@@ -148,6 +192,16 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     match found {
         Ok(certificates) if certificates.is_empty() => Err("it holds no certificate".into()),
         Ok(certificates) => Ok(certificates),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn revoked(path: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, String> {
+    let found = CertificateRevocationListDer::pem_file_iter(path);
+    let lists = found.and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    match lists {
+        Ok(lists) if lists.is_empty() => Err("it holds no list of revoked certificates".into()),
+        Ok(lists) => Ok(lists),
         Err(error) => Err(error.to_string()),
     }
 }

@@ -5,10 +5,16 @@ use crate::error::ApiError;
 use crate::proto::etcdserverpb::{DeleteRangeRequest, LeaseGrantResponse, LeaseRevokeResponse};
 use crate::proto::ordealpb::{GrantLease, RevokeLease};
 
+/// The longest time to live, in seconds (etcd's `MaxLeaseTTL`).
+const TTL_MAX: i64 = 9_000_000_000;
+
 impl State {
     pub(super) fn grant_lease(&mut self, grant: &GrantLease) -> Result<Applied, ApiError> {
         if grant.id == 0 {
             return Err(ApiError::LeaseNotFound);
+        }
+        if grant.ttl > TTL_MAX {
+            return Err(ApiError::LeaseTtlTooLarge);
         }
         if self.kv.leases().get(grant.id).is_some() {
             return Err(ApiError::LeaseExists);

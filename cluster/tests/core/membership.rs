@@ -156,3 +156,24 @@ fn a_new_leader_commits_an_entry_of_its_own_term_first_unless_membership_before_
     let bugs = Bugs::default().with(Bug::MembershipBeforeCommit);
     assert_eq!(change_at_election(bugs), Ok(()));
 }
+
+#[test]
+fn a_leader_that_is_removed_while_it_writes_steps_down_and_the_others_go_on() {
+    for seed in 0..20 {
+        let (mut world, leader) = elected(seed, Bugs::default());
+        world.run_us(6 * SECOND);
+        let removal = change(&mut world, leader, &[(Kind::Remove, leader)]);
+        // What is on its way to the disk when the removal is applied is the point.
+        for value in 0..60 {
+            world.put(leader, "k", value);
+            world.run_us(SECOND / 500);
+        }
+        world.until("the removal", 20 * SECOND, |world| world.answers.contains_key(&removal));
+        assert_eq!(world.answers[&removal].clone().map(drop), Ok(()), "seed {seed}");
+        world.until("another leader", 30 * SECOND, |world| {
+            world.ids().into_iter().any(|id| id != leader && world.leads(id))
+        });
+        let next = world.ids().into_iter().find(|id| *id != leader && world.leads(*id));
+        put(&mut world, next.expect("there is one"), 1_000);
+    }
+}

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use etcd_client::{Client, ConnectOptions};
 use ordeal_cluster::bugs::Bugs;
 use ordeal_cluster::core::Limits;
-use ordeal_cluster::server::{AuthConfig, Config, Running, ServerError, TlsFiles, start};
+use ordeal_cluster::server::{
+    AuthConfig, AutoCompaction, Config, Running, ServerError, Serving, TlsFiles, start,
+};
 use tempfile::TempDir;
 
 /// How long anything that is awaited may take on a busy machine.
@@ -102,8 +104,17 @@ impl Cluster {
         }
     }
 
+    pub fn data_dir(&self, member: usize) -> &Path {
+        &self.configs[member].data_dir
+    }
+
     pub fn url(&self, member: usize) -> &str {
         &self.configs[member].listen_client_urls[0]
+    }
+
+    /// The flags of the members.
+    pub fn configs(&self) -> impl Iterator<Item = &Config> {
+        self.configs.iter()
     }
 
     pub async fn client(&self, member: usize) -> Client {
@@ -156,6 +167,8 @@ pub fn lone_config(folder: &Path) -> Config {
         peer_tls: TlsFiles::default(),
         limits: Limits::default(),
         max_concurrent_streams: u32::MAX,
+        auto_compaction: AutoCompaction::Off,
+        serving: Serving::default(),
         bugs: Bugs::default(),
     }
 }

@@ -2,8 +2,12 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
-use crate::cluster::{Cluster, eventually};
+use etcd_client::GetOptions;
+use ordeal_cluster::server::AutoCompaction;
+
+use crate::cluster::{Cluster, eventually, free_ports};
 use crate::runtime;
 
 /// The status line and the body of the answer to a GET.
@@ -54,4 +58,36 @@ fn health_version_and_metrics_are_served_beside_grpc() {
     }));
     let (status, _) = get(cluster.url(0), "/health?serializable=true");
     assert_eq!(status, "HTTP/1.1 200 OK");
+}
+
+#[test]
+fn metrics_have_an_address_of_their_own_where_one_is_given() {
+    let port = free_ports(1)[0];
+    let metrics = format!("http://127.0.0.1:{port}");
+    let _cluster = Cluster::start_with(1, |config| {
+        config.serving.metrics_urls = vec![metrics.clone()];
+    });
+    let (status, body) = get(&metrics, "/metrics");
+    assert!(status.ends_with("200 OK") && body.contains("etcd_server_has_leader"), "{status}");
+    let (status, _) = get(&metrics, "/version");
+    assert!(status.ends_with("404 Not Found"), "{status}");
+}
+
+#[test]
+fn a_node_compacts_its_history_by_itself() {
+    let cluster = Cluster::start_with(1, |config| {
+        config.auto_compaction = AutoCompaction::Periodic(Duration::from_millis(50));
+    });
+    runtime().block_on(async {
+        let mut client = cluster.client(0).await;
+        for _ in 0..5 {
+            client.put("k", "v", None).await.expect("a put");
+        }
+        eventually("what is older than the retention is gone", async || {
+            let old = GetOptions::new().with_revision(3);
+            let got = client.get("k", Some(old)).await;
+            got.is_err_and(|error| error.to_string().contains("has been compacted"))
+        })
+        .await;
+    });
 }

@@ -5,6 +5,8 @@ mod cluster;
 mod coordination;
 mod differential;
 mod etcdctl;
+mod gateway;
+mod hash;
 mod http;
 mod members;
 mod tls;

@@ -1,11 +1,9 @@
 //! The service Maintenance.
 
-use bytes::Bytes;
-use futures::stream;
-use sha2::{Digest, Sha256};
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request as Grpc, Response as Answer, Status};
 
-use super::{Api, Caller, ask, status, unexpected};
+use super::{Api, Caller, ask, snapshot, status, unexpected};
 use crate::core::{Request, Response};
 use crate::error::ApiError;
 use crate::log::snapshot::Image;
@@ -16,13 +14,6 @@ use crate::proto::etcdserverpb::{
     ResponseHeader, SnapshotRequest, SnapshotResponse, StatusRequest, StatusResponse,
 };
 use crate::state::Applied;
-
-/// Bytes of a snapshot in one message, as etcd sends them.
-const BLOB_BYTES: usize = 32 << 10;
-
-/// etcd's snapshots are whole pages, and its clients take that, with the checksum's 32 bytes
-/// behind, for the sign of a whole file.
-const PAGE_BYTES: usize = 512;
 
 impl Api {
     /// The state as it is here, and work on it in a thread of its own: it may take long.
@@ -43,7 +34,7 @@ impl Api {
 
 #[tonic::async_trait]
 impl Maintenance for Api {
-    type SnapshotStream = stream::Iter<std::vec::IntoIter<Result<SnapshotResponse, Status>>>;
+    type SnapshotStream = ReceiverStream<Result<SnapshotResponse, Status>>;
 
     async fn alarm(&self, grpc: Grpc<AlarmRequest>) -> Result<Answer<AlarmResponse>, Status> {
         ask!(self, grpc, Request::Alarm, Response::Applied(Applied::Alarm(r)) => r)
@@ -86,19 +77,10 @@ impl Maintenance for Api {
         grpc: Grpc<SnapshotRequest>,
     ) -> Result<Answer<Self::SnapshotStream>, Status> {
         let (caller, _) = Caller::of(grpc);
-        let (header, file) =
-            self.with_image(&caller, Request::Snapshot, |image| Ok(file(&image))).await?;
-        let total = file.len();
-        let blobs = (0..total).step_by(BLOB_BYTES).map(|from| {
-            let to = (from + BLOB_BYTES).min(total);
-            Ok(SnapshotResponse {
-                header: Some(header),
-                remaining_bytes: (total - to) as u64,
-                blob: file.slice(from..to),
-                version: String::new(),
-            })
-        });
-        Ok(Answer::new(stream::iter(blobs.collect::<Vec<_>>())))
+        let Response::Image(image, _) = self.ask(&caller, Request::Snapshot).await? else {
+            return Err(unexpected());
+        };
+        Ok(Answer::new(ReceiverStream::new(snapshot::send(*image))))
     }
 
     async fn move_leader(
@@ -110,13 +92,4 @@ impl Maintenance for Api {
             header: Some(header)
         })
     }
-}
-
-/// The image as a client saves it: the file, zeros up to a whole page, and the checksum of all.
-fn file(image: &Image) -> Bytes {
-    let mut bytes = image.encode();
-    bytes.resize(bytes.len().next_multiple_of(PAGE_BYTES), 0);
-    let sum = Sha256::digest(&bytes);
-    bytes.extend_from_slice(&sum);
-    bytes.into()
 }

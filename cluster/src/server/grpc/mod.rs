@@ -9,19 +9,22 @@ mod kv;
 mod lease;
 mod lock;
 mod maintenance;
+mod snapshot;
 mod watch;
 
 use std::sync::Arc;
 
+use futures::TryStreamExt;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::MetadataMap;
 use tonic::service::Routes;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
+use tonic::transport::server::{Router, TcpIncoming};
 use tonic::{Extensions, Status};
 
 use super::Config;
+use super::authority::AnyAuthority;
 use super::driver::Handle;
 use super::http;
 use super::say::say;
@@ -58,21 +61,34 @@ pub(super) fn serve(listener: TcpListener, tls: Option<Tls>, config: &Config, ap
         .add_service(ElectionServer::new(api.clone()))
         .add_service(HealthServer::new(api.clone()))
         .add_service(WatchServer::new(api).max_decoding_message_size(bytes_max));
-    let routes = Routes::from(http::add_to(routes.prepare().into_axum_router(), handle));
+    let routes = Routes::from(http::add_to(
+        routes.prepare().into_axum_router(),
+        handle,
+        config.serving.gateway,
+    ));
+    let keepalive = Some(config.serving.keepalive_interval).filter(|every| !every.is_zero());
     let server = Server::builder()
         // Health checks and Prometheus speak HTTP/1.1.
         .accept_http1(true)
         .max_concurrent_streams(config.max_concurrent_streams)
+        .http2_keepalive_interval(keepalive)
+        .http2_keepalive_timeout(Some(config.serving.keepalive_timeout))
         .add_routes(routes);
+    serve_on(listener, tls, server);
+}
+
+/// Serves what comes to a listener for as long as the runtime lives.
+pub(super) fn serve_on(listener: TcpListener, tls: Option<Tls>, server: Router) {
     tokio::spawn(async move {
         let served = match tls {
             Some(tls) => {
-                server.serve_with_incoming(ReceiverStream::new(tls.incoming(listener))).await
+                let incoming = ReceiverStream::new(tls.incoming(listener));
+                server.serve_with_incoming(incoming.map_ok(AnyAuthority::new)).await
             }
             // Without TCP_NODELAY an answer may wait 40 ms for the client's acknowledgement.
             None => {
                 let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-                server.serve_with_incoming(incoming).await
+                server.serve_with_incoming(incoming.map_ok(AnyAuthority::new)).await
             }
         };
         if let Err(error) = served {

@@ -87,6 +87,8 @@ async fn permitted(
     request: WatchRequest,
 ) -> Result<WatchInput, ApiError> {
     if let Some(RequestUnion::CreateRequest(create)) = &request.request_union
+        // A start that is none is refused whoever asks.
+        && create.start_revision >= 0
         && let Err(error) = api.ask_wherever(caller, Request::MayWatch(create.clone())).await
     {
         return match error.code() {

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::GrpcCounts;
 use crate::core::Vitals;
+use crate::server::peers::snapshot;
 use crate::server::syncs::{BUCKETS_S, Syncs};
 
 /// Methods whose calls are streams both ways, and those whose answer is one.
@@ -17,6 +18,7 @@ pub(super) fn render(vitals: &Vitals, syncs: &Syncs, counts: &GrpcCounts) -> Str
     server(&mut out, vitals);
     store(&mut out, vitals);
     wal(&mut out, syncs);
+    network(&mut out);
     grpc(&mut out, counts);
     process(&mut out);
     out
@@ -125,6 +127,14 @@ fn wal(out: &mut String, syncs: &Syncs) {
     }
     let _ = writeln!(out, "{name}_bucket{{le=\"+Inf\"}} {count}");
     let _ = writeln!(out, "{name}_sum {sum_s}\n{name}_count {count}");
+}
+
+fn network(out: &mut String) {
+    let (sending, sent) = snapshot::counts();
+    let name = "etcd_network_snapshot_send_inflights_total";
+    one(out, name, "gauge", "Total number of inflight snapshot sends.", sending);
+    let name = "etcd_network_snapshot_send_total_duration_seconds_count";
+    one(out, name, "counter", "Total number of snapshot sends, successful or not.", sent);
 }
 
 fn grpc(out: &mut String, counts: &GrpcCounts) {

@@ -1,8 +1,10 @@
-//! What is served over plain HTTP on the client port: `/health`, `/metrics` and `/version`.
+//! What is served over plain HTTP on the client port: `/health`, `/metrics`, `/version`, and the
+//! API as JSON (`gateway`).
 //!
 //! gRPC calls and HTTP requests share the listener, and the router: a gRPC call is a POST to the
 //! name of its method.
 
+mod gateway;
 mod grpc_counts;
 mod metrics;
 
@@ -17,7 +19,13 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response as Answer};
 use axum::routing::get;
 
+use tokio::net::TcpListener;
+use tonic::service::Routes;
+use tonic::transport::Server;
+
 use super::driver::Handle;
+use super::grpc;
+use super::tls::Tls;
 use crate::core::{Credentials, Request, Response, Vitals};
 use crate::error::ApiError;
 use crate::proto::etcdserverpb::RangeRequest;
@@ -30,7 +38,7 @@ struct Shared {
 }
 
 /// Adds the paths to those of the gRPC services.
-pub(super) fn add_to(router: Router, handle: Handle) -> Router {
+pub(super) fn add_to(router: Router, handle: Handle, with_gateway: bool) -> Router {
     let counts = Arc::new(GrpcCounts::default());
     let shared = Shared { handle, counts: counts.clone() };
     let paths = Router::new()
@@ -39,14 +47,25 @@ pub(super) fn add_to(router: Router, handle: Handle) -> Router {
         .route("/version", get(version))
         .with_state(shared);
     let counted = axum::middleware::from_fn_with_state(counts, grpc_counts::count);
-    router.layer(counted).merge(paths)
+    let grpc = router.layer(counted);
+    let paths = if with_gateway { paths.merge(gateway::routes(&grpc)) } else { paths };
+    grpc.merge(paths)
+}
+
+/// Serves `/metrics` and `/health`, and nothing else, for as long as the runtime lives.
+pub(super) fn serve_metrics(listener: TcpListener, tls: Option<Tls>, handle: Handle) {
+    let shared = Shared { handle, counts: Arc::default() };
+    let paths = Router::new()
+        .route("/health", get(health))
+        .route("/metrics", get(show_metrics))
+        .with_state(shared);
+    let server = Server::builder().accept_http1(true).add_routes(Routes::from(paths));
+    grpc::serve_on(listener, tls, server);
 }
 
 async fn version() -> Answer {
-    let version = crate::SERVED_VERSION;
-    // The cluster's version is that of its oldest member, without the patch.
-    let cluster = version.rsplit_once('.').map_or(version, |(minor, _)| minor);
-    json(StatusCode::OK, format!(r#"{{"etcdserver":"{version}","etcdcluster":"{cluster}.0"}}"#))
+    let (version, cluster) = (crate::SERVED_VERSION, crate::cluster_version());
+    json(StatusCode::OK, format!(r#"{{"etcdserver":"{version}","etcdcluster":"{cluster}"}}"#))
 }
 
 async fn show_metrics(State(shared): State<Shared>) -> Answer {

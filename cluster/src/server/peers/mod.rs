@@ -9,7 +9,7 @@ mod frame;
 mod receive;
 mod roster;
 mod send;
-mod snapshot;
+pub(super) mod snapshot;
 
 use std::io;
 use std::time::Duration;

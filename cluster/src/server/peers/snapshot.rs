@@ -1,6 +1,7 @@
 //! Snapshots on their way to a lagging follower: a connection each.
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use raft::eraftpb::Message;
@@ -20,9 +21,21 @@ use crate::server::stream::Stream;
 /// How long the peer may take to read a snapshot and hand it on.
 const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Snapshots that this process began to send to others, and those whose sending is over.
+static BEGUN: AtomicU64 = AtomicU64::new(0);
+static OVER: AtomicU64 = AtomicU64::new(0);
+
+/// How many snapshots this process is sending, and how many it has sent, well or in vain.
+pub(in crate::server) fn counts() -> (u64, u64) {
+    let over = OVER.load(Ordering::Relaxed);
+    (BEGUN.load(Ordering::Relaxed).saturating_sub(over), over)
+}
+
 /// Sends one snapshot, and reports whether it arrived.
 pub(super) async fn send(link: Link, message: Message, image: Image, inputs: mpsc::Sender<Input>) {
+    BEGUN.fetch_add(1, Ordering::Relaxed);
     let sent = timeout(ARRIVAL_TIMEOUT, try_send(&link, &message, image)).await;
+    OVER.fetch_add(1, Ordering::Relaxed);
     let sent = sent.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
     if let Err(error) = &sent {
         say(format_args!("cannot send the snapshot to {:x}: {error}", link.peer));

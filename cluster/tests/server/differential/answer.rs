@@ -28,6 +28,8 @@ pub enum Answer {
     TimeToLive(LeaseTimeToLiveResponse),
     Leases(LeaseLeasesResponse),
     Watch(WatchResponse),
+    /// Of the service Auth, without a token if there was one.
+    Auth(Option<ResponseHeader>, String),
     Error(tonic::Code, String),
     /// The stream has ended, or says nothing though it should.
     Silent,
@@ -60,6 +62,7 @@ impl Answer {
             Answer::TimeToLive(response) => response.header.as_mut(),
             Answer::Leases(response) => response.header.as_mut(),
             Answer::Watch(response) => response.header.as_mut(),
+            Answer::Auth(header, _) => header.as_mut(),
             Answer::Error(..) | Answer::Silent | Answer::Nothing => None,
         }
     }

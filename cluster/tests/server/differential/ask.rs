@@ -9,9 +9,11 @@ use std::collections::BTreeMap;
 use ordeal_cluster::proto::etcdserverpb::compare::TargetUnion;
 use ordeal_cluster::proto::etcdserverpb::request_op::Request as Op;
 use ordeal_cluster::proto::etcdserverpb::{
-    CompactionRequest, DeleteRangeRequest, LeaseGrantRequest, LeaseTimeToLiveRequest, PutRequest,
-    RangeRequest, TxnRequest, WatchCreateRequest,
+    AuthenticateRequest, CompactionRequest, DeleteRangeRequest, LeaseGrantRequest,
+    LeaseTimeToLiveRequest, PutRequest, RangeRequest, TxnRequest, WatchCreateRequest,
 };
+
+use super::auth::{AuthAsk, Who};
 
 /// What a revision near this number stands for: its distance is that from the newest one.
 const RELATIVE: i64 = 1 << 40;
@@ -58,6 +60,12 @@ pub enum Ask {
     Watch(u8, WatchCreateRequest),
     Cancel(u8, i64),
     Progress(u8),
+    /// About users and roles.
+    Auth(AuthAsk),
+    /// Asks for a token, by which requests on behalf of that one are sent from then on.
+    Login(Who, AuthenticateRequest),
+    /// On somebody's behalf; nobody's without this.
+    As(Who, Box<Ask>),
     /// Both stores are stopped and started again.
     Restart,
 }
@@ -87,8 +95,18 @@ impl Ask {
             Ask::Watch(_, create) => numbers.revision(&mut create.start_revision),
             Ask::Delete(_) | Ask::Grant(_) | Ask::Leases => {}
             Ask::Cancel(..) | Ask::Progress(_) | Ask::Restart => {}
+            Ask::Auth(_) | Ask::Login(..) => {}
+            Ask::As(_, ask) => **ask = ask.resolved(head, chosen),
         }
         ask
+    }
+
+    /// What is asked, whoever asks.
+    pub fn what(&self) -> &Ask {
+        match self {
+            Ask::As(_, ask) => ask.what(),
+            ask => ask,
+        }
     }
 }
 

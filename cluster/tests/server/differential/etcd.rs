@@ -21,6 +21,18 @@ pub fn etcd() -> Option<String> {
     answers.is_ok_and(|output| output.status.success()).then_some(program)
 }
 
+/// The same for a test that can do nothing without: it passes without one only where none is
+/// required.
+pub fn etcd_or_skip() -> Option<String> {
+    let found = etcd();
+    if found.is_none() {
+        let required = std::env::var("ORDEAL_REQUIRE_ETCD").is_ok_and(|value| value == "1");
+        assert!(!required, "there is no etcd, neither on the path nor in $ORDEAL_ETCD");
+        eprintln!("skipped: there is no etcd, neither on the path nor in $ORDEAL_ETCD");
+    }
+    found
+}
+
 /// Major, minor and patch, as the program tells them.
 pub type Release = (u32, u32, u32);
 
@@ -43,6 +55,7 @@ pub fn release(program: &str) -> Release {
 /// The process and its data. It dies with this value.
 pub struct Etcd {
     program: String,
+    flags: Vec<String>,
     process: Child,
     ports: Vec<u16>,
     pub url: String,
@@ -51,11 +64,17 @@ pub struct Etcd {
 
 impl Etcd {
     pub fn start(program: &str) -> Etcd {
+        Etcd::start_with(program, &[])
+    }
+
+    /// With more flags than it needs.
+    pub fn start_with(program: &str, flags: &[String]) -> Etcd {
         let data = TempDir::new().expect("a directory");
         let ports = free_ports(2);
         let url = url(ports[0]);
-        let process = spawn(program, &ports, &data);
-        let etcd = Etcd { program: program.to_owned(), process, ports, url, data };
+        let flags = flags.to_vec();
+        let process = spawn(program, &flags, &ports, &data);
+        let etcd = Etcd { program: program.to_owned(), flags, process, ports, url, data };
         etcd.wait_until_it_listens();
         etcd
     }
@@ -65,7 +84,7 @@ impl Etcd {
         let pid = Pid::from_raw(self.process.id().try_into().expect("a process id"));
         kill(pid, Signal::SIGTERM).expect("it runs");
         self.process.wait().expect("it ends");
-        self.process = spawn(&self.program, &self.ports, &self.data);
+        self.process = spawn(&self.program, &self.flags, &self.ports, &self.data);
         self.wait_until_it_listens();
     }
 
@@ -97,7 +116,7 @@ fn url(port: u16) -> String {
     format!("http://127.0.0.1:{port}")
 }
 
-fn spawn(program: &str, ports: &[u16], data: &TempDir) -> Child {
+fn spawn(program: &str, flags: &[String], ports: &[u16], data: &TempDir) -> Child {
     let (client, peer) = (url(ports[0]), url(ports[1]));
     let log = OpenOptions::new().create(true).append(true).open(data.path().join("log"));
     Command::new(program)
@@ -108,6 +127,7 @@ fn spawn(program: &str, ports: &[u16], data: &TempDir) -> Child {
         .args(["--initial-cluster", &format!("n0={peer}")])
         // The cheapest hash of passwords that there is.
         .args(["--bcrypt-cost", "4"])
+        .args(flags)
         .stdout(Stdio::null())
         .stderr(log.expect("a file"))
         .spawn()

@@ -12,6 +12,7 @@ use super::answer::Answer;
 use super::ask::Ask;
 use super::etcd::{Etcd, Release, release};
 use super::releases;
+use super::root::as_keeper;
 use super::store::Store;
 use super::stream::{Stream, Watch};
 use crate::cluster::Cluster;
@@ -42,12 +43,22 @@ pub struct Difference {
     pub etcd_ended: bool,
 }
 
+/// What the two stores are.
+pub struct Setup {
+    /// The real etcd.
+    pub program: String,
+    /// `--auth-token`, if it is given.
+    pub tokens: Option<String>,
+}
+
 /// An embedded node and a real etcd, with the same content.
 pub struct Pair {
     embedded: Store,
-    etcd: Store,
+    pub(super) etcd: Store,
     /// The newest revision of both.
     head: i64,
+    /// Whether anything was asked about users and roles.
+    pub(super) with_users: bool,
     cluster: Cluster,
     process: Etcd,
     release: Release,
@@ -55,17 +66,22 @@ pub struct Pair {
 
 impl Pair {
     /// Two empty stores.
-    pub async fn start(program: &str) -> Pair {
+    pub async fn start(setup: &Setup) -> Pair {
+        let program = &setup.program;
+        let flags = setup.tokens.as_ref().map(|tokens| ["--auth-token".into(), tokens.clone()]);
         let cluster = Cluster::start_with(1, |config| {
             // As etcd's own: the shortest lease follows from them.
             config.heartbeat_interval = Duration::from_millis(100);
             config.election_timeout = Duration::from_millis(1_000);
+            if let Some(tokens) = &setup.tokens {
+                config.auth.token = tokens.clone();
+            }
         });
-        let process = Etcd::start(program);
+        let process = Etcd::start_with(program, flags.as_ref().map_or(&[], |flags| flags));
         let embedded = Store::connect(cluster.url(0)).await;
         let etcd = Store::connect(&process.url).await;
         let release = release(program);
-        Pair { embedded, etcd, head: 1, cluster, process, release }
+        Pair { embedded, etcd, head: 1, with_users: false, cluster, process, release }
     }
 
     /// Asks both, request after request, until they answer differently.
@@ -73,11 +89,9 @@ impl Pair {
         let began = Instant::now();
         for (nth, ask) in asks.iter().enumerate() {
             let place = Place { nth, began };
-            let compacted = self.etcd.compacted();
-            let Some(ask) = &releases::fit(ask, self.release, self.head, compacted) else {
-                continue;
-            };
-            if matches!(ask, Ask::Restart | Ask::Compact(_)) {
+            let Some(ask) = &self.fit(ask) else { continue };
+            self.with_users |= matches!(ask.what(), Ask::Auth(_));
+            if matches!(ask.what(), Ask::Restart | Ask::Compact(_)) {
                 self.settle(place).await?;
             }
             if matches!(ask, Ask::Restart) {
@@ -87,17 +101,23 @@ impl Pair {
             }
             let asked = Instant::now();
             let answer = self.both(place, ask).await?;
-            if let (Ask::Grant(request), Answer::Grant(_)) = (ask, answer) {
+            if let (Ask::Grant(request), Answer::Grant(_)) = (ask.what(), answer) {
                 self.end_short_lease(place, request, asked).await?;
             }
         }
-        let place = Place { nth: asks.len().saturating_sub(1), began };
+        let place = Place::after(asks, began);
         self.settle(place).await?;
-        self.hold_streams_together(place)
+        self.hold_streams_together(place)?;
+        self.hold_users_together(place).await
+    }
+
+    /// The request as the real etcd's release can be asked it.
+    pub(super) fn fit(&self, ask: &Ask) -> Option<Ask> {
+        releases::fit(ask, self.release, self.head, self.etcd.compacted())
     }
 
     /// Asks both the same, and gives their answer if it is one.
-    async fn both(&mut self, place: Place, ask: &Ask) -> Result<Answer, Difference> {
+    pub(super) async fn both(&mut self, place: Place, ask: &Ask) -> Result<Answer, Difference> {
         let mut embedded = self.embedded.ask(ask, self.head).await;
         let etcd = self.etcd.ask(ask, self.head).await;
         if !embedded.agrees(&etcd, place.began.elapsed()) {
@@ -131,13 +151,14 @@ impl Pair {
         if granted.ttl >= SHORT_TTL {
             return Ok(());
         }
-        let revoked = self.both(place, &Ask::Revoke(granted.id)).await;
+        let revoked = self.as_root(place, Ask::Revoke(granted.id)).await;
         if asked.elapsed() < PROMPT { revoked.map(drop) } else { Ok(()) }
     }
 
     /// Waits until every watch has told all that has happened: a key of each is put and deleted,
     /// and what it tells of that is waited for.
     async fn settle(&mut self, place: Place) -> Result<(), Difference> {
+        self.log_in_as_root(place).await?;
         let open = |watch: &&Watch| watch.open;
         let streams = self.embedded.streams.values();
         let watches = || streams.clone().flat_map(|stream| stream.watches.iter().filter(open));
@@ -170,13 +191,13 @@ impl Pair {
     /// The revision of the put, or 0 if it is refused by both.
     async fn put(&mut self, place: Place, key: &Bytes) -> Result<i64, Difference> {
         let put = PutRequest { key: key.clone(), ..Default::default() };
-        let mut answer = self.both(place, &Ask::Put(put)).await?;
+        let mut answer = self.both(place, &as_keeper(Ask::Put(put))).await?;
         Ok(answer.revision().unwrap_or(0))
     }
 
     async fn delete(&mut self, place: Place, key: &Bytes) -> Result<i64, Difference> {
         let delete = DeleteRangeRequest { key: key.clone(), ..Default::default() };
-        let mut answer = self.both(place, &Ask::Delete(delete)).await?;
+        let mut answer = self.both(place, &as_keeper(Ask::Delete(delete))).await?;
         Ok(answer.revision().unwrap_or(0))
     }
 
@@ -237,19 +258,31 @@ impl Pair {
         self.etcd.wait_for_leader(&self.process.url).await;
     }
 
-    /// Deletes every key and lease of both, and closes every stream.
-    pub async fn wipe(&mut self) {
+    /// Deletes every key, lease, user and role of both, and closes every stream. False if nobody
+    /// can.
+    pub async fn wipe(&mut self) -> bool {
+        if !self.wipe_users().await {
+            return false;
+        }
         for store in [&mut self.embedded, &mut self.etcd] {
             self.head = store.wipe().await;
         }
+        true
     }
 }
 
 /// Which request of the sequence is at issue, and when the sequence began.
 #[derive(Clone, Copy)]
-struct Place {
+pub(super) struct Place {
     nth: usize,
     began: Instant,
+}
+
+impl Place {
+    /// Behind all of them.
+    pub fn after(asks: &[Ask], began: Instant) -> Place {
+        Place { nth: asks.len().saturating_sub(1), began }
+    }
 }
 
 /// Waits until its watches have told of the puts and deletions of their keys, and gives what they

@@ -1,12 +1,21 @@
 //! What older releases of etcd do otherwise, so that they are not asked it.
 
 use super::ask::{Ask, Chosen};
+use super::auth::AuthAsk;
 use super::etcd::Release;
 
 /// The request, or one beside it that the release answers as 3.5.30 does, or nothing if there is
 /// none.
 pub fn fit(ask: &Ask, release: Release, head: i64, compacted: i64) -> Option<Ask> {
+    if let Ask::As(who, ask) = ask {
+        let fit = self::fit(ask, release, head, compacted)?;
+        return Some(Ask::As(who.clone(), Box::new(fit)));
+    }
     let mut fit = ask.clone();
+    // There was no such request.
+    if matches!(ask, Ask::Auth(AuthAsk::AuthStatus(_))) && release < (3, 5, 0) {
+        return None;
+    }
     // etcd #15220 and #20221: progress was told before what had happened until then, or to a watch
     // that was yet to start.
     if matches!(ask, Ask::Progress(_)) && release < (3, 5, 22) {

@@ -1,11 +1,11 @@
 //! The smallest sequence that still gets different answers.
 
 use super::ask::Ask;
-use super::pair::{Difference, Pair};
+use super::pair::{Difference, Pair, Setup};
 
 /// Leaves out ever smaller runs of requests for as long as the answers still differ. Each try is on
 /// fresh stores.
-pub async fn shrink(etcd: &str, asks: Vec<Ask>, first: Difference) -> (Vec<Ask>, Difference) {
+pub async fn shrink(setup: &Setup, asks: Vec<Ask>, first: Difference) -> (Vec<Ask>, Difference) {
     let mut kept = asks;
     kept.truncate(first.nth + 1);
     let mut difference = first;
@@ -16,7 +16,7 @@ pub async fn shrink(etcd: &str, asks: Vec<Ask>, first: Difference) -> (Vec<Ask>,
         while from + run <= kept.len() && run < kept.len() {
             let mut fewer = kept.clone();
             fewer.drain(from..from + run);
-            match Pair::start(etcd).await.play(&fewer).await {
+            match Pair::start(setup).await.play(&fewer).await {
                 Err(found) => {
                     fewer.truncate(found.nth + 1);
                     kept = fewer;

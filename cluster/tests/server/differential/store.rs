@@ -4,20 +4,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use ordeal_cluster::proto::etcdserverpb::{
-    DeleteRangeRequest, DeleteRangeResponse, LeaseGrantRequest, LeaseKeepAliveRequest,
-    LeaseKeepAliveResponse, LeaseLeasesRequest, LeaseLeasesResponse, LeaseRevokeRequest,
-    LeaseRevokeResponse, StatusRequest, StatusResponse, WatchCreateRequest,
+    AuthenticateRequest, AuthenticateResponse, DeleteRangeRequest, DeleteRangeResponse,
+    LeaseGrantRequest, LeaseKeepAliveRequest, LeaseKeepAliveResponse, LeaseLeasesRequest,
+    LeaseLeasesResponse, LeaseRevokeRequest, LeaseRevokeResponse, RangeRequest, RangeResponse,
+    WatchCreateRequest,
 };
 use prost::Message;
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::codegen::tokio_stream::once;
+use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 use tonic_prost::ProstCodec;
 
 use super::answer::Answer;
 use super::ask::{Ask, Chosen, is_alias};
+use super::auth::Who;
 use super::etcd::PATIENCE;
 use super::stream::Stream;
 
@@ -39,6 +42,10 @@ pub struct Store {
     pub streams: BTreeMap<u8, Stream>,
     /// Up to where its history is gone; -1 before the first compaction.
     compacted: i64,
+    /// What users got when they logged in.
+    tokens: BTreeMap<Who, String>,
+    /// By what the request that is being sent tells who asks.
+    token: Option<MetadataValue<Ascii>>,
 }
 
 impl Store {
@@ -50,20 +57,23 @@ impl Store {
             leases: Leases::default(),
             streams: BTreeMap::new(),
             compacted: -1,
+            tokens: BTreeMap::new(),
+            token: None,
         };
         store.wait_for_leader(url).await;
         store
     }
 
-    /// Waits until it has started again.
+    /// Waits until it has started again. Where users are checked nobody is told who leads, but a
+    /// linearizable read is refused only when there is a leader.
     pub async fn wait_for_leader(&self, url: &str) {
         let deadline = Instant::now() + PATIENCE;
+        let read = RangeRequest { key: "a".into(), ..Default::default() };
         loop {
-            let status: Result<StatusResponse, _> =
-                self.call("Maintenance/Status", StatusRequest {}).await;
-            match status {
-                Ok(status) if status.leader != 0 => return,
-                Ok(_) => assert!(Instant::now() < deadline, "{url} has no leader"),
+            let answer: Result<RangeResponse, Status> = self.call("KV/Range", read.clone()).await;
+            match answer {
+                Ok(_) => return,
+                Err(error) if error.code() == tonic::Code::InvalidArgument => return,
                 Err(error) => assert!(Instant::now() < deadline, "{url} does not answer: {error}"),
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -72,7 +82,20 @@ impl Store {
 
     /// Sends a request, and gives the answer as it is compared.
     pub async fn ask(&mut self, ask: &Ask, head: i64) -> Answer {
-        let answer = match ask.resolved(head, &self.leases.chosen) {
+        let ask = match ask.resolved(head, &self.leases.chosen) {
+            Ask::As(who, ask) => {
+                self.token = self.token_of(&who);
+                *ask
+            }
+            ask => ask,
+        };
+        let answer = self.send(ask, head).await;
+        self.token = None;
+        answer.compared(&self.leases)
+    }
+
+    async fn send(&mut self, ask: Ask, head: i64) -> Answer {
+        match ask {
             Ask::Watch(stream, create) => self.open_watch(stream, create).await,
             Ask::Cancel(stream, id) => match self.streams.get_mut(&stream) {
                 Some(stream) => stream.cancel(id).await,
@@ -85,8 +108,7 @@ impl Store {
             Ask::Grant(request) => self.grant(request).await,
             Ask::Restart => Answer::Nothing,
             ask => self.unary(ask).await.unwrap_or_else(Answer::from),
-        };
-        answer.compared(&self.leases)
+        }
     }
 
     async fn unary(&mut self, ask: Ask) -> Result<Answer, Status> {
@@ -114,10 +136,32 @@ impl Store {
                 let ask = LeaseLeasesRequest {};
                 Answer::Leases(self.call("Lease/LeaseLeases", ask).await?)
             }
+            Ask::Auth(ask) => ask.send(self).await?,
+            Ask::Login(who, ask) => self.log_in(who, ask).await?,
             // Those with a state of their own are not sent here.
             Ask::Grant(_) | Ask::Watch(..) | Ask::Cancel(..) => Answer::Nothing,
-            Ask::Progress(_) | Ask::Restart => Answer::Nothing,
+            Ask::Progress(_) | Ask::Restart | Ask::As(..) => Answer::Nothing,
         })
+    }
+
+    async fn log_in(&mut self, who: Who, ask: AuthenticateRequest) -> Result<Answer, Status> {
+        let answer: AuthenticateResponse = self.call("Auth/Authenticate", ask).await?;
+        self.tokens.insert(who, answer.token);
+        Ok(Answer::Auth(answer.header, "a token".into()))
+    }
+
+    fn token_of(&self, who: &Who) -> Option<MetadataValue<Ascii>> {
+        let token = match who {
+            Who::Nobody => None,
+            Who::Stranger(token) => Some(*token),
+            Who::User(_) | Who::Keeper => self.tokens.get(who).map(String::as_str),
+        };
+        token.map(|token| token.try_into().expect("tokens are ASCII"))
+    }
+
+    /// A request, with the token of who asks.
+    fn request<T>(&self, body: T) -> Request<T> {
+        with_token(body, self.token.clone())
     }
 
     /// With an alias the id is the store's to choose.
@@ -145,7 +189,7 @@ impl Store {
         let mut grpc = self.ready().await?;
         let codec = ProstCodec::<LeaseKeepAliveRequest, LeaseKeepAliveResponse>::default();
         let path = PathAndQuery::from_static("/etcdserverpb.Lease/LeaseKeepAlive");
-        let request = Request::new(once(ask));
+        let request = self.request(once(ask));
         let mut answers = grpc.streaming(request, path, codec).await?.into_inner();
         let answer = answers.message().await?;
         answer.ok_or_else(|| Status::unknown("the stream ended without an answer"))
@@ -161,7 +205,7 @@ impl Store {
             Ok(grpc) => grpc,
             Err(status) => return status.into(),
         };
-        match Stream::open(&mut grpc, create).await {
+        match Stream::open(&mut grpc, create, |body| self.request(body)).await {
             Ok(mut stream) => {
                 let answer = stream.created(compacted).await;
                 self.streams.insert(number, stream);
@@ -177,10 +221,27 @@ impl Store {
         Q: Message + 'static,
         A: Message + Default + 'static,
     {
+        self.unary_call(method, self.request(request)).await
+    }
+
+    /// The same on behalf of somebody.
+    pub async fn call_as<Q, A>(&self, who: &Who, method: &str, request: Q) -> Result<A, Status>
+    where
+        Q: Message + 'static,
+        A: Message + Default + 'static,
+    {
+        self.unary_call(method, with_token(request, self.token_of(who))).await
+    }
+
+    async fn unary_call<Q, A>(&self, method: &str, request: Request<Q>) -> Result<A, Status>
+    where
+        Q: Message + 'static,
+        A: Message + Default + 'static,
+    {
         let path = PathAndQuery::try_from(format!("/etcdserverpb.{method}")).expect("a path");
         let codec = ProstCodec::<Q, A>::default();
         let mut grpc = self.ready().await?;
-        let answer = grpc.unary(Request::new(request), path, codec).await?;
+        let answer = grpc.unary(request, path, codec).await?;
         Ok(answer.into_inner())
     }
 
@@ -192,6 +253,7 @@ impl Store {
     /// Deletes every key and lease, and closes every stream; gives the newest revision.
     pub async fn wipe(&mut self) -> i64 {
         self.streams.clear();
+        self.tokens.clear();
         let zero = bytes::Bytes::from_static(b"\0");
         let all = DeleteRangeRequest { key: zero.clone(), range_end: zero, prev_kv: false };
         let wiped: Result<DeleteRangeResponse, _> = self.call("KV/DeleteRange", all).await;
@@ -214,4 +276,12 @@ impl Store {
         grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
         Ok(grpc)
     }
+}
+
+fn with_token<T>(body: T, token: Option<MetadataValue<Ascii>>) -> Request<T> {
+    let mut request = Request::new(body);
+    if let Some(token) = token {
+        request.metadata_mut().insert("token", token);
+    }
+    request
 }

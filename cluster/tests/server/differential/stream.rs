@@ -28,6 +28,9 @@ const PROGRESS_AGAIN: Duration = Duration::from_millis(200);
 /// The id of a response that is about no watch in particular.
 const NO_WATCH: i64 = -1;
 
+/// What the client sends.
+type Requests = UnboundedReceiverStream<WatchRequest>;
+
 /// The client's side of one stream.
 pub struct Stream {
     requests: mpsc::UnboundedSender<WatchRequest>,
@@ -60,6 +63,7 @@ impl Stream {
     pub async fn open(
         grpc: &mut Grpc<Channel>,
         create: WatchCreateRequest,
+        as_somebody: impl FnOnce(Requests) -> Request<Requests>,
     ) -> Result<Stream, Status> {
         let (requests, body) = mpsc::unbounded_channel();
         // A server may wait for the first request before it answers at all.
@@ -67,7 +71,7 @@ impl Stream {
         requests.send(WatchRequest { request_union: Some(first) }).expect("its end is here");
         let path = PathAndQuery::from_static("/etcdserverpb.Watch/Watch");
         let codec = ProstCodec::<WatchRequest, WatchResponse>::default();
-        let request = Request::new(UnboundedReceiverStream::new(body));
+        let request = as_somebody(UnboundedReceiverStream::new(body));
         let responses = grpc.streaming(request, path, codec).await?.into_inner();
         let (controls, watches, faults) = (Vec::new(), Vec::new(), Vec::new());
         Ok(Stream { requests, responses, asked: create, controls, watches, faults })
