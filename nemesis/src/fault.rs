@@ -1,8 +1,10 @@
 //! The vocabulary of faults, as data.
 
+mod about;
 mod clock;
 mod disk;
 mod network;
+mod steps;
 mod turns;
 mod what;
 
@@ -10,9 +12,10 @@ pub(crate) use clock::{ClockEffect, Effect};
 pub(crate) use disk::{DiskTrouble, RuleEnd};
 pub use network::{Links, Way, With};
 pub(crate) use network::{Sign, alone};
+pub(crate) use steps::{Step, Steps};
 
 use crate::disk::{Access, Corruption, Files, Survivors};
-use crate::{Capability, Kind, NodeId};
+use crate::{NodeId, Trigger};
 use serde::{Deserialize, Serialize};
 
 /// The nodes that a fault is aimed at.
@@ -278,6 +281,67 @@ pub enum Fault {
         #[serde(default)]
         seed: u64,
     },
+    /// A node that was no member joins, and leaves when the fault ends.
+    MemberAdd {
+        /// One of the plan's spares.
+        node: NodeId,
+    },
+    /// A member is taken out, and its data with it; joins again, as a new one, when the fault ends.
+    MemberRemove {
+        /// Whom; one.
+        nodes: Nodes,
+    },
+    /// A member is taken out and joins again at once, as a new one with no data.
+    MemberReplace {
+        /// Whom; one.
+        nodes: Nodes,
+    },
+    /// SIGKILL, and the node's data is gone. When the fault ends the member that it was is taken
+    /// out, and the node joins as a new one.
+    Wipe {
+        /// Whom; one.
+        nodes: Nodes,
+    },
+    /// A member is taken out and joins again at once as a learner, which has no vote; it is
+    /// promoted when the fault ends.
+    Learner {
+        /// Whom; one.
+        nodes: Nodes,
+    },
+    /// The leader hands its office over.
+    MoveLeader {
+        /// To one of these, the first that does not lead.
+        nodes: Nodes,
+    },
+    /// History is compacted up to the revision of the moment.
+    Compact {},
+    /// Space that is free inside of a member's file goes back to its disk.
+    Defrag {
+        /// Whose.
+        nodes: Nodes,
+    },
+    /// A snapshot is saved, as a backup does it.
+    Snapshot {
+        /// Whose state.
+        nodes: Nodes,
+    },
+    /// The alarm is raised that there is no space: writes are refused until it is disarmed, when
+    /// the fault ends.
+    Alarm {
+        /// Who is said to have none.
+        nodes: Nodes,
+    },
+    /// Members end in order and start again, one after the other, each waiting for the one before
+    /// it to serve.
+    RollingRestart {
+        /// In this order.
+        order: Vec<NodeId>,
+    },
+    /// The same, and each starts as the binary that the plan upgrades to.
+    Upgrade {
+        /// In this order.
+        order: Vec<NodeId>,
+    },
 }
 
 /// A fault with its place in time.
@@ -292,136 +356,9 @@ pub struct ScheduledFault {
     pub for_ms: u64,
     /// What goes wrong.
     pub fault: Fault,
-}
-
-impl Fault {
-    /// Its kind.
-    pub fn kind(&self) -> Kind {
-        match self {
-            Fault::Kill { .. } => Kind::Kill,
-            Fault::Pause { .. } => Kind::Pause,
-            Fault::Slow { .. } => Kind::Slow,
-            Fault::Restart { .. } => Kind::Restart,
-            Fault::Outage { .. } => Kind::Outage,
-            Fault::Partition { .. } => Kind::Partition,
-            Fault::Flap { .. } => Kind::Flap,
-            Fault::Swizzle { .. } => Kind::Swizzle,
-            Fault::ClientPartition { .. } => Kind::ClientPartition,
-            Fault::Delay { .. } => Kind::Delay,
-            Fault::Loss { .. } => Kind::Loss,
-            Fault::Duplicate { .. } => Kind::Duplicate,
-            Fault::Reorder { .. } => Kind::Reorder,
-            Fault::PacketCorrupt { .. } => Kind::PacketCorrupt,
-            Fault::Rate { .. } => Kind::Rate,
-            Fault::Reset { .. } => Kind::Reset,
-            Fault::SlowClients { .. } => Kind::SlowClients,
-            Fault::ClockJump { .. } => Kind::ClockJump,
-            Fault::ClockDrift { .. } => Kind::ClockDrift,
-            Fault::ClockStrobe { .. } => Kind::ClockStrobe,
-            Fault::PowerLoss { .. } => Kind::PowerLoss,
-            Fault::FsyncDelay { .. } => Kind::FsyncDelay,
-            Fault::DiskFull { .. } => Kind::DiskFull,
-            Fault::DiskError { .. } => Kind::DiskError,
-            Fault::LyingDisk { .. } => Kind::LyingDisk,
-            Fault::Corrupt { .. } => Kind::Corrupt,
-        }
-    }
-
-    /// What the environment must be able to do.
-    pub fn needs(&self) -> Capability {
-        self.kind().needs()
-    }
-
-    /// What is wrong with its numbers, as a sentence's end; `None` when nothing.
-    pub fn mistake(&self) -> Option<String> {
-        self.clock_mistake().or_else(|| self.network_mistake())
-    }
-
-    /// Whether it must be known who leads when it starts.
-    pub fn wants_leader(&self) -> bool {
-        matches!(self.target(), Some(Nodes::Leader | Nodes::Followers(_)))
-    }
-
-    /// The nodes that it names, wherever it names them.
-    pub fn nodes_named(&self) -> Vec<&NodeId> {
-        let mut named = self.target().map_or_else(Vec::new, Nodes::named);
-        match self {
-            Fault::Partition { cut } | Fault::Flap { cut, .. } => match cut {
-                Cut::Groups(groups) => named.extend(groups.iter().flatten()),
-                Cut::MajoritiesRing(ring) => named.extend(ring),
-                Cut::Bridge { over, left, right } => {
-                    named.extend(std::iter::once(over).chain(left).chain(right));
-                }
-                Cut::Isolate(_) | Cut::OneWay(_) => {}
-            },
-            Fault::Swizzle { cut, .. } => named.extend(cut),
-            _ => {}
-        }
-        if let Some(Links { with: With::These(far), .. }) = self.links() {
-            named.extend(far);
-        }
-        named
-    }
-
-    /// The nodes that it strikes while `leader` leads: those that are killed, stopped or cut off;
-    /// the smaller side of two halves; every node of a ring or of a bridge; of links, the near end.
-    pub fn strikes(&self, leader: Option<&NodeId>) -> Vec<NodeId> {
-        match (self.target(), self) {
-            (Some(target), _) => target.resolve(leader),
-            (
-                None,
-                Fault::Partition { cut: Cut::Groups(groups) }
-                | Fault::Flap { cut: Cut::Groups(groups), .. },
-            ) => groups.iter().min_by_key(|group| group.len()).cloned().unwrap_or_default(),
-            (None, _) => self.nodes_named().into_iter().cloned().collect(),
-        }
-    }
-
-    fn links(&self) -> Option<&Links> {
-        match self {
-            Fault::Delay { links, .. }
-            | Fault::Loss { links, .. }
-            | Fault::Duplicate { links, .. }
-            | Fault::Reorder { links, .. }
-            | Fault::PacketCorrupt { links, .. }
-            | Fault::Rate { links, .. }
-            | Fault::Reset { links, .. } => Some(links),
-            _ => None,
-        }
-    }
-
-    fn target(&self) -> Option<&Nodes> {
-        match self {
-            Fault::Kill { nodes }
-            | Fault::Pause { nodes }
-            | Fault::Slow { nodes, .. }
-            | Fault::Restart { nodes }
-            | Fault::Outage { nodes }
-            | Fault::ClientPartition { nodes, .. }
-            | Fault::SlowClients { nodes, .. }
-            | Fault::ClockJump { nodes, .. }
-            | Fault::ClockDrift { nodes, .. }
-            | Fault::ClockStrobe { nodes, .. }
-            | Fault::PowerLoss { nodes, .. }
-            | Fault::FsyncDelay { nodes, .. }
-            | Fault::DiskFull { nodes, .. }
-            | Fault::DiskError { nodes, .. }
-            | Fault::LyingDisk { nodes, .. }
-            | Fault::Corrupt { nodes, .. }
-            | Fault::Partition { cut: Cut::Isolate(nodes) | Cut::OneWay(nodes) }
-            | Fault::Flap { cut: Cut::Isolate(nodes) | Cut::OneWay(nodes), .. } => Some(nodes),
-            _ => self.links().map(|links| &links.of),
-        }
-    }
-}
-
-impl Nodes {
-    fn named(&self) -> Vec<&NodeId> {
-        match self {
-            Nodes::These(nodes) | Nodes::Followers(nodes) => nodes.iter().collect(),
-            Nodes::Leader => Vec::new(),
-        }
-    }
+    /// What it waits for, from `at_ms` on, before it starts; without this it starts at `at_ms`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<Trigger>,
 }
 
 fn list(nodes: &[NodeId]) -> String {

@@ -60,11 +60,35 @@ pub enum Kind {
     LyingDisk,
     /// Stored bytes go bad.
     Corrupt,
+    /// Nodes join, and leave.
+    MemberAdd,
+    /// Members leave, and join again.
+    MemberRemove,
+    /// Members are replaced by new ones.
+    MemberReplace,
+    /// Nodes lose all that they stored, and join again.
+    Wipe,
+    /// Members join as learners, and are promoted.
+    Learner,
+    /// The leader hands over.
+    MoveLeader,
+    /// History is compacted.
+    Compact,
+    /// Members are defragmented.
+    Defrag,
+    /// Snapshots are saved.
+    Snapshot,
+    /// Alarms are raised and disarmed.
+    Alarm,
+    /// Members restart one after the other.
+    RollingRestart,
+    /// Members restart one after the other, as another version.
+    Upgrade,
 }
 
 impl Kind {
     /// All kinds, in the order in which they are listed.
-    pub const ALL: [Kind; 26] = [
+    pub const ALL: [Kind; 38] = [
         Kind::Kill,
         Kind::Pause,
         Kind::Slow,
@@ -91,13 +115,27 @@ impl Kind {
         Kind::DiskError,
         Kind::LyingDisk,
         Kind::Corrupt,
+        Kind::MemberAdd,
+        Kind::MemberRemove,
+        Kind::MemberReplace,
+        Kind::Wipe,
+        Kind::Learner,
+        Kind::MoveLeader,
+        Kind::Compact,
+        Kind::Defrag,
+        Kind::Snapshot,
+        Kind::Alarm,
+        Kind::RollingRestart,
+        Kind::Upgrade,
     ];
 
     /// The kinds that `all` on the command line means: those that a cluster must come through
-    /// without losing anything. A disk that lies or goes bad breaks what the store was promised,
-    /// and one that fails or is full stops a node for good: those are had by name.
+    /// without losing anything. An upgrade needs something to upgrade to, and is asked for by that.
+    /// A disk that lies or goes bad breaks what the store was promised, and one that fails or is
+    /// full stops a node for good: those are had by name.
     pub fn survivable() -> Vec<Kind> {
-        Kind::ALL.into_iter().filter(|kind| kind.must_be_survived()).collect()
+        let asked = |kind: &Kind| kind.must_be_survived() && *kind != Kind::Upgrade;
+        Kind::ALL.into_iter().filter(asked).collect()
     }
 
     /// Whether a cluster must come through it without losing anything.
@@ -135,6 +173,18 @@ impl Kind {
             Kind::DiskError => "disk-error",
             Kind::LyingDisk => "lying-disk",
             Kind::Corrupt => "corrupt",
+            Kind::MemberAdd => "member-add",
+            Kind::MemberRemove => "member-remove",
+            Kind::MemberReplace => "member-replace",
+            Kind::Wipe => "wipe",
+            Kind::Learner => "learner",
+            Kind::MoveLeader => "move-leader",
+            Kind::Compact => "compact",
+            Kind::Defrag => "defrag",
+            Kind::Snapshot => "snapshot",
+            Kind::Alarm => "alarm",
+            Kind::RollingRestart => "rolling-restart",
+            Kind::Upgrade => "upgrade",
         }
     }
 
@@ -182,6 +232,21 @@ impl Kind {
                 "damages a stored file of a minority: a bit, a cut or zeroed tail, an old copy; \
                  not in `all`"
             }
+            Kind::MemberAdd => "lets a spare node join the cluster, and takes it out again later",
+            Kind::MemberRemove => "takes a member out; it joins again later, new and empty",
+            Kind::MemberReplace => "takes a member out and lets a new and empty one join at once",
+            Kind::Wipe => "kills a node and takes its data; it joins again later as a new member",
+            Kind::Learner => "replaces a member by a learner, and promotes that later",
+            Kind::MoveLeader => "has the leader hand over to another member",
+            Kind::Compact => "compacts history up to the present revision",
+            Kind::Defrag => "defragments members, which stand still meanwhile",
+            Kind::Snapshot => "saves a snapshot of members' state, as a backup does",
+            Kind::Alarm => "raises the alarm that there is no space, and disarms it later",
+            Kind::RollingRestart => "restarts members one after the other, in order",
+            Kind::Upgrade => {
+                "restarts members one after the other as the binary of --upgrade-to, which asks \
+                 for it; not in `all`"
+            }
         }
     }
 
@@ -208,15 +273,39 @@ impl Kind {
             | Kind::DiskError
             | Kind::LyingDisk
             | Kind::Corrupt => Capability::Disk,
+            Kind::MemberAdd
+            | Kind::MemberRemove
+            | Kind::MemberReplace
+            | Kind::Wipe
+            | Kind::Learner => Capability::Members,
+            Kind::MoveLeader | Kind::Compact | Kind::Defrag | Kind::Snapshot | Kind::Alarm => {
+                Capability::Maintenance
+            }
+            Kind::RollingRestart => Capability::Terminate,
+            Kind::Upgrade => Capability::Upgrade,
         }
     }
 
     /// The fewest nodes on which it makes sense.
     pub fn nodes_min(self) -> usize {
         match self {
-            Kind::Partition | Kind::Flap | Kind::Swizzle => 2,
+            Kind::Partition | Kind::Flap | Kind::Swizzle | Kind::MoveLeader => 2,
+            // The others are a majority without it.
+            Kind::MemberRemove | Kind::MemberReplace | Kind::Wipe | Kind::Learner => 3,
             _ => 1,
         }
+    }
+
+    /// Whether it strikes some nodes or others.
+    pub fn can_be_aimed(self) -> bool {
+        let cannot = [Kind::MemberAdd, Kind::Compact, Kind::RollingRestart, Kind::Upgrade];
+        !cannot.contains(&self)
+    }
+
+    /// Whether it strikes one node at a time, and no more.
+    pub fn is_of_one(self) -> bool {
+        let of_one = [Kind::MemberRemove, Kind::MemberReplace, Kind::Wipe, Kind::Learner];
+        of_one.contains(&self)
     }
 
     /// The kind with this name.

@@ -5,6 +5,8 @@
 //! plays the one on the other. This crate does not know which environment it is in: no namespaces
 //! here, no containers, and all waiting goes through [`Time`].
 
+mod asked;
+mod budget;
 pub mod clock;
 mod conductor;
 pub mod disk;
@@ -13,14 +15,20 @@ mod kind;
 pub mod link;
 mod links;
 mod machinery;
+mod operator;
 mod schedule;
 mod time;
+mod trigger;
 mod virtual_time;
 
+pub use asked::{Asked, Target};
+pub use budget::Budget;
 pub use conductor::Conductor;
 pub use fault::{Cut, Fault, Links, Nodes, ScheduledFault, Way, With};
 pub use kind::Kind;
 pub use machinery::{Capability, InjectError, Link, Machinery, NodeId, Side};
-pub use schedule::Schedule;
+pub use operator::{Member, Standing, Task, TaskDone};
+pub use schedule::{Cluster, Schedule};
 pub use time::{Time, by, within};
+pub use trigger::Trigger;
 pub use virtual_time::VirtualTime;

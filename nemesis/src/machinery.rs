@@ -3,7 +3,9 @@
 use crate::clock::{ClockReading, ClockSkew};
 use crate::disk::{Corruption, Damage, Files, Loss, Rule, RuleId, Survivors};
 use crate::link::{Counters, Shape};
+use crate::operator::{Member, Standing, Task, TaskDone};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::{Future, ready};
 
@@ -73,6 +75,12 @@ pub enum Capability {
     Clock,
     /// Cut the power of a node's disk, and break it in other ways.
     Disk,
+    /// Change who is a member, by the store's own interface, and take a node's data away.
+    Members,
+    /// What operators do by the store's own interface: hand over, compact, defragment, back up.
+    Maintenance,
+    /// Start nodes as another binary.
+    Upgrade,
 }
 
 /// Why a fault could not be injected.
@@ -180,6 +188,57 @@ pub trait Machinery {
     ) -> impl Future<Output = Result<Damage, InjectError>> {
         ready(Err(no_disk(node)))
     }
+    /// The members as the cluster lists them, by the word of a node that is up.
+    fn members(&self) -> impl Future<Output = Result<Vec<Member>, InjectError>> {
+        ready(Err(no_operator()))
+    }
+    /// Takes a node out of the cluster, by another member. Its process may end by itself then, and
+    /// that is no death. The id that it had.
+    fn remove_member(&self, _node: &NodeId) -> impl Future<Output = Result<u64, InjectError>> {
+        ready(Err(no_operator()))
+    }
+    /// Makes a node a member that is still to start, with no vote if it is to be a learner: its
+    /// next start joins it. Its new id.
+    fn add_member(
+        &self,
+        _node: &NodeId,
+        _learner: bool,
+    ) -> impl Future<Output = Result<u64, InjectError>> {
+        ready(Err(no_operator()))
+    }
+    /// Gives a learner its vote; refused as long as it is behind.
+    fn promote_member(&self, _node: &NodeId) -> impl Future<Output = Result<(), InjectError>> {
+        ready(Err(no_operator()))
+    }
+    /// Takes away all that a node stored, which does not run. How many bytes that were.
+    fn wipe(&self, _node: &NodeId) -> impl Future<Output = Result<u64, InjectError>> {
+        ready(Err(no_operator()))
+    }
+    /// What a node says of itself.
+    fn standing(&self, _node: &NodeId) -> impl Future<Output = Result<Standing, InjectError>> {
+        ready(Err(no_operator()))
+    }
+    /// Does an operator's task, and returns when it is done.
+    fn maintain(&self, _task: &Task) -> impl Future<Output = Result<TaskDone, InjectError>> {
+        ready(Err(no_operator()))
+    }
+    /// From its next start on the node runs what the plan upgrades to.
+    fn upgrade(&self, _node: &NodeId) -> impl Future<Output = Result<(), InjectError>> {
+        ready(Err(InjectError("there is nothing to upgrade to".to_owned())))
+    }
+    /// How many snapshots each member has begun to send to others since its start; of those members
+    /// that answer.
+    fn snapshots_begun(&self) -> impl Future<Output = Result<BTreeMap<NodeId, u64>, InjectError>> {
+        ready(Err(InjectError("it cannot be seen here when snapshots are sent".to_owned())))
+    }
+    /// Whether a key begins so, as far as a node knows.
+    fn has_key(&self, _prefix: &str) -> impl Future<Output = Result<bool, InjectError>> {
+        ready(Err(no_operator()))
+    }
+}
+
+fn no_operator() -> InjectError {
+    InjectError("the cluster's own interface for operators is out of reach here".to_owned())
 }
 
 fn no_disk(node: &NodeId) -> InjectError {

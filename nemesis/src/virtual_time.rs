@@ -1,13 +1,14 @@
 //! Time that passes only when nobody has anything else to do.
 
 use crate::Time;
-use futures::task::noop_waker;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 /// A clock and a one-task executor: when the task waits, the clock jumps to the first moment for
@@ -36,16 +37,32 @@ impl VirtualTime {
     /// in which it fell asleep.
     pub fn run<F: Future>(&self, task: F) -> Option<F::Output> {
         let mut task = pin!(task);
-        let waker = noop_waker();
+        let alarm = Arc::new(Alarm::default());
+        let waker = Waker::from(alarm.clone());
         let mut context = Context::from_waker(&waker);
         loop {
             if let Poll::Ready(output) = task.as_mut().poll(&mut context) {
                 return Some(output);
             }
+            if alarm.0.swap(false, Ordering::Relaxed) {
+                // A part of the task was given something to do by another part.
+                continue;
+            }
             let (at, sleepers) = self.0.sleepers.borrow_mut().pop_first()?;
             self.0.now.set(at.max(self.0.now.get()));
             sleepers.into_iter().for_each(Waker::wake);
+            alarm.0.store(false, Ordering::Relaxed);
         }
+    }
+}
+
+/// Whether somebody has woken the task.
+#[derive(Default)]
+struct Alarm(AtomicBool);
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -85,6 +102,20 @@ mod tests {
         let done = time.run(async { futures::join!(wait(30), wait(10), wait(20)) });
         assert!(done.is_some());
         assert_eq!(*seen.borrow(), [10, 20, 30]);
+    }
+
+    #[test]
+    fn no_time_passes_while_one_part_has_woken_another() {
+        let time = VirtualTime::new();
+        let (say, hear) = futures::channel::oneshot::channel();
+        let hears = async { hear.await.map(|()| time.now().as_millis()) };
+        let says = async {
+            time.sleep(Duration::from_millis(10)).await;
+            say.send(()).expect("somebody listens");
+            time.sleep(Duration::from_millis(10)).await;
+        };
+        let (heard, ()) = time.run(async { futures::join!(hears, says) }).expect("an end");
+        assert_eq!(heard, Ok(10));
     }
 
     #[test]

@@ -44,8 +44,12 @@ fn free_port() -> u16 {
     free.expect("the candidates have no end")
 }
 
-fn wait_for<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
-    let give_up = Instant::now() + PATIENCE;
+fn wait_for<T>(what: &str, attempt: impl FnMut() -> Option<T>) -> T {
+    wait_so_long(PATIENCE, what, attempt)
+}
+
+fn wait_so_long<T>(bound: Duration, what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
+    let give_up = Instant::now() + bound;
     loop {
         if let Some(value) = attempt() {
             return value;
@@ -98,12 +102,18 @@ impl Etcd {
 
     /// How long a key is there whose lease is of `ttl_s` seconds, granted now.
     fn lease_lives(&self, ttl_s: u32) -> Duration {
+        self.lease_lives_while(ttl_s, || {})
+    }
+
+    /// The same, with something done as soon as it is granted.
+    fn lease_lives_while(&self, ttl_s: u32, meddle: impl FnOnce()) -> Duration {
         let granted = Instant::now();
         let lease = self.post("lease/grant", json!({"TTL": ttl_s, "ID": 77}));
         assert_eq!(lease.expect("a lease")["ID"], "77");
         let put = self.post("kv/put", json!({"key": "bGVhc2U=", "value": "dg==", "lease": 77}));
         assert!(put.is_some());
-        wait_for("the lease to expire", || {
+        meddle();
+        wait_so_long(6 * PATIENCE, "the lease to expire", || {
             let left = self.post("kv/range", json!({"key": "bGVhc2U="}))?;
             left.get("kvs").is_none().then(|| granted.elapsed())
         })
@@ -168,4 +178,32 @@ fn at_fourfold_speed_a_lease_of_eight_seconds_is_gone_after_two() {
     let lived = etcd.lease_lives(8);
     println!("a lease of 8 s lived {} ms", lived.as_millis());
     assert!((1_500..3_500).contains(&lived.as_millis()), "it lived {} ms", lived.as_millis());
+}
+
+/// etcd 3.4 counts a lease's time by the wall clock, 3.5 by the monotonic one: set back by twenty
+/// seconds, the wall clock of the one keeps a lease of ten for about thirty, that of the other does
+/// not. Each release that is at hand: `$ORDEAL_ETCD`, and `$ORDEAL_ETCD_3_5` where it is set.
+#[test]
+fn a_wall_clock_set_back_keeps_a_lease_in_etcd_3_4_and_not_in_3_5() {
+    let Some(binary) = binary() else { return eprintln!("skipped: there is no etcd") };
+    let newer = std::env::var_os("ORDEAL_ETCD_3_5");
+    std::thread::scope(|scope| {
+        for (place, binary) in std::iter::once(binary).chain(newer).enumerate() {
+            scope.spawn(move || keeps_a_lease_as_its_release_does(binary, place));
+        }
+    });
+}
+
+fn keeps_a_lease_as_its_release_does(binary: OsString, place: usize) {
+    let said = Command::new(&binary).arg("--version").output().expect("it says its version");
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    let version = said.lines().next().unwrap_or_default();
+    let etcd = Etcd::start(binary, &format!("clock-back-{place}"));
+    let back = ClockChange { offset: Offset::To(-20_000_000_000), rate_ppm: 0 };
+    let lived = etcd.lease_lives_while(10, || {
+        etcd.clock.set(ClockSkew { wall: Some(back), monotonic: None }).expect("set");
+    });
+    println!("{version}: a lease of 10 s lived {} ms", lived.as_millis());
+    let expected_s = if version.contains(" 3.4.") { 28..40 } else { 9..20 };
+    assert!(expected_s.contains(&lived.as_secs()), "{version}: {} ms", lived.as_millis());
 }

@@ -23,6 +23,7 @@
 //! process drops the stub; children that it forks keep the skew of that moment. No namespaces here:
 //! the process' number is all that is needed.
 
+mod bare;
 mod exec;
 mod handle;
 mod memory;
@@ -36,6 +37,7 @@ mod stub;
 mod tests;
 mod vdso;
 
+pub use bare::BareClock;
 pub use handle::ClockHandle;
 pub use node::NodeClock;
 pub use skew::{

@@ -13,6 +13,7 @@
 //! and a change of rate alone never shows as a jump.
 
 use super::ClockError;
+use serde::{Deserialize, Serialize};
 
 /// 1.0 as a rate: rates are fixed-point numbers with 32 binary places.
 const ONE: i128 = 1 << 32;
@@ -27,7 +28,7 @@ pub const RATE_PPM_MAX: i64 = 999_000_000;
 pub const RATE_PPM_MIN: i64 = -1_000_000;
 
 /// How far a clock is to be off at the moment of a change.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Offset {
     /// As far as it is by then: nothing jumps.
     #[default]
@@ -39,7 +40,7 @@ pub enum Offset {
 }
 
 /// What one clock is to do from now on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClockChange {
     /// Where it starts.
     pub offset: Offset,
@@ -49,7 +50,7 @@ pub struct ClockChange {
 }
 
 /// A change of the clocks that one process reads. `None` leaves that clock as it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClockSkew {
     /// The time of day: `CLOCK_REALTIME` and its coarse, alarm and TAI forms, `gettimeofday` and
     /// `time`.
@@ -59,7 +60,7 @@ pub struct ClockSkew {
 }
 
 /// One clock as the process reads it now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reading {
     /// How far it is ahead of the true time, in nanoseconds; negative when behind.
     pub ahead_ns: i64,
@@ -68,7 +69,7 @@ pub struct Reading {
 }
 
 /// Both clocks as the process reads them now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClockReading {
     /// The time of day.
     pub wall: Reading,

@@ -11,13 +11,16 @@
 //! `{"clocks":{"n2":{"wall_ahead_us":-20000000,"wall_rate_ppm":0,…}}}`.
 //! Of a disk fault it is what it did on each node:
 //! `{"disks":{"n2":{"bytes_lost":8192,"requests_failed":1,…}}}`.
+//! Of what an operator does it is each step, and the members as the cluster listed them:
+//! `{"steps":[{"did":"remove","node":"n2","id":"8e9e05c52164694d"},…],"members_before":[…],…}`.
 
 use super::clocks::ClocksSeen;
 use super::disks::DisksSeen;
+use super::operator::{Operation, hex};
 use super::state::Active;
 use crate::clock::ClockReading;
 use crate::link::{Counters, Shaped};
-use crate::{Capability, Fault, NodeId};
+use crate::{Capability, Fault, Member, NodeId};
 use ordeal_history::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,7 +37,22 @@ pub(super) fn started(id: u32, active: &Active) -> Value {
 }
 
 pub(super) fn ended(id: u32, active: &Active) -> Value {
-    let seen = match active.fault.kind().needs() {
+    let seen = match &active.operation {
+        Some(operation) => operated(operation),
+        None => seen(active),
+    };
+    let mut members = vec![
+        ("id", Value::Int(id.into())),
+        ("phase", text("end")),
+        ("landed", Value::Bool(active.landed())),
+        ("seen", object(seen)),
+    ];
+    members.extend(error(active));
+    object(members)
+}
+
+fn seen(active: &Active) -> Vec<(&'static str, Value)> {
+    match active.fault.kind().needs() {
         Capability::Kill => vec![("killed", names(&active.struck))],
         Capability::Terminate => terminated(active),
         Capability::Pause => {
@@ -48,15 +66,27 @@ pub(super) fn ended(id: u32, active: &Active) -> Value {
         Capability::Shape => traffic(&active.traffic.during),
         Capability::Clock => vec![("clocks", clocks(&active.clocks))],
         Capability::Disk => vec![("disks", disks(&active.disks))],
-    };
-    let mut members = vec![
-        ("id", Value::Int(id.into())),
-        ("phase", text("end")),
-        ("landed", Value::Bool(active.landed())),
-        ("seen", object(seen)),
-    ];
-    members.extend(error(active));
-    object(members)
+        // These are done step by step.
+        Capability::Members | Capability::Maintenance | Capability::Upgrade => Vec::new(),
+    }
+}
+
+/// What was done step by step, and who was a member before and after.
+fn operated(operation: &Operation) -> Vec<(&'static str, Value)> {
+    let mut seen = vec![("steps", Value::Array(operation.done.clone().into()))];
+    seen.extend(operation.before.as_ref().map(|members| ("members_before", listed(members))));
+    seen.extend(operation.after.as_ref().map(|members| ("members_after", listed(members))));
+    seen
+}
+
+fn listed(members: &[Member]) -> Value {
+    let members = members.iter().map(|member| {
+        let node = member.node.as_ref().map_or("", |node| node.0.as_str());
+        let mut told = vec![("id", hex(member.id)), ("node", text(node))];
+        told.extend(member.learner.then_some(("learner", Value::Bool(true))));
+        object(told)
+    });
+    Value::Array(members.collect())
 }
 
 /// Who ended in order, and who had to be killed.

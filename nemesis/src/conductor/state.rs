@@ -3,7 +3,8 @@
 use super::clocks::{Clocks, ClocksSeen};
 use super::disks::DisksSeen;
 use super::links::{Shapes, TrafficSeen};
-use crate::{Capability, Fault, Link, NodeId};
+use super::operator::Operation;
+use crate::{Capability, Fault, Link, NodeId, ScheduledFault};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A fault that is under way.
@@ -35,22 +36,28 @@ pub(super) struct Active {
     pub(super) clocks: ClocksSeen,
     /// What it did to disks.
     pub(super) disks: DisksSeen,
+    /// How far it has come, where it is done step by step.
+    pub(super) operation: Option<Operation>,
     /// What the machinery refused.
     pub(super) errors: Vec<String>,
 }
 
 impl Active {
-    pub(super) fn new(fault: &Fault, for_ms: u64, leader: Option<&NodeId>) -> Active {
+    pub(super) fn new(scheduled: &ScheduledFault, leader: Option<&NodeId>) -> Active {
+        let ScheduledFault { id, for_ms, fault, .. } = scheduled;
+        let nodes = fault.strikes(leader);
+        let steps = fault.steps(*id, &nodes, leader);
         Active {
             fault: fault.clone(),
-            for_ms,
+            for_ms: *for_ms,
             turn: 0,
             in_order: Vec::new(),
             stops: 0,
             flapping: Vec::new(),
             traffic: TrafficSeen::default(),
             what: fault.what(leader),
-            nodes: fault.strikes(leader),
+            nodes,
+            operation: steps.map(Operation::new),
             struck: Vec::new(),
             links: Vec::new(),
             dropped: 0,
@@ -62,17 +69,25 @@ impl Active {
 
     /// Whether any of it could be injected.
     pub(super) fn took_hold(&self) -> bool {
+        if let Some(operation) = &self.operation {
+            return !operation.done.is_empty();
+        }
         !self.struck.is_empty() || !self.links.is_empty() || self.traffic.took_hold()
     }
 
     /// Whether it had its effect: a running process was killed or stopped, packets were dropped.
     pub(super) fn landed(&self) -> bool {
+        if let Some(operation) = &self.operation {
+            return operation.landed;
+        }
         match self.fault.kind().needs() {
             Capability::Kill | Capability::Terminate | Capability::Pause => !self.struck.is_empty(),
             Capability::Link | Capability::ClientLink => self.dropped > 0,
             Capability::Shape => self.traffic.landed(),
             Capability::Clock => self.clocks.landed(),
             Capability::Disk => self.disks.landed(),
+            // These are done step by step.
+            Capability::Members | Capability::Maintenance | Capability::Upgrade => false,
         }
     }
 }

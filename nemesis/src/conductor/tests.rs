@@ -177,11 +177,14 @@ pub(super) fn these(numbers: &[usize]) -> Nodes {
     Nodes::These(numbers.iter().copied().map(NodeId::numbered).collect())
 }
 
-fn schedule(faults: Vec<(u64, u64, Fault)>) -> Schedule {
+pub(super) fn schedule(faults: Vec<(u64, u64, Fault)>) -> Schedule {
     let faults = (0..).zip(faults);
     Schedule(
         faults
-            .map(|(id, (at_ms, for_ms, fault))| ScheduledFault { id, at_ms, for_ms, fault })
+            .map(|(id, (at_ms, for_ms, fault))| {
+                let when = None;
+                ScheduledFault { id, at_ms, for_ms, fault, when }
+            })
             .collect(),
     )
 }

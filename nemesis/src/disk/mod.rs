@@ -42,6 +42,7 @@
 //! - Nothing is on the host's disk: a node's files live in the harness' memory, once; what is
 //!   reserved and not written costs nothing. [`Disk::export`] writes them out.
 
+mod bare;
 mod content;
 mod corrupt;
 mod crash;
@@ -57,6 +58,7 @@ mod state;
 mod tests;
 mod tree;
 
+pub use bare::{BareDisk, BareFile};
 pub use corrupt::{Corruption, Damage};
 pub use crash::{Loss, Survivors};
 pub use handle::{Disk, DiskOptions};

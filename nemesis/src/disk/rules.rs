@@ -146,7 +146,7 @@ pub struct Rule {
 }
 
 /// The number of a rule that stands, unique on its disk; see `Disk::inject` and `Disk::lift`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RuleId(pub u64);
 
 #[cfg(test)]

@@ -26,6 +26,15 @@ impl Outcome {
             Outcome::Do | Outcome::Lie => work(),
         }
     }
+
+    /// The worse of two.
+    fn and(self, other: Outcome) -> Outcome {
+        match (self, other) {
+            (Outcome::Fail(errno), _) | (_, Outcome::Fail(errno)) => Outcome::Fail(errno),
+            (Outcome::Lie, _) | (_, Outcome::Lie) => Outcome::Lie,
+            (Outcome::Do, Outcome::Do) => Outcome::Do,
+        }
+    }
 }
 
 /// What the gate decides on a request.
@@ -47,11 +56,7 @@ pub(super) enum Wait {
 impl Admission {
     /// Both have to be passed: the longer wait, the worse outcome.
     pub(super) fn and(self, other: Admission) -> Admission {
-        let outcome = match (self.outcome, other.outcome) {
-            (Outcome::Fail(errno), _) | (_, Outcome::Fail(errno)) => Outcome::Fail(errno),
-            (Outcome::Lie, _) | (_, Outcome::Lie) => Outcome::Lie,
-            (Outcome::Do, Outcome::Do) => Outcome::Do,
-        };
+        let outcome = self.outcome.and(other.outcome);
         Admission { outcome, wait: self.wait.max(other.wait) }
     }
 }
@@ -126,14 +131,23 @@ impl State {
 
     /// Decides on a request for `ino`; `None` is a change of names.
     pub(super) fn admit(&mut self, access: Option<Access>, ino: Ino) -> Admission {
-        let mut admission = Admission { outcome: Outcome::Do, wait: Wait::No };
-        match self.power {
-            Power::Off => return Admission { outcome: Outcome::Fail(Errno::EIO), ..admission },
-            Power::Frozen if access != Some(Access::Read) => admission.wait = Wait::Thaw,
-            Power::Frozen | Power::On => {}
+        let (outcome, late) = self.judge(access, ino);
+        let wait = match self.power {
+            Power::Frozen if access != Some(Access::Read) => Wait::Thaw,
+            _ if late.is_zero() => Wait::No,
+            _ => Wait::Until(Instant::now() + late),
+        };
+        Admission { outcome, wait }
+    }
+
+    /// What becomes of such a request by the rules that stand, and by how much they delay it.
+    pub(super) fn judge(&mut self, access: Option<Access>, ino: Ino) -> (Outcome, Duration) {
+        if self.power == Power::Off {
+            return (Outcome::Fail(Errno::EIO), Duration::ZERO);
         }
+        let (mut outcome, mut late) = (Outcome::Do, Duration::ZERO);
         let Some(access) = access.filter(|_| !self.rules.is_empty()) else {
-            return admission;
+            return (outcome, late);
         };
         let path = self.image.live.path(ino);
         let path = path.to_string_lossy();
@@ -142,19 +156,26 @@ impl State {
             if effect.access() != access || !files.contain(&path) {
                 continue;
             }
-            let (outcome, wait) = match *effect {
-                Effect::Fail(_) => (Outcome::Fail(Errno::EIO), Wait::No),
-                Effect::LieAboutFsync => (Outcome::Lie, Wait::No),
-                Effect::Delay { delay_ms, .. } => {
-                    let due = Instant::now() + Duration::from_millis(delay_ms);
-                    (Outcome::Do, Wait::Until(due))
-                }
+            match *effect {
+                Effect::Fail(_) => outcome = outcome.and(Outcome::Fail(Errno::EIO)),
+                Effect::LieAboutFsync => outcome = outcome.and(Outcome::Lie),
+                Effect::Delay { delay_ms, .. } => late = late.max(Duration::from_millis(delay_ms)),
                 Effect::Full { .. } => continue,
-            };
+            }
             standing.hits += 1;
-            admission = admission.and(Admission { outcome, wait });
         }
-        admission
+        (outcome, late)
+    }
+
+    /// By how much the rules delay a request for the file at `path`.
+    pub(super) fn delay(&self, access: Access, path: &str) -> Duration {
+        let delays = self.rules.values().filter_map(|Standing { rule, .. }| match rule.effect {
+            Effect::Delay { access: of, delay_ms } if of == access && rule.files.contain(path) => {
+                Some(Duration::from_millis(delay_ms))
+            }
+            _ => None,
+        });
+        delays.max().unwrap_or_default()
     }
 
     /// How much the disk may hold, as far as a write to `ino` is concerned.

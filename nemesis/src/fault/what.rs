@@ -106,6 +106,21 @@ impl Fault {
             Fault::Corrupt { nodes, files, corruption, .. } => {
                 format!("files of {} go bad: {}", on(nodes, files), disk::corruption(*corruption))
             }
+            Fault::MemberAdd { node } => format!("{node} joins"),
+            Fault::MemberRemove { nodes } => format!("take {} out", aim(nodes)),
+            Fault::MemberReplace { nodes } => format!("replace {}", aim(nodes)),
+            Fault::Wipe { nodes } => format!("{} loses all that it stored", aim(nodes)),
+            Fault::Learner { nodes } => format!("replace {} by a learner", aim(nodes)),
+            Fault::MoveLeader { nodes } => {
+                let leader = leader.map_or("the leader", |leader| leader.0.as_str());
+                format!("{leader} hands over to one of {}", list(&nodes.resolve(None)))
+            }
+            Fault::Compact {} => "compact history".to_owned(),
+            Fault::Defrag { nodes } => format!("defragment {}", aim(nodes)),
+            Fault::Snapshot { nodes } => format!("save a snapshot of {}", aim(nodes)),
+            Fault::Alarm { nodes } => format!("{} is said to have no space", aim(nodes)),
+            Fault::RollingRestart { order } => format!("restart one by one {}", list(order)),
+            Fault::Upgrade { order } => format!("upgrade one by one {}", list(order)),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! is in force. Writes never wait: a device whose queue is full loses the packet, as a real port
 //! does, and the others go on.
 
+use super::capture::{Capture, Seen};
 use super::counters::Tally;
 use super::lane::{Fate, Lane};
 use super::packet;
@@ -35,6 +36,8 @@ pub(super) enum Change {
     Cut,
     Heal,
     Shape(Shape),
+    /// Write down what passes on the two lanes of a link.
+    Capture(Capture),
 }
 
 /// A change, the lanes that it is for, and where to tell that it is in force.
@@ -101,6 +104,9 @@ pub(super) struct Engine {
     routes: BTreeMap<Ipv4Addr, usize>,
     lanes: Vec<Lane>,
     tallies: Arc<Vec<Tally>>,
+    captures: Vec<Capture>,
+    /// For each lane that is captured: where, and which of the two directions it is.
+    captured: BTreeMap<usize, (usize, usize)>,
     under_way: BinaryHeap<Reverse<UnderWay>>,
     sent: u64,
     inbox: Arc<Inbox>,
@@ -126,6 +132,8 @@ impl Engine {
             devices: ports.into_iter().map(|port| port.device).collect(),
             lanes: (0..lanes as u64).map(|number| Lane::new(seed, number)).collect(),
             tallies: Arc::new((0..lanes).map(|_| Tally::default()).collect()),
+            captures: Vec::new(),
+            captured: BTreeMap::new(),
             under_way: BinaryHeap::new(),
             sent: 0,
             inbox,
@@ -172,6 +180,14 @@ impl Engine {
     /// Does what was ordered, and says so.
     fn obey(&mut self, order: Order) {
         let mut dropped = 0;
+        if let Change::Capture(capture) = order.change {
+            let place = self.captures.len();
+            self.captures.push(capture);
+            let lanes = order.lanes.into_iter().enumerate();
+            self.captured.extend(lanes.map(|(direction, lane)| (lane, (place, direction))));
+            let _ = order.done.send(0);
+            return;
+        }
         for number in order.lanes {
             let lane = &mut self.lanes[number];
             match order.change {
@@ -185,6 +201,7 @@ impl Engine {
                     dropped += std::mem::take(&mut lane.dropped_since_cut);
                 }
                 Change::Shape(shape) => lane.set_shape(shape),
+                Change::Capture(_) => {}
             }
         }
         // Whoever gave the order may have gone; it is in force all the same.
@@ -213,6 +230,7 @@ impl Engine {
         let to = packet::destination(packet).and_then(|address| self.routes.get(&address));
         let Some(to) = to.copied() else { return };
         let number = from * self.devices.len() + to;
+        self.see(number, Seen::Sent, packet);
         let timeless = self.lanes[number].is_timeless();
         let now_ns = if timeless { 0 } else { self.now_ns() };
         let fate = self.lanes[number].admit(packet, now_ns);
@@ -248,10 +266,20 @@ impl Engine {
         }
     }
 
-    fn write(&self, lane: usize, packet: &[u8]) {
+    /// Writes a packet down, if its link is captured.
+    fn see(&mut self, lane: usize, seen: Seen, packet: &[u8]) {
+        if let Some((place, direction)) = self.captured.get(&lane) {
+            self.captures[*place].write(*direction, seen, packet);
+        }
+    }
+
+    fn write(&mut self, lane: usize, packet: &[u8]) {
         let tally = &self.tallies[lane];
         match nix::unistd::write(&self.devices[lane % self.devices.len()], packet) {
-            Ok(_) => tally.forward(packet.len()),
+            Ok(_) => {
+                tally.forward(packet.len());
+                self.see(lane, Seen::Arrived, packet);
+            }
             // EAGAIN: its queue is full. Anything else: its kernel does not want it. Either way
             // the packet is lost, and its sender will send it again or not.
             Err(_) => tally.drop_one(),

@@ -22,6 +22,7 @@
 //! give it socket pairs. No connection tracking: it looks beyond the IPv4 header only to answer a
 //! TCP segment with a reset, for which the segment itself says enough.
 
+mod capture;
 mod counters;
 mod engine;
 mod lane;

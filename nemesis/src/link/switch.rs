@@ -1,11 +1,13 @@
 //! The handle on the switch.
 
 use super::Shape;
+use super::capture::Capture;
 use super::counters::{Counters, Tally};
 use super::engine::{Change, Engine, Inbox, Order};
 use crate::{Link, Side};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
@@ -105,6 +107,20 @@ impl Switch {
     /// When a link's end is not on this switch; then nothing is changed.
     pub fn shape(&self, links: &[Link], shape: Shape) -> Result<(), SwitchError> {
         self.order(links, Change::Shape(shape)).map(|_| ())
+    }
+
+    /// Writes what passes between these two from now on to a file, as pcapng: each direction as it
+    /// was sent and as it arrived.
+    ///
+    /// # Errors
+    ///
+    /// When an end is not on this switch, and when the file's head cannot be written.
+    pub fn capture(&self, one: &Side, other: &Side, file: File) -> io::Result<()> {
+        let link = |from: &Side, to: &Side| Link { from: from.clone(), to: to.clone() };
+        let names = [format!("{one} to {other}"), format!("{other} to {one}")];
+        let capture = Capture::begin(file, [&names[0], &names[1]])?;
+        let links = [link(one, other), link(other, one)];
+        self.order(&links, Change::Capture(capture)).map(drop).map_err(io::Error::other)
     }
 
     /// What the link has done since the start.

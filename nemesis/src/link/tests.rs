@@ -236,3 +236,59 @@ fn two_ports_of_one_side_are_refused() {
     let error = Switch::start(vec![port(), port()], 1).err().unwrap();
     assert_eq!(error.to_string(), "two ports of the network are of the same side");
 }
+
+/// A block of a pcapng file: its type and its body.
+fn blocks(mut bytes: &[u8]) -> Vec<(u32, Vec<u8>)> {
+    let word = |bytes: &[u8], at: usize| {
+        u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
+    };
+    let mut blocks = Vec::new();
+    while !bytes.is_empty() {
+        let (kind, length) = (word(bytes, 0), word(bytes, 4) as usize);
+        assert_eq!(word(bytes, length - 4) as usize, length, "the length stands at both ends");
+        blocks.push((kind, bytes[8..length - 4].to_vec()));
+        bytes = &bytes[length..];
+    }
+    blocks
+}
+
+#[test]
+fn a_captured_link_is_written_down_as_it_was_sent_and_as_it_arrived() {
+    let bench = Bench::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("n1-n2.pcapng");
+    let file = std::fs::File::create(&path).expect("a file");
+    bench.switch.capture(&side(N1), &side(N2), file).expect("both are there");
+    bench.send(N1, N2, b"one");
+    assert_eq!(bench.receive(N2, 1_000).as_deref(), Some(&b"one"[..]));
+    bench.switch.cut(&link(N2, N1)).expect("cut");
+    bench.send(N2, N1, b"lost");
+    // Not on this link.
+    bench.send(N1, CLIENTS, b"else");
+    assert_eq!(bench.receive(CLIENTS, 1_000).as_deref(), Some(&b"else"[..]));
+    let cut = bench.switch.heal(&link(N2, N1)).expect("healed");
+    assert_eq!(cut, 1, "the lost one has passed the switch");
+    let blocks = blocks(&std::fs::read(&path).expect("the file"));
+    assert_eq!(blocks[0].0, 0x0a0d_0d0a);
+    assert_eq!(blocks[0].1[..4], 0x1a2b_3c4d_u32.to_le_bytes());
+    let names: Vec<String> = blocks[1..5]
+        .iter()
+        .map(|(kind, body)| {
+            assert_eq!((*kind, body[0]), (1, 228), "an interface of IPv4");
+            let length = usize::from(body[10]);
+            String::from_utf8(body[12..12 + length].to_vec()).expect("a name")
+        })
+        .collect();
+    assert_eq!(names, ["n1 to n2 sent", "n1 to n2 arrived", "n2 to n1 sent", "n2 to n1 arrived"]);
+    let packets: Vec<(u8, &[u8])> = blocks[5..]
+        .iter()
+        .map(|(kind, body)| {
+            assert_eq!(*kind, 6, "an enhanced packet");
+            let length = usize::from(body[12]);
+            (body[0], &body[20..20 + length])
+        })
+        .collect();
+    let one = packet::tests::to(address(N2), b"one");
+    let lost = packet::tests::to(address(N1), b"lost");
+    assert_eq!(packets, [(0, &one[..]), (1, &one[..]), (2, &lost[..])]);
+}

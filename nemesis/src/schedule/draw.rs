@@ -2,10 +2,12 @@
 //!
 //! The weights lean towards what breaks stores: the leader, and minorities that go on serving.
 
+mod aim;
 mod network;
+mod operator;
 
 use crate::disk::{Access, Corruption, Files, Survivors};
-use crate::{Cut, Fault, Kind, NodeId, Nodes};
+use crate::{Asked, Cluster, Cut, Fault, Kind, NodeId, Nodes};
 use rand::Rng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -17,8 +19,26 @@ use std::ops::RangeInclusive;
 /// clock may do anything: nothing that must hold may depend on it.
 const MONOTONIC_PPM_MAX: i64 = 20_000;
 
-/// A fault of this kind on some of these nodes; the first of its kind strikes the leader.
-pub(super) fn fault(kind: Kind, nodes: &[NodeId], first: bool, rng: &mut ChaCha8Rng) -> Fault {
+/// A fault as it is asked for; where nobody in particular is to be struck, the first of its kind
+/// strikes the leader.
+pub(super) fn fault(
+    asked: &Asked,
+    cluster: Cluster<'_>,
+    first: bool,
+    rng: &mut ChaCha8Rng,
+) -> Fault {
+    let fault = match operator::fault(asked.kind, cluster, first, rng) {
+        Some(fault) => fault,
+        None => injected(asked.kind, cluster.nodes, first, rng),
+    };
+    match &asked.target {
+        Some(target) => aim::at(fault, target, cluster.nodes, rng),
+        None => fault,
+    }
+}
+
+/// A fault of the machinery under the cluster.
+fn injected(kind: Kind, nodes: &[NodeId], first: bool, rng: &mut ChaCha8Rng) -> Fault {
     let victims = |rng| if first { Nodes::Leader } else { victims(nodes, rng) };
     match kind {
         Kind::Kill => Fault::Kill { nodes: victims(rng) },
@@ -127,6 +147,18 @@ pub(super) fn fault(kind: Kind, nodes: &[NodeId], first: bool, rng: &mut ChaCha8
             corruption: corruption(rng),
             seed: rng.random(),
         },
+        Kind::MemberAdd
+        | Kind::MemberRemove
+        | Kind::MemberReplace
+        | Kind::Wipe
+        | Kind::Learner
+        | Kind::MoveLeader
+        | Kind::Compact
+        | Kind::Defrag
+        | Kind::Snapshot
+        | Kind::Alarm
+        | Kind::RollingRestart
+        | Kind::Upgrade => unreachable!("an operator's fault is drawn elsewhere"),
     }
 }
 
