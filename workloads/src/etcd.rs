@@ -10,44 +10,76 @@
 
 mod convert;
 mod error;
+mod operator;
+mod rights;
+mod services;
+mod sockets;
 mod status;
+mod survey;
+mod watches;
 
-pub use error::{classify, classify_connect};
+pub use error::{classify, classify_connect, refuses};
+pub use operator::{EtcdOperator, ListedMember};
+pub use sockets::Sockets;
 pub use status::{Status, status};
+pub use survey::{Contents, Hash, Inspected, inspect};
 
-use crate::{Answer, Request, Store, StoreError};
-use etcd_client::{Channel, Client, ConnectOptions, GetOptions};
+use crate::people::root;
+use crate::store::{Answer, Login, Range, Request, Said, Store, StoreError};
+use etcd_client::{Channel, Client, CompactionOptions, ConnectOptions};
+use std::collections::BTreeMap;
 use std::time::Duration;
-use tonic::transport::Endpoint;
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
+use watches::Watches;
 
 /// How to connect.
 #[derive(Clone, Debug)]
 pub struct EtcdOptions {
     /// The longest that making the connection may take.
     pub connect_timeout: Duration,
-    /// User and password, where the store asks for them.
-    pub user: Option<(String, String)>,
+    /// Who asks, where the store asks for that.
+    pub login: Option<Login>,
+    /// Certificates, where the endpoint is `https`.
+    pub tls: Option<TlsOptions>,
+    /// Where sockets come from, when not from this process' own network.
+    pub sockets: Option<Sockets>,
+}
+
+/// What a client needs for an encrypted connection, as PEM.
+#[derive(Clone, Debug)]
+pub struct TlsOptions {
+    /// The authority that must have signed the server's certificate.
+    pub authority: String,
+    /// The client's own certificate.
+    pub certificate: String,
+    /// Its key.
+    pub key: String,
 }
 
 impl Default for EtcdOptions {
     fn default() -> Self {
-        EtcdOptions { connect_timeout: Duration::from_secs(1), user: None }
+        let connect_timeout = Duration::from_secs(1);
+        EtcdOptions { connect_timeout, login: None, tls: None, sockets: None }
     }
 }
 
 /// A connection to one member.
 pub struct EtcdStore {
-    client: Client,
+    channel: tonic::transport::Channel,
+    login: Option<Login>,
+    /// A client for each who asked.
+    clients: BTreeMap<Option<Login>, Client>,
+    watches: Watches,
 }
 
 impl EtcdStore {
     /// Connects to `endpoint`, such as `http://10.0.0.1:2379`.
     ///
-    /// Errors are always [`StoreError::DidNotHappen`]: no request was sent. Whoever calls bounds
-    /// the waiting once more if a user is given, for the password is checked by a request.
+    /// Errors are always [`StoreError::DidNotHappen`]: no request was sent.
     pub async fn connect(endpoint: &str, options: &EtcdOptions) -> Result<EtcdStore, StoreError> {
-        let client = connect(endpoint, options).await?;
-        Ok(EtcdStore { client })
+        let channel = channel(endpoint, options).await?;
+        let (login, clients) = (options.login.clone(), BTreeMap::new());
+        Ok(EtcdStore { channel, login, clients, watches: Watches::default() })
     }
 
     /// Whether the endpoint acknowledges a linearizable read: it is up, and a leader answers it.
@@ -55,54 +87,141 @@ impl EtcdStore {
         let Ok(mut store) = EtcdStore::connect(endpoint, options).await else {
             return false;
         };
-        store.send(Request::Get { key: b"ready".to_vec(), serializable: false }).await.is_ok()
+        store.send(Request::Range(Range::of("ready"))).await.is_ok()
+    }
+
+    /// The client of whoever asks. The first time a user does, its password is checked; an error
+    /// then means that the request itself was not sent.
+    async fn client(&mut self, login: &Option<Login>) -> Result<Client, StoreError> {
+        if let Some(client) = self.clients.get(login) {
+            return Ok(client.clone());
+        }
+        let mut options = ConnectOptions::new();
+        if let Some(Login { user, password }) = login {
+            options = options.with_user(user, password);
+        }
+        let channel = Channel::Tonic(self.channel.clone());
+        let made = Client::from_channel(channel, Some(options)).await;
+        let client =
+            made.map_err(|error| StoreError::DidNotHappen(format!("no session: {error}")))?;
+        self.clients.insert(login.clone(), client.clone());
+        Ok(client)
+    }
+
+    async fn ask(&mut self, client: &mut Client, request: Request) -> Result<Answer, StoreError> {
+        match request {
+            Request::Range(range) => {
+                let options = convert::range(&range);
+                let answer = client.get(range.key, Some(options)).await.map_err(classify)?.0;
+                let header = answer.header;
+                convert::answer(header.as_ref(), convert::ranged(answer))
+            }
+            Request::Put(put) => {
+                let options = convert::put(&put);
+                let answer = client.put(put.key, put.value, Some(options)).await;
+                let answer = answer.map_err(classify)?.0;
+                convert::answer(answer.header.clone().as_ref(), convert::was_put(answer))
+            }
+            Request::Delete(delete) => {
+                let options = convert::delete(&delete);
+                let answer = client.delete(delete.key, Some(options)).await.map_err(classify)?.0;
+                convert::answer(answer.header.clone().as_ref(), convert::deleted(answer))
+            }
+            Request::Txn(txn) => {
+                let answer = client.txn(convert::txn(txn)?).await.map_err(classify)?.0;
+                convert::answer(answer.header.clone().as_ref(), convert::txn_said(answer)?)
+            }
+            Request::Compact(revision) => {
+                let options = CompactionOptions::new();
+                let answer = client.compact(revision, Some(options)).await.map_err(classify)?.0;
+                convert::answer(answer.header.as_ref(), Said::Done)
+            }
+            other => self.ask_services(client, other).await,
+        }
+    }
+
+    async fn ask_services(
+        &mut self,
+        client: &mut Client,
+        request: Request,
+    ) -> Result<Answer, StoreError> {
+        match request {
+            Request::LeaseGrant { id, ttl_s } => services::grant(client, id, ttl_s).await,
+            Request::LeaseKeepAlive(id) => services::keep_alive(client, id).await,
+            Request::LeaseRevoke(id) => services::revoke(client, id).await,
+            Request::LeaseTimeToLive(id) => services::time_to_live(client, id).await,
+            Request::Lock { name, lease } => services::lock(client, name, lease).await,
+            Request::Unlock(key) => services::unlock(client, key).await,
+            Request::Campaign { name, lease, value } => {
+                services::campaign(client, name, lease, value).await
+            }
+            Request::Proclaim { leader, value } => services::proclaim(client, leader, value).await,
+            Request::Leads(name) => services::leads(client, name).await,
+            Request::Resign(leader) => services::resign(client, leader).await,
+            Request::Watch(watch) => self.watches.begin(client, watch).await,
+            Request::WatchNext(number) => self.watches.next(number).await,
+            Request::WatchProgress => self.watches.ask_progress().await,
+            Request::WatchCancel(number) => self.watches.cancel(number).await,
+            Request::Auth(change) => {
+                rights::change(client, change).await?;
+                Ok(Answer { revision: 0, said: Said::Done })
+            }
+            other => Err(StoreError::DidNotHappen(format!("etcd has no request {other:?}"))),
+        }
     }
 }
 
 impl Store for EtcdStore {
     async fn send(&mut self, request: Request) -> Result<Answer, StoreError> {
-        match request {
-            Request::Get { key, serializable } => {
-                let options = serializable.then(|| GetOptions::new().with_serializable());
-                let answer = self.client.get(key, options).await.map_err(classify)?;
-                convert::got(&answer)
-            }
-            Request::Put { key, value } => {
-                let answer = self.client.put(key, value, None).await.map_err(classify)?;
-                Ok(Answer::Put { revision: convert::revision(answer.header())? })
-            }
-            Request::Txn { compares, then, otherwise } => {
-                let txn = convert::txn(compares, then, otherwise);
-                let answer = self.client.txn(txn).await.map_err(classify)?;
-                convert::txn_answer(&answer)
-            }
-        }
+        let (login, request) = match request {
+            Request::As(login, request) => (Some(login), *request),
+            // Where there are users only root may compact.
+            compaction @ Request::Compact(_) if self.login.is_some() => (Some(root()), compaction),
+            request => (self.login.clone(), request),
+        };
+        let mut client = self.client(&login).await?;
+        self.ask(&mut client, request).await
+    }
+
+    fn log_in(&mut self, login: &Login) {
+        self.login = Some(login.clone());
     }
 }
 
-/// A client whose connection stands.
+/// A client, of whoever the options say.
 async fn connect(endpoint: &str, options: &EtcdOptions) -> Result<Client, StoreError> {
+    let mut store = EtcdStore::connect(endpoint, options).await?;
+    store.client(&options.login).await
+}
+
+/// A connection that stands.
+async fn channel(
+    endpoint: &str,
+    options: &EtcdOptions,
+) -> Result<tonic::transport::Channel, StoreError> {
     let refused = |error: tonic::transport::Error| classify_connect(endpoint, &error);
-    let target = Endpoint::from_shared(endpoint.to_owned())
+    let mut target = Endpoint::from_shared(endpoint.to_owned())
         .map_err(refused)?
         .connect_timeout(options.connect_timeout);
-    let channel = match tokio::time::timeout(options.connect_timeout, target.connect()).await {
-        Ok(channel) => channel.map_err(refused)?,
-        Err(_) => {
-            let ms = options.connect_timeout.as_millis();
-            return Err(StoreError::DidNotHappen(format!(
-                "no connection to {endpoint} in {ms} ms"
-            )));
+    if let Some(tls) = &options.tls {
+        let config = ClientTlsConfig::new()
+            .ca_certificate(Certificate::from_pem(&tls.authority))
+            .identity(Identity::from_pem(&tls.certificate, &tls.key));
+        target = target.tls_config(config).map_err(refused)?;
+    }
+    let connecting = async {
+        match &options.sockets {
+            Some(sockets) => target.connect_with_connector(sockets.connector()).await,
+            None => target.connect().await,
         }
     };
-    let mut connect = ConnectOptions::new();
-    if let Some((user, password)) = &options.user {
-        connect = connect.with_user(user, password);
+    match tokio::time::timeout(options.connect_timeout, connecting).await {
+        Ok(channel) => channel.map_err(refused),
+        Err(_) => {
+            let ms = options.connect_timeout.as_millis();
+            Err(StoreError::DidNotHappen(format!("no connection to {endpoint} in {ms} ms")))
+        }
     }
-    // Only a password's check, if any, is sent here: the request itself is not.
-    Client::from_channel(Channel::Tonic(channel), Some(connect))
-        .await
-        .map_err(|error| StoreError::DidNotHappen(format!("no session with {endpoint}: {error}")))
 }
 
 #[cfg(test)]
@@ -152,7 +271,7 @@ mod tests {
             };
             let put = async {
                 let mut store = EtcdStore::connect(&endpoint, &EtcdOptions::default()).await?;
-                store.send(Request::Put { key: b"k".to_vec(), value: b"1".to_vec() }).await
+                store.send(Request::Put(crate::Put::of("k", "1"))).await
             };
             let both = async { tokio::join!(put, peer) };
             let (answer, peer) = tokio::time::timeout(Duration::from_secs(10), both).await?;

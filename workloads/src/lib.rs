@@ -4,16 +4,49 @@
 //! of real time: they speak to a [`Store`], which `etcd` implements over gRPC and the simulation
 //! over messages.
 
+mod append;
+mod auth;
+mod counter;
+mod election;
 pub mod etcd;
+mod form;
+mod idle;
+mod kv;
+mod lease;
+mod lock;
+mod lock_set;
+mod memory;
+mod people;
 mod register;
 mod registry;
+mod rotation;
+mod set;
 mod store;
+mod transactions;
+mod watch;
+mod watching;
 mod workload;
+mod wr;
 
+pub use append::Append;
+pub use auth::Auth;
+pub use counter::Counters;
+pub use election::Elections;
+pub use idle::Idle;
+pub use kv::{Kv, Mixed};
+pub use lease::Leases;
+pub use lock::Locks;
+pub use lock_set::{LockSet, LockSetFenced};
+pub use memory::Memory;
+pub use people::{client, root, setup};
 pub use register::Register;
 pub use registry::{Described, Visitor, all, visit};
+pub use set::Sets;
 pub use store::{
-    Answer, Compare, CompareOp, CompareTarget, KeyValue, Request, Store, StoreError, TxnOp,
-    TxnResult,
+    Answer, AuthChange, Change, Compare, CompareOp, CompareTarget, Delete, Grant, KeyValue, Leader,
+    Login, Order, Put, Range, Request, Rights, Said, SortBy, Store, StoreError, Told, Txn,
+    WatchRequest, after,
 };
-pub use workload::{Completion, Generator, Next, Options, Planned, Workload};
+pub use watch::Watches;
+pub use workload::{Completion, Generator, Next, Options, Patience, Planned, Workload};
+pub use wr::Wr;

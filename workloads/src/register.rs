@@ -12,9 +12,10 @@
 
 mod keys;
 
+use crate::form::{decode, encode};
 use crate::{
-    Answer, Compare, CompareOp, CompareTarget, Completion, Generator, KeyValue, Next, Options,
-    Planned, Request, Store, TxnOp, TxnResult, Workload,
+    Answer, Compare, CompareTarget, Completion, Generator, KeyValue, Next, Options, Planned, Put,
+    Range, Request, Said, Store, Txn, Workload,
 };
 use keys::Keys;
 use ordeal_checker::linear::Linearizable;
@@ -35,15 +36,18 @@ impl Workload for Register {
     const NAME: &'static str = "register";
     const SUMMARY: &'static str =
         "reads, writes and compare-and-sets of unique values on many keys, each a register";
+    const CHECKS: &'static str =
+        "linearizability: stale reads, lost writes, values that nobody wrote";
+    const FAULTS: &'static [&'static str] = &["partition", "pause", "kill"];
 
     fn generator(options: &Options, slots: usize) -> Box<dyn Generator> {
-        Box::new(RegisterGenerator { keys: Keys::new(options.keys, slots), slots, values: 0 })
+        let (keys, few) = (Keys::new(options, slots), i64::from(options.values));
+        Box::new(RegisterGenerator { keys, slots, few, values: 0 })
     }
 
     async fn send<S: Store>(store: &mut S, options: &Options, operation: &Planned) -> Completion {
         let Some(request) = request(options, operation) else {
-            let error = format!("register has no operation {operation:?}");
-            return Completion::of_error(crate::StoreError::DidNotHappen(error));
+            return Completion::unknown(operation);
         };
         match store.send(request).await {
             Ok(answer) => completion(operation, answer),
@@ -60,13 +64,16 @@ impl Workload for Register {
 struct RegisterGenerator {
     keys: Keys,
     slots: usize,
+    /// How many values there are; 0: every one is new.
+    few: i64,
     values: i64,
 }
 
 impl RegisterGenerator {
-    fn unique(&mut self) -> i64 {
+    /// The value to write, given a draw.
+    fn value(&mut self, draw: i64) -> i64 {
         self.values += 1;
-        self.values
+        if self.few > 0 { draw % self.few } else { self.values }
     }
 
     /// Whether the slot reads, given a draw below a hundred: the second half of the slots always
@@ -85,22 +92,24 @@ impl Generator for RegisterGenerator {
             rng.random_range(0..100_u32),
             rng.random_range(0..8_usize),
         );
+        // No draw of its own, so that the other options' runs stay what they were.
+        let drawn = i64::from(which.rotate_left(16) ^ write);
         let key = self.keys.take(which);
         let expected = self.keys.recent(key, back);
         let (f, value) = match expected {
             _ if self.reads(slot, kind) => ("read", Value::Null),
             Some(expected) if write >= WRITES_PERCENT => {
-                let new = self.unique();
+                let new = self.value(drawn);
                 self.keys.chained(key, expected, new);
                 let pair = [Value::Int(expected), Value::Int(new)];
                 ("cas", Value::Array(pair.into()))
             }
-            _ => ("write", Value::Int(self.unique())),
+            _ => ("write", Value::Int(self.value(drawn))),
         };
         Next::Invoke(Planned { f, key: Some(key_name(key)), value })
     }
 
-    fn observe(&mut self, operation: &Planned, completion: &Completion) {
+    fn observe(&mut self, _slot: usize, operation: &Planned, completion: &Completion) {
         let seen = match (&completion.actual, completion.outcome) {
             (Some(actual), _) => actual,
             (None, Outcome::Ok) => &completion.value,
@@ -140,18 +149,25 @@ fn request(options: &Options, operation: &Planned) -> Option<Request> {
     };
     let key = format!("{PREFIX}{name}").into_bytes();
     match (operation.f, &operation.value) {
-        ("read", _) => Some(Request::Get { key, serializable: options.serializable }),
-        ("write", Value::Int(value)) => Some(Request::Put { key, value: encode(*value) }),
+        ("read", _) => {
+            let serializable = options.serializable;
+            Some(Request::Range(Range { serializable, ..Range::of(key) }))
+        }
+        ("write", Value::Int(value)) => {
+            Some(Request::Put(Put::of(key, encode(*value, options.value_bytes))))
+        }
         ("cas", Value::Array(pair)) => {
             let [Value::Int(old), Value::Int(new)] = pair[..] else {
                 return None;
             };
-            let target = CompareTarget::Value(encode(old));
-            Some(Request::Txn {
-                compares: vec![Compare { key: key.clone(), op: CompareOp::Equal, target }],
-                then: vec![TxnOp::Put(key.clone(), encode(new)), TxnOp::Get(key.clone())],
-                otherwise: vec![TxnOp::Get(key)],
-            })
+            let encoded = |value| encode(value, options.value_bytes);
+            let target = CompareTarget::Value(encoded(old));
+            let read = || Request::Range(Range::of(key.clone()));
+            Some(Request::Txn(Txn {
+                compares: vec![Compare::equal(key.clone(), target)],
+                then: vec![Request::Put(Put::of(key.clone(), encoded(new))), read()],
+                otherwise: vec![read()],
+            }))
         }
         _ => None,
     }
@@ -159,60 +175,29 @@ fn request(options: &Options, operation: &Planned) -> Option<Request> {
 
 /// What the answer says of the operation.
 fn completion(operation: &Planned, answer: Answer) -> Completion {
-    let ok = |value: Value, revision: i64, version: Option<i64>| Completion {
-        outcome: Outcome::Ok,
-        value,
-        actual: None,
-        revision: Some(revision),
-        version,
-        error: None,
-    };
-    match (operation.f, answer) {
-        ("read", Answer::Got { revision, kv }) => ok(seen(kv.as_ref()), revision, version(&kv)),
-        ("write", Answer::Put { revision }) => ok(operation.value.clone(), revision, None),
-        ("cas", Answer::Txn { revision, succeeded: true, results }) => {
-            let kv = results.into_iter().find_map(got).flatten();
-            ok(operation.value.clone(), revision, version(&kv))
+    let version = |kv: Option<&KeyValue>| kv.map(|kv| kv.version);
+    let revision = answer.revision;
+    match (operation.f, &answer.said) {
+        ("read", Said::Range { kvs, .. }) => {
+            let version = version(kvs.first());
+            Completion { version, ..Completion::ok(decode(kvs.first()), revision) }
         }
-        ("cas", Answer::Txn { revision, succeeded: false, results }) => {
-            let kv = results.into_iter().find_map(got);
+        ("write", Said::Put { .. }) => Completion::ok(operation.value.clone(), revision),
+        ("cas", Said::Txn { succeeded, results }) => {
+            let read = results.iter().find(|said| matches!(said, Said::Range { .. }));
+            let kv = read.and_then(Said::one);
+            if *succeeded {
+                let done = Completion::ok(operation.value.clone(), revision);
+                return Completion { version: version(kv), ..done };
+            }
             Completion {
-                outcome: Outcome::Fail,
-                value: operation.value.clone(),
-                actual: kv.as_ref().map(|kv| seen(kv.as_ref())),
+                actual: read.map(|_| decode(kv)),
                 revision: Some(revision),
-                version: kv.as_ref().and_then(version),
-                error: None,
+                version: version(kv),
+                ..Completion::refused(operation.value.clone())
             }
         }
-        (_, answer) => Completion::of_error(crate::StoreError::Indeterminate(format!(
-            "the store answered another question: {answer:?}"
-        ))),
-    }
-}
-
-fn got(result: TxnResult) -> Option<Option<KeyValue>> {
-    if let TxnResult::Got(kv) = result { Some(kv) } else { None }
-}
-
-fn version(kv: &Option<KeyValue>) -> Option<i64> {
-    kv.as_ref().map(|kv| kv.version)
-}
-
-fn encode(value: i64) -> Vec<u8> {
-    value.to_string().into_bytes()
-}
-
-/// A value as it goes into the history: the number, or the text if somebody made something else
-/// of it, which then is a value that nobody wrote.
-fn seen(kv: Option<&KeyValue>) -> Value {
-    let Some(kv) = kv else {
-        return Value::Null;
-    };
-    let text = String::from_utf8_lossy(&kv.value);
-    match text.parse() {
-        Ok(number) if encode(number) == kv.value => Value::Int(number),
-        _ => Value::String(text.into()),
+        _ => Completion::strange(&answer),
     }
 }
 

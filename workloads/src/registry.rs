@@ -1,6 +1,9 @@
 //! All workloads, by name.
 
-use crate::{Register, Workload};
+use crate::{
+    Append, Auth, Counters, Elections, Idle, Kv, Leases, LockSet, LockSetFenced, Locks, Mixed,
+    Register, Sets, Watches, Workload, Wr,
+};
 
 /// A workload, as a person is told of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +16,8 @@ pub struct Described {
     pub checks: &'static str,
     /// The names of the faults that bring that out.
     pub faults: &'static [&'static str],
+    /// Whether it needs users and roles.
+    pub auth: bool,
 }
 
 /// Something that is done with a workload whose type is known only by its name.
@@ -23,23 +28,47 @@ pub trait Visitor {
     fn visit<W: Workload>(self) -> Self::Output;
 }
 
-/// All workloads.
-pub fn all() -> Vec<Described> {
-    vec![Described {
-        name: Register::NAME,
-        summary: Register::SUMMARY,
-        checks: "linearizability: stale reads, lost writes, values that nobody wrote",
-        faults: &["partition", "pause", "kill"],
-    }]
+/// The one list of all workloads: what is not here is not there.
+macro_rules! workloads {
+    ($($workload:ty),* $(,)?) => {
+        /// All workloads.
+        pub fn all() -> Vec<Described> {
+            vec![$(Described {
+                name: <$workload>::NAME,
+                summary: <$workload>::SUMMARY,
+                checks: <$workload>::CHECKS,
+                faults: <$workload>::FAULTS,
+                auth: <$workload>::AUTH,
+            }),*]
+        }
+
+        /// Lets `visitor` visit the workload of this name; `None` when there is none.
+        pub fn visit<V: Visitor>(name: &str, visitor: V) -> Option<V::Output> {
+            match name {
+                $(<$workload>::NAME => Some(visitor.visit::<$workload>()),)*
+                _ => None,
+            }
+        }
+    };
 }
 
-/// Lets `visitor` visit the workload of this name; `None` when there is none.
-pub fn visit<V: Visitor>(name: &str, visitor: V) -> Option<V::Output> {
-    match name {
-        Register::NAME => Some(visitor.visit::<Register>()),
-        _ => None,
-    }
-}
+workloads![
+    Register,
+    Append,
+    Wr,
+    Sets,
+    Counters,
+    Kv,
+    Mixed,
+    Watches,
+    Leases,
+    Locks,
+    LockSet,
+    LockSetFenced,
+    Elections,
+    Auth,
+    Idle,
+];
 
 #[cfg(test)]
 mod tests {

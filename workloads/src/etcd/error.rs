@@ -44,6 +44,10 @@ const REFUSALS: &[&str] = &[
     "user name is empty",
     "user name not found",
     "role name not found",
+    "user name already exists",
+    "role name already exists",
+    "role is not granted to the user",
+    "permission is not granted to the role",
     "not capable",
     "learner is not allowed",
     "rpc not supported for learner",
@@ -89,11 +93,12 @@ fn never_happened(error: &Error) -> bool {
 }
 
 fn refused_by_store(status: &Status) -> bool {
-    if status.code() == Code::Unimplemented {
-        return true;
-    }
-    status
-        .message()
+    status.code() == Code::Unimplemented || refuses(status.message())
+}
+
+/// Whether etcd says with these words that it has applied nothing of a request.
+pub fn refuses(message: &str) -> bool {
+    message
         .strip_prefix("etcdserver: ")
         .is_some_and(|rest| REFUSALS.iter().any(|refusal| rest.starts_with(refusal)))
 }

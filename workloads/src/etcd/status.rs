@@ -14,6 +14,10 @@ pub struct Status {
     pub term: u64,
     /// The server's version, such as `3.5.30`.
     pub version: String,
+    /// Whether it has no vote.
+    pub learner: bool,
+    /// How large its file is, in bytes.
+    pub db_bytes: u64,
 }
 
 impl Status {
@@ -33,5 +37,7 @@ pub async fn status(endpoint: &str, options: &EtcdOptions) -> Result<Status, Sto
         leader_id: answer.leader(),
         term: answer.raft_term(),
         version: answer.version().to_owned(),
+        learner: answer.is_learner(),
+        db_bytes: u64::try_from(answer.db_size()).unwrap_or_default(),
     })
 }

@@ -1,76 +1,12 @@
 use super::*;
-use crate::StoreError;
+use crate::Memory;
 use rand_chacha::rand_core::SeedableRng;
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::{Future, ready};
 
-const OPTIONS: Options = Options { keys: 4, serializable: false };
+const OPTIONS: Options =
+    Options { keys: 4, serializable: false, values: 0, skew: 0, value_bytes: 0 };
 
-/// A store of one map, that answers at once.
-#[derive(Default)]
-struct Map {
-    revision: i64,
-    held: BTreeMap<Vec<u8>, KeyValue>,
-    asked: Vec<Request>,
-}
-
-impl Map {
-    fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
-        let old = self.held.get(&key);
-        let create_revision = old.map_or(self.revision, |kv| kv.create_revision);
-        let version = old.map_or(0, |kv| kv.version) + 1;
-        let kv = KeyValue {
-            key: key.clone(),
-            value,
-            create_revision,
-            mod_revision: self.revision,
-            version,
-            lease: 0,
-        };
-        self.held.insert(key, kv);
-    }
-
-    fn answer(&mut self, request: Request) -> Answer {
-        match request {
-            Request::Get { key, .. } => {
-                Answer::Got { revision: self.revision, kv: self.held.get(&key).cloned() }
-            }
-            Request::Put { key, value } => {
-                self.revision += 1;
-                self.put(key, value);
-                Answer::Put { revision: self.revision }
-            }
-            Request::Txn { compares, then, otherwise } => {
-                let holds = compares.iter().all(|compare| {
-                    let held = self.held.get(&compare.key).map(|kv| kv.value.clone());
-                    matches!(&compare.target, CompareTarget::Value(v) if held.as_ref() == Some(v))
-                });
-                self.revision += i64::from(holds);
-                let results = if holds { then } else { otherwise }
-                    .into_iter()
-                    .map(|op| match op {
-                        TxnOp::Get(key) => TxnResult::Got(self.held.get(&key).cloned()),
-                        TxnOp::Put(key, value) => {
-                            self.put(key, value);
-                            TxnResult::Put
-                        }
-                        TxnOp::Delete(_) => TxnResult::Deleted(0),
-                    })
-                    .collect();
-                Answer::Txn { revision: self.revision, succeeded: holds, results }
-            }
-        }
-    }
-}
-
-impl Store for Map {
-    fn send(&mut self, request: Request) -> impl Future<Output = Result<Answer, StoreError>> {
-        self.asked.push(request.clone());
-        ready(Ok(self.answer(request)))
-    }
-}
-
-fn send(store: &mut Map, operation: &Planned) -> Completion {
+fn send(store: &mut Memory, operation: &Planned) -> Completion {
     futures::FutureExt::now_or_never(Register::send(store, &OPTIONS, operation))
         .expect("this store answers at once")
 }
@@ -85,7 +21,7 @@ fn pair(old: i64, new: i64) -> Value {
 
 #[test]
 fn each_answer_becomes_the_completion_that_the_history_wants() {
-    let mut store = Map::default();
+    let mut store = Memory::default();
     let rows = [
         (planned("read", Value::Null), Outcome::Ok, Value::Null, None, None),
         (planned("cas", pair(1, 2)), Outcome::Fail, pair(1, 2), Some(Value::Null), None),
@@ -105,8 +41,9 @@ fn each_answer_becomes_the_completion_that_the_history_wants() {
 
 #[test]
 fn a_value_that_no_number_is_stays_visible() {
-    let mut store = Map::default();
-    store.put(format!("{PREFIX}k0").into_bytes(), b"07".to_vec());
+    let mut store = Memory::default();
+    let put = Put::of(format!("{PREFIX}k0"), "07");
+    store.answer(Request::Put(put)).expect("a put");
     let completion = send(&mut store, &planned("read", Value::Null));
     assert_eq!(completion.value, Value::String("07".into()));
 }
@@ -115,7 +52,7 @@ fn a_value_that_no_number_is_stays_visible() {
 fn values_are_unique_most_compare_and_sets_succeed_and_their_chains_are_short() {
     let mut generator = Register::generator(&OPTIONS, 2);
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let mut store = Map::default();
+    let mut store = Memory::default();
     let mut written = BTreeSet::new();
     let mut chains: BTreeMap<i64, u32> = BTreeMap::new();
     let mut counts: BTreeMap<(&str, bool), u32> = BTreeMap::new();
@@ -143,7 +80,7 @@ fn values_are_unique_most_compare_and_sets_succeed_and_their_chains_are_short() 
         assert_eq!(operation.f == "read", step % 2 == 1, "the second slot reads: {operation:?}");
         *operations_of.entry(format!("{:?}", operation.key)).or_default() += 1;
         let completion = send(&mut store, &operation);
-        generator.observe(&operation, &completion);
+        generator.observe(step % 2, &operation, &completion);
         *counts.entry((operation.f, completion.outcome == Outcome::Ok)).or_default() += 1;
     }
     let of = |f, ok| counts.get(&(f, ok)).copied().unwrap_or(0);

@@ -1,0 +1,150 @@
+//! The watches of one connection: one stream for all of them, as etcd's clients have it.
+//!
+//! Responses to other watches than the one that is waited for are kept until somebody asks. A
+//! watch's stream is lost with the connection; nothing is watched again in secret.
+
+use super::convert::key_value;
+use super::error::classify;
+use crate::store::{Answer, Change, Said, StoreError, Told, WatchRequest};
+use etcd_client::proto::{PbEvent, PbWatchResponse};
+use etcd_client::{Client, WatchFilterType, WatchOptions, WatchStream};
+use std::collections::{BTreeMap, VecDeque};
+
+/// The number that etcd gives to what concerns all watches of a stream, or none.
+const ALL: i64 = -1;
+
+/// The watches of one connection.
+#[derive(Default)]
+pub(super) struct Watches {
+    stream: Option<WatchStream>,
+    /// Ours by etcd's numbers.
+    ours: BTreeMap<i64, i64>,
+    /// What nobody has asked for yet, by our numbers.
+    waiting: BTreeMap<i64, VecDeque<Answer>>,
+}
+
+impl Watches {
+    /// Begins a watch, and waits until the store says so.
+    pub(super) async fn begin(
+        &mut self,
+        client: &mut Client,
+        request: WatchRequest,
+    ) -> Result<Answer, StoreError> {
+        let number = request.number;
+        let (key, options) = options(request);
+        match &mut self.stream {
+            Some(stream) => stream.watch(key, Some(options)).await.map_err(classify)?,
+            None => {
+                let stream = client.watch(key, Some(options)).await.map_err(classify)?;
+                self.stream = Some(stream);
+            }
+        }
+        loop {
+            let response = self.message().await?;
+            if !response.created {
+                self.keep(response);
+                continue;
+            }
+            let revision = response.header.as_ref().map_or(0, |header| header.revision);
+            if response.canceled {
+                let reason = response.cancel_reason;
+                return Err(StoreError::DidNotHappen(format!("etcdserver: {reason}")));
+            }
+            self.ours.insert(response.watch_id, number);
+            self.waiting.insert(number, VecDeque::new());
+            return Ok(Answer { revision, said: Said::Watching });
+        }
+    }
+
+    /// The next response to the watch of this number.
+    pub(super) async fn next(&mut self, number: i64) -> Result<Answer, StoreError> {
+        loop {
+            let Some(waiting) = self.waiting.get_mut(&number) else {
+                let none = format!("this connection has no watch {number}");
+                return Err(StoreError::DidNotHappen(none));
+            };
+            if let Some(answer) = waiting.pop_front() {
+                return Ok(answer);
+            }
+            let response = self.message().await?;
+            self.keep(response);
+        }
+    }
+
+    /// Asks how far all of them are.
+    pub(super) async fn ask_progress(&mut self) -> Result<Answer, StoreError> {
+        if let Some(stream) = &mut self.stream {
+            stream.request_progress().await.map_err(classify)?;
+        }
+        Ok(Answer { revision: 0, said: Said::Done })
+    }
+
+    /// Ends one; what it has told until then is told still.
+    pub(super) async fn cancel(&mut self, number: i64) -> Result<Answer, StoreError> {
+        let theirs = self.ours.iter().find(|(_, ours)| **ours == number).map(|(theirs, _)| *theirs);
+        if let (Some(stream), Some(theirs)) = (&mut self.stream, theirs) {
+            stream.cancel(theirs).await.map_err(classify)?;
+        }
+        Ok(Answer { revision: 0, said: Said::Done })
+    }
+
+    /// The stream's next response. Nothing is lost when the waiting is given up.
+    async fn message(&mut self) -> Result<PbWatchResponse, StoreError> {
+        let lost = || StoreError::Indeterminate("the stream of watches has ended".to_owned());
+        let stream = self.stream.as_mut().ok_or_else(lost)?;
+        match stream.message().await.map_err(classify)? {
+            Some(response) => Ok(response.0),
+            None => Err(lost()),
+        }
+    }
+
+    fn keep(&mut self, response: PbWatchResponse) {
+        let revision = response.header.as_ref().map_or(0, |header| header.revision);
+        let to: Vec<i64> = match response.watch_id {
+            ALL => self.ours.values().copied().collect(),
+            theirs => self.ours.get(&theirs).copied().into_iter().collect(),
+        };
+        if response.canceled {
+            self.ours.remove(&response.watch_id);
+        }
+        let told = Told {
+            changes: response.events.into_iter().filter_map(change).collect(),
+            fragment: response.fragment,
+            canceled: response.canceled,
+            compact_revision: response.compact_revision,
+            reason: response.cancel_reason,
+        };
+        for number in to {
+            let answer = Answer { revision, said: Said::Told(told.clone()) };
+            self.waiting.entry(number).or_default().push_back(answer);
+        }
+    }
+}
+
+/// One change; an event without its key is none.
+fn change(event: PbEvent) -> Option<Change> {
+    let deleted = event.r#type == etcd_client::EventType::Delete as i32;
+    let (kv, prev) = (event.kv.map(key_value)?, event.prev_kv.map(key_value));
+    Some(Change { deleted, kv, prev })
+}
+
+fn options(request: WatchRequest) -> (Vec<u8>, WatchOptions) {
+    let mut options = WatchOptions::new().with_start_revision(request.start);
+    if !request.range_end.is_empty() {
+        options = options.with_range(request.range_end);
+    }
+    if request.prev_kv {
+        options = options.with_prev_key();
+    }
+    if request.progress_notify {
+        options = options.with_progress_notify();
+    }
+    if request.fragment {
+        options = options.with_fragment();
+    }
+    let filters =
+        [(request.no_put, WatchFilterType::NoPut), (request.no_delete, WatchFilterType::NoDelete)];
+    let filters: Vec<WatchFilterType> =
+        filters.into_iter().filter(|(on, _)| *on).map(|(_, filter)| filter).collect();
+    (request.key, options.with_filters(filters))
+}
