@@ -2,27 +2,54 @@
 //!
 //!     cargo run -p ordeal-reports --example sample -- invalid > report.html
 //!
-//! The first argument is `invalid`, `bug`, `valid`, `unknown`, `long`, `hostile` or
-//! `index`; a second one is the number of
+//! The first argument is `invalid`, `bug`, `valid`, `unknown`, `long`, `hostile`, `stale` (found by
+//! the real checker), `cycle`, `watch`, `differ` or `index`; a second one is the number of
 //! operations around the story, 4000 unless told; a third one `text`, `colour`, `junit` or
 //! `markdown` instead of the page.
 
 mod made_up;
+
+use ordeal_history::History;
+use ordeal_reports::Results;
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let kind = arguments.next().unwrap_or_else(|| "invalid".to_owned());
     let count = arguments.next().and_then(|n| n.parse().ok()).unwrap_or(4_000);
     if kind == "index" {
-        return print!("{}", ordeal_reports::index(&made_up::nights()));
+        return print!(
+            "{}",
+            ordeal_reports::index(&made_up::nights(), ordeal_reports::Serving::File)
+        );
     }
     let format = arguments.next().unwrap_or_default();
+    let (results, history) = match kind.as_str() {
+        "stale" => made_up::kinds::found_stale_read(count),
+        "cycle" => made_up::kinds::cycle(),
+        "watch" => made_up::kinds::watch_anomaly(),
+        "differ" => made_up::kinds::differing(),
+        kind => around_a_stale_read(kind, count),
+    };
+    let logs = made_up::kinds::logs();
+    let report = match format.as_str() {
+        "text" => ordeal_reports::terminal(&results, &history, false),
+        "colour" => ordeal_reports::terminal(&results, &history, true),
+        "junit" => ordeal_reports::junit(&results),
+        "markdown" => ordeal_reports::markdown(&results),
+        _ => ordeal_reports::html(&results, &history, &logs),
+    };
+    print!("{report}");
+}
+
+/// A run of `count` operations beside the story of a stale read.
+fn around_a_stale_read(kind: &str, count: u64) -> (Results, History) {
     let mut told = made_up::noise(count);
     if kind != "valid" {
         told.extend(made_up::stale_read());
     }
-    let mut history = made_up::history(told, made_up::faults());
-    let mut results = match kind.as_str() {
+    let notes = made_up::faults().into_iter().chain(made_up::kinds::measured()).collect();
+    let mut history = made_up::history(told, notes);
+    let mut results = match kind {
         "valid" => made_up::valid(&history),
         "unknown" => made_up::unknown(&history, &["local-read"]),
         "long" => made_up::long(&history),
@@ -33,12 +60,5 @@ fn main() {
         let text = "</style><script>alert(1)</script>\u{202e}".repeat(3_000);
         made_up::poison(&mut results, &mut history, &text);
     }
-    let report = match format.as_str() {
-        "text" => ordeal_reports::terminal(&results, &history, false),
-        "colour" => ordeal_reports::terminal(&results, &history, true),
-        "junit" => ordeal_reports::junit(&results),
-        "markdown" => ordeal_reports::markdown(&results),
-        _ => ordeal_reports::html(&results, &history),
-    };
-    print!("{report}");
+    (results, history)
 }

@@ -64,20 +64,33 @@ pub struct Note<'a> {
 
 /// The notes of `history` that speak of faults, in order.
 pub fn notes(history: &History) -> impl Iterator<Item = Note<'_>> {
-    history.notes.iter().filter_map(|event| {
-        let id = match member(&event.value, "id") {
-            Some(Value::Int(id)) => *id,
-            _ => return None,
-        };
-        let phase = match text(&event.value, "phase")? {
-            "start" => Phase::Start,
-            "end" => Phase::End,
-            "failed" => Phase::Failed,
-            _ => return None,
-        };
-        let landed = member(&event.value, "landed") == Some(&Value::Bool(true));
-        Some(Note { kind: &event.f, id, phase, landed, event })
-    })
+    history.notes.iter().filter_map(note)
+}
+
+/// What `event`, one of the nemesis, says of a fault; `None` when it says nothing of one.
+pub fn note(event: &Event) -> Option<Note<'_>> {
+    let id = match member(&event.value, "id") {
+        Some(Value::Int(id)) => *id,
+        _ => return None,
+    };
+    let phase = match text(&event.value, "phase")? {
+        "start" => Phase::Start,
+        "end" => Phase::End,
+        "failed" => Phase::Failed,
+        _ => return None,
+    };
+    let landed = member(&event.value, "landed") == Some(&Value::Bool(true));
+    Some(Note { kind: &event.f, id, phase, landed, event })
+}
+
+impl Note<'_> {
+    /// What was done, in words, short and harmless; the kind where the note does not say.
+    pub fn what(&self) -> String {
+        match text(&self.event.value, "what").unwrap_or_default() {
+            "" => clean(self.kind, 16),
+            what => clean(what, 120),
+        }
+    }
 }
 
 /// The bands of `history`, by their starts. O(notes).

@@ -44,10 +44,8 @@ impl<'a> Case<'a> {
         events.sort_unstable();
         events.dedup();
         let all: Vec<&Operation> = events.into_iter().filter_map(by_invoke).collect();
-        let breaks = |o: &Operation| {
-            found.broken_at_event.is_some()
-                && (o.complete == found.broken_at_event || Some(o.invoke) == found.broken_at_event)
-        };
+        let breaks = breaking(&all, found.broken_at_event);
+        let breaks = |o: &Operation| breaks == Some(o.invoke);
         // The operation that breaks must be seen, however many come before it.
         let at = all.iter().position(|o| breaks(o)).unwrap_or(0);
         let kept = all.iter().enumerate().filter(|&(i, _)| {
@@ -71,6 +69,19 @@ impl<'a> Case<'a> {
             _ => String::new(),
         }
     }
+}
+
+/// The invocation of that of `operations` with which they became wrong, if that is known.
+///
+/// The event at which the whole history became wrong may belong to another operation, one that a
+/// smaller part could do without. Nothing can be left out of that part, so it became wrong with
+/// the last answer in it.
+fn breaking(operations: &[&Operation], broken_at_event: Option<u64>) -> Option<u64> {
+    let event = broken_at_event?;
+    let at = operations.iter().find(|o| o.complete == Some(event) || o.invoke == event);
+    let certain = operations.iter().filter(|o| o.outcome == Outcome::Ok);
+    let last = || certain.max_by_key(|o| o.complete);
+    at.or_else(last).map(|o| o.invoke)
 }
 
 /// One operation in prose: who asked what of whom, when, and what came of it. `zero_ns` is the

@@ -2,8 +2,10 @@
 
 use crate::band::{Note, Phase, notes};
 use crate::results::{
-    CheckerResult, CounterexampleResult, FORMAT, FaultCounts, Outcomes, Results, Ruling, Tested,
+    CheckerResult, CounterexampleResult, FORMAT, FaultCounts, Latency, Outcomes, Results, Ruling,
+    Tested,
 };
+use crate::samples::{latencies, quantiles};
 use crate::value::json;
 use ordeal_checker::{Cost, Counterexample, Judgement, Verdict, Witness};
 use ordeal_history::{History, Outcome};
@@ -31,6 +33,8 @@ pub struct Circumstances {
     pub tested: Tested,
     /// When the run began, as text (RFC 3339, UTC).
     pub started_at: String,
+    /// When the clients began, in microseconds since 1970, by the machine's clock.
+    pub clients_began_us: Option<u64>,
     /// How long the clients worked, in milliseconds.
     pub duration_ms: u64,
     /// The command line that does it again.
@@ -55,9 +59,11 @@ impl Results {
             seed: about.seed,
             bug: about.bug,
             operations: count_operations(history),
+            latency_us: latency_us(history),
             faults: count_faults(history, &about.scheduled),
             tested: about.tested,
             started_at: about.started_at,
+            clients_began_us: about.clients_began_us,
             duration_ms: about.duration_ms,
             command: about.command,
             interrupted: about.interrupted,
@@ -78,6 +84,18 @@ pub fn count_operations(history: &History) -> BTreeMap<String, Outcomes> {
         }
     }
     counts.into_iter().map(|(f, count)| (f.to_owned(), count)).collect()
+}
+
+/// How long the operations that took effect took, by `f`. O(operations · log).
+fn latency_us(history: &History) -> BTreeMap<String, Latency> {
+    let quantiles = quantiles(&latencies(history)).into_iter();
+    let us = |ns: u64| ns / 1_000;
+    quantiles
+        .map(|q| {
+            let latency = Latency { p50: us(q.at(0.5)), p99: us(q.at(0.99)), max: us(q.at(1.0)) };
+            (q.f.to_owned(), latency)
+        })
+        .collect()
 }
 
 /// What became of the faults, by kind: `scheduled` from the plan, the rest from the nemesis' notes.
@@ -184,5 +202,6 @@ fn counterexample(history: &History, found: &Counterexample) -> CounterexampleRe
         story: found.story.clone(),
         broken_at_event: found.broken_at_event,
         anomalies: found.anomalies.clone(),
+        differences: Vec::new(),
     }
 }

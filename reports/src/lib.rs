@@ -8,32 +8,42 @@
 //! Whatever came from the store under test (keys, values, names, errors) is hostile until shown
 //! otherwise: it is escaped where it is written and made harmless and short before (`text`).
 //!
-//! Deliberately absent: scripts and anything fetched. The page is complete without either, and its
-//! content security policy forbids both.
+//! Deliberately absent: anything fetched, and any script but the page's own, which its content
+//! security policy names by its hash. Verdict and counterexample are complete without it.
 
 mod band;
 mod case;
 mod clocks;
+mod cycle;
+mod expectation;
 mod html;
 mod judge;
 mod junit;
 mod layout;
+mod leaders;
+mod logs;
 mod markdown;
+mod meters;
 mod plots;
 mod results;
 mod samples;
+mod scene;
 mod terminal;
 mod text;
 mod timeline;
+mod trace;
 mod value;
 mod verdict;
+mod windows;
 
-pub use band::{Band, Note, Phase, bands, notes};
-pub use html::{RunSummary, html, index};
+pub use band::{Band, Note, Phase, bands, note, notes};
+pub use html::{Picture, RunSummary, Serving, encoded, html, index, live, pictures};
 pub use judge::{Circumstances, Judged, count_faults, count_operations, coverage};
 pub use junit::junit;
+pub use logs::NodeLog;
 pub use markdown::markdown;
 pub use results::{
-    CheckerResult, CounterexampleResult, FORMAT, FaultCounts, Outcomes, Results, Ruling, Tested,
+    CheckerResult, CounterexampleResult, Difference, FORMAT, FaultCounts, Latency, Outcomes,
+    Results, Ruling, Tested,
 };
 pub use terminal::{counterexample, terminal};

@@ -64,6 +64,9 @@ pub struct Results {
     /// How the operations ended, by `f`.
     #[serde(default)]
     pub operations: BTreeMap<String, Outcomes>,
+    /// How long those that took effect took, by `f`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub latency_us: BTreeMap<String, Latency>,
     /// What became of the faults, by kind.
     #[serde(default)]
     pub faults: BTreeMap<String, FaultCounts>,
@@ -73,6 +76,10 @@ pub struct Results {
     /// When the run began, as text in UTC (RFC 3339), for people.
     #[serde(default)]
     pub started_at: String,
+    /// When the clients began, in microseconds since 1970 by the machine's clock: time 0 of the
+    /// history, by which the nodes' logs are laid beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clients_began_us: Option<u64>,
     /// How long the clients worked, in milliseconds.
     #[serde(default)]
     pub duration_ms: u64,
@@ -133,6 +140,27 @@ pub struct CounterexampleResult {
     /// Names of the anomalies, in Elle's words, for transactional models.
     #[serde(default)]
     pub anomalies: Vec<String>,
+    /// Where it is about members that do not agree: the keys on which they differ.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<Difference>,
+}
+
+/// A key of which the members of a cluster do not say the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// The key.
+    pub key: String,
+    /// What each member says of it, as text; a member that has no such key is not there.
+    pub members: BTreeMap<String, String>,
+}
+
+impl Difference {
+    /// Whether `member` does not say what most of the members that have the key say.
+    pub fn is_odd(&self, member: &str) -> bool {
+        let votes = |text: &str| self.members.values().filter(|other| *other == text).count();
+        let most = self.members.values().map(|text| votes(text)).max().unwrap_or(0);
+        self.members.get(member).is_none_or(|text| votes(text) < most)
+    }
 }
 
 /// How the operations of one kind ended.
@@ -151,6 +179,17 @@ impl Outcomes {
     pub fn total(&self) -> u64 {
         self.ok + self.fail + self.info
     }
+}
+
+/// How long the operations of one kind that took effect took, in microseconds, by nearest rank.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Latency {
+    /// The median.
+    pub p50: u64,
+    /// What one of a hundred exceeds.
+    pub p99: u64,
+    /// The longest.
+    pub max: u64,
 }
 
 /// What became of the faults of one kind.

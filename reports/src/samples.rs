@@ -87,6 +87,14 @@ pub(crate) struct Quantiles<'a> {
     pub at_ns: Vec<u64>,
 }
 
+impl Quantiles<'_> {
+    /// The latency at one of [`QUANTILES`], in nanoseconds.
+    pub fn at(&self, quantile: f64) -> u64 {
+        let place = QUANTILES.iter().position(|&(q, _)| q == quantile);
+        place.and_then(|place| self.at_ns.get(place)).copied().unwrap_or(0)
+    }
+}
+
 /// Which quantiles are told; the last is the maximum.
 pub(crate) const QUANTILES: [(f64, &str); 6] =
     [(0.5, "p50"), (0.9, "p90"), (0.99, "p99"), (0.999, "p99.9"), (0.9999, "p99.99"), (1.0, "max")];
@@ -154,7 +162,7 @@ pub(crate) fn rates(history: &History, end_ns: u64) -> Rates {
 }
 
 /// The next of 1, 2, 5 · 10ⁿ, in nanoseconds, and at least a millisecond.
-fn round_bin(ns: u64) -> u64 {
+pub(crate) fn round_bin(ns: u64) -> u64 {
     let mut unit = 1_000_000_u64;
     loop {
         for factor in [1, 2, 5] {

@@ -2,6 +2,7 @@
 
 use crate::band::{Band, bands};
 use crate::case::{Case, Shown, story};
+use crate::expectation::{alternatives, expectation, held};
 use crate::layout::{Layout, Measure};
 use crate::results::{CheckerResult, CounterexampleResult, Results, Ruling};
 use crate::text::{NAME_MAX, SENTENCE_MAX, clean, counted, grouped};
@@ -48,7 +49,8 @@ pub fn terminal(results: &Results, history: &History, colour: bool) -> String {
     }
     for checker in &results.checkers {
         if let Some(found) = &checker.counterexample {
-            out.push_str(&format!("\n{}", counterexample(found, history, colour)));
+            let told = counterexample(&checker.name, found, history, colour);
+            out.push_str(&format!("\n{told}"));
         }
     }
     out.push_str(&format!("\n{}\n", tally(results)));
@@ -58,9 +60,14 @@ pub fn terminal(results: &Results, history: &History, colour: bool) -> String {
     out
 }
 
-/// One counterexample as lines for a terminal: the argument, the picture, and each operation's
-/// story.
-pub fn counterexample(found: &CounterexampleResult, history: &History, colour: bool) -> String {
+/// The counterexample of `checker` as lines for a terminal: the argument, what was expected, the
+/// picture, and each operation's story.
+pub fn counterexample(
+    checker: &str,
+    found: &CounterexampleResult,
+    history: &History,
+    colour: bool,
+) -> String {
     let ink = Ink(colour);
     let case = Case::new(found, history);
     let key = match case.key() {
@@ -75,6 +82,16 @@ pub fn counterexample(found: &CounterexampleResult, history: &History, colour: b
     if !found.anomalies.is_empty() {
         let names: Vec<String> = found.anomalies.iter().map(|a| clean(a, NAME_MAX)).collect();
         out.push_str(&format!("  Anomalies: {}\n", names.join(", ")));
+    }
+    if let Some(expectation) = expectation(checker, &case) {
+        let (right, wrong) = (alternatives(&expectation.expected), held(&expectation.seen));
+        out.push_str(&format!("  Expected {}", ink.paint("32", &right)));
+        out.push_str(&format!(", seen {}.\n", ink.paint("1;31", &wrong)));
+    }
+    for difference in found.differences.iter().take(20) {
+        let held = difference.members.iter().map(|(m, v)| format!("{m} {v}"));
+        let held: Vec<String> = held.map(|held| clean(&held, 60)).collect();
+        out.push_str(&format!("  {}: {}\n", clean(&difference.key, NAME_MAX), held.join(", ")));
     }
     if case.shown.is_empty() {
         return out;

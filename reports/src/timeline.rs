@@ -290,7 +290,7 @@ fn relative_ms(ns: u64) -> String {
 }
 
 /// A coordinate, to a tenth of a pixel.
-fn n(x: f64) -> String {
+pub(crate) fn n(x: f64) -> String {
     let text = format!("{x:.1}");
     text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
 }

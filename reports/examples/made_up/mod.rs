@@ -1,5 +1,7 @@
 //! Made-up runs: a stale read under a partition, with as much work around it as is wanted.
 
+pub mod kinds;
+
 use ordeal_checker::{Cost, Counterexample, Judgement, Verdict, Witness};
 use ordeal_history::{Event, EventType, History, Operation, Outcome, Process, Value};
 use ordeal_reports::{Circumstances, Judged, Results, RunSummary, Tested, coverage};
@@ -241,6 +243,7 @@ pub fn circumstances(bug: &[&str]) -> Circumstances {
                 .collect(),
         },
         started_at: "2026-02-03T04:05:06Z".into(),
+        clients_began_us: None,
         duration_ms: 20_000,
         command: match bug {
             [] => format!("{command} --db /usr/bin/etcd --read serializable"),
@@ -253,7 +256,7 @@ pub fn circumstances(bug: &[&str]) -> Circumstances {
 
 fn judgement(history: &History, verdict: Verdict, reason: &str) -> Judgement {
     Judgement {
-        checker: "linearizable".into(),
+        checker: "linearizable-register".into(),
         verdict,
         algorithm: "blocks".into(),
         reason: reason.into(),

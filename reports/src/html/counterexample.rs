@@ -2,15 +2,21 @@
 
 use crate::band::Band;
 use crate::case::{Case, SHOWN_MAX, story};
-use crate::results::{CheckerResult, CounterexampleResult, Results};
+use crate::cycle::cycle;
+use crate::expectation::{Expectation, alternatives, expectation, held};
+use crate::results::{CheckerResult, CounterexampleResult, Difference, Results};
 use crate::text::{NAME_MAX, SENTENCE_MAX, clean, counted, grouped, moment};
 use crate::timeline;
-use crate::value::{bare, ending, show};
+use crate::value::{bare, ending, label, show};
 use maud::{Markup, html};
 use ordeal_history::{History, Operation, Value};
+use std::collections::BTreeSet;
 
 /// At most so many sentences of a checker's argument are shown.
 const SENTENCES_MAX: usize = 60;
+/// At most so many keys that differ, of so many members, are shown.
+const KEYS_MAX: usize = 100;
+const MEMBERS_MAX: usize = 16;
 
 pub(super) fn sections(results: &Results, history: &History, bands: &[Band]) -> Markup {
     html! {
@@ -30,6 +36,7 @@ fn section(
 ) -> Markup {
     let case = Case::new(found, history);
     let key = case.key();
+    let expectation = expectation(&checker.name, &case);
     let anomalies: Vec<String> = found.anomalies.iter().map(|a| clean(a, NAME_MAX)).collect();
     html! {
         section.counterexample {
@@ -48,7 +55,11 @@ fn section(
                     }
                 }
             }
+            @if let Some(expectation) = &expectation { (expected(expectation, &case)) }
+            @if !found.differences.is_empty() { (differences(&found.differences)) }
+            @if let Some(cycle) = &cycle(&found.story) { (super::cycle::section(cycle)) }
             @if !case.shown.is_empty() { (operations(&case, bands)) }
+            @if let Some(expectation) = &expectation { (order(expectation, &case)) }
             @if case.shown.len() < case.total {
                 p.quiet {
                     "Shown: " (grouped(case.shown.len() as u64)) " of "
@@ -70,7 +81,10 @@ fn operations(case: &Case<'_>, bands: &[Band]) -> Markup {
         ol.stories {
             @for shown in &case.shown {
                 li value=(shown.number) .breaks[shown.breaks] {
-                    bdi { (story(shown.operation, case.start_ns())) }
+                    a href=(format!("#op-{}", shown.operation.invoke)) title="in the history" {
+                        "◎"
+                    }
+                    " " bdi { (story(shown.operation, case.start_ns())) }
                     @if shown.breaks { strong { " Here the history became wrong." } }
                 }
             }
@@ -79,16 +93,112 @@ fn operations(case: &Case<'_>, bands: &[Band]) -> Markup {
     }
 }
 
+/// Expected and seen, side by side.
+fn expected(expectation: &Expectation, case: &Case<'_>) -> Markup {
+    let wrong = case.shown.iter().find(|shown| shown.number == expectation.number);
+    let node = wrong.and_then(|shown| shown.operation.node.as_deref());
+    let revision = wrong.and_then(|shown| shown.operation.revision);
+    html! {
+        dl.expectation {
+            div.right-answer {
+                dt { "expected" } dd { bdi { (alternatives(&expectation.expected)) } }
+            }
+            div.wrong-answer { dt { "seen" } dd { bdi { (held(&expectation.seen)) } } }
+            @if let Some(node) = node {
+                div { dt { "answered by" } dd { bdi { (clean(node, NAME_MAX)) } } }
+            }
+            @if let Some(revision) = revision { div { dt { "at revision" } dd { (revision) } } }
+        }
+    }
+}
+
+/// The state before and after each operation, in an order that holds but for the wrong answer.
+fn order(expectation: &Expectation, case: &Case<'_>) -> Markup {
+    if expectation.order.iter().any(|step| step.states.is_none()) {
+        return html! {};
+    }
+    let told = |number: usize| {
+        let shown = case.shown.iter().find(|shown| shown.number == number);
+        shown.map(|shown| label(shown.operation, 40)).unwrap_or_default()
+    };
+    html! {
+        h3 { "An order that explains all but that answer" }
+        div.scroll { table.events {
+            thead { tr {
+                th scope="col" {} th scope="col" { "before" } th scope="col" { "operation" }
+                th scope="col" { "after" }
+            } }
+            tbody {
+                @for step in &expectation.order {
+                    @if let Some((before, after)) = &step.states {
+                        tr.breaks[step.breaks] {
+                            th scope="row" { (step.number) }
+                            td { bdi { (held(before)) } }
+                            td { bdi {
+                                (told(step.number))
+                                @if step.breaks {
+                                    ": expected " (alternatives(&expectation.expected))
+                                }
+                            } }
+                            td { bdi { (held(after)) } }
+                        }
+                    }
+                }
+            }
+        } }
+    }
+}
+
+/// The keys on which members of a cluster do not agree.
+fn differences(differences: &[Difference]) -> Markup {
+    let members: BTreeSet<&str> =
+        differences.iter().flat_map(|d| d.members.keys().map(String::as_str)).collect();
+    let members: Vec<&str> = members.into_iter().take(MEMBERS_MAX).collect();
+    html! {
+        h3 { "Where the members differ" }
+        div.scroll { table.events.differences {
+            thead { tr {
+                th scope="col" { "key" }
+                @for member in &members { th scope="col" { bdi { (clean(member, NAME_MAX)) } } }
+            } }
+            tbody {
+                @for difference in differences.iter().take(KEYS_MAX) {
+                    tr {
+                        th scope="row" { bdi { (clean(&difference.key, NAME_MAX)) } }
+                        @for member in &members {
+                            @let text = difference.members.get(*member).map(String::as_str);
+                            @let odd = difference.is_odd(member);
+                            td.odd[odd] {
+                                @if odd { "≠ " }
+                                bdi { (text.map_or("absent".to_owned(), |text| clean(text, 60))) }
+                            }
+                        }
+                    }
+                }
+            }
+        } }
+        @if differences.len() > KEYS_MAX {
+            p.quiet { "And " (grouped((differences.len() - KEYS_MAX) as u64)) " more keys." }
+        }
+        p.quiet { "≠ marks what most of the members do not say." }
+    }
+}
+
 fn introduction(checker: &CheckerResult, case: &Case<'_>) -> String {
     let few = counted(case.total as u64, "operation", "operations");
     let name = clean(&checker.name, NAME_MAX);
+    let about_order = name.starts_with("linearizable") || cycle(&case.found.story).is_some();
+    let why = match about_order {
+        true => ": no order of these explains every answer.",
+        false => ".",
+    };
     match case.total {
         0 => format!("What {name} found:"),
-        n if n <= SHOWN_MAX && checker.operations > n as u64 => format!(
-            "{few} of {} are enough to show it: no order of these explains every answer.",
-            grouped(checker.operations)
-        ),
-        _ => format!("{few} show it: no order of these explains every answer."),
+        n if n <= SHOWN_MAX && checker.operations > n as u64 => {
+            format!("{few} of {} are enough to show it{why}", grouped(checker.operations))
+        }
+        1 => format!("{few} shows it{why}"),
+        _ => format!("{few} show it{why}"),
     }
 }
 

@@ -1,13 +1,14 @@
 //! What was tested, and what shows that it was a test at all.
 
 use crate::results::{FaultCounts, Outcomes, Results};
-use crate::text::{NAME_MAX, clean, duration, grouped};
+use crate::scene::Scene;
+use crate::text::{NAME_MAX, clean, counted, duration, grouped};
 use maud::{Markup, html};
 
 /// Kinds of operation or fault beyond these are summed in one row.
 const ROWS_MAX: usize = 40;
 
-pub(super) fn section(results: &Results) -> Markup {
+pub(super) fn section(results: &Results, scene: &Scene<'_>) -> Markup {
     html! {
         div.columns {
             section { h2 { "What was tested" } (tested(results)) }
@@ -15,6 +16,7 @@ pub(super) fn section(results: &Results) -> Markup {
                 h2 { "What happened" }
                 (operations(results))
                 (faults(results))
+                (leaders(scene))
             }
         }
     }
@@ -136,6 +138,21 @@ fn faults(results: &Results) -> Markup {
                     tfoot { tr { th scope="row" { "all" } (cells(&results.fault_counts())) } }
                 }
             }
+        }
+    }
+}
+
+/// For how long there was no leader, where the nodes' logs tell.
+fn leaders(scene: &Scene<'_>) -> Markup {
+    let Some(without_ns) = scene.without_leader_ns() else { return html! {} };
+    let began = scene.reigns.iter().filter(|reign| reign.start_ns > 0).count();
+    html! {
+        p.leaders {
+            @if without_ns == 0 { b { "Never" } } @else { b { (duration(without_ns)) } }
+            " in " (duration(scene.end_ns)) " without a leader; "
+            (counted(began as u64, "leader was elected", "leaders were elected"))
+            " while the clients worked "
+            span.quiet { "(by their own logs: one that is cut off may not know)" }
         }
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn section(history: &History, bands: &[Band]) -> Markup {
                         @for note in refused.iter().take(ROWS_MAX) {
                             tr {
                                 td { (swatch(note.kind)) }
-                                td { bdi { (what(note.kind, &note.event.value)) } }
+                                td { bdi { (note.what()) } }
                                 td.right { (duration(note.event.time)) }
                                 td {}
                                 td { "refused" }
@@ -71,11 +71,6 @@ fn row(band: &Band) -> Markup {
             }
         }
     }
-}
-
-fn what(kind: &str, value: &ordeal_history::Value) -> String {
-    let what = text(value, "what").unwrap_or_default();
-    if what.is_empty() { clean(kind, 16) } else { clean(what, 120) }
 }
 
 fn error(text: Option<&str>) -> String {

@@ -1,6 +1,8 @@
 //! The index over many runs: each test by the day, its first failure, and every run with a link.
 
-use super::{POLICY, STYLE, ruling};
+use super::context::policy;
+use super::trends;
+use super::{STYLE, ruling};
 use crate::results::{Results, Ruling};
 use crate::text::{NAME_MAX, clean, counted, duration, grouped};
 use crate::verdict::sentence;
@@ -8,10 +10,16 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The only script of the index: it hides what is not asked for.
+const SCRIPT: &str = include_str!("script/filter.js");
+
 /// The matrix shows so many days, the last ones.
 const DAYS_MAX: usize = 31;
 /// The list shows so many runs, the newest.
 const RUNS_MAX: usize = 5_000;
+
+/// The columns of numbers in the list of runs.
+const NUMBERS: [&str; 6] = ["operations", "a second", "p99", "faults", "for", "seed"];
 
 /// What the index tells of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -36,6 +44,21 @@ pub struct RunSummary {
     pub landed: u64,
     /// The planted bugs that were switched on.
     pub bug: Vec<String>,
+    /// The slowest kind's 99th percentile of latency, in microseconds; 0 where it is not known.
+    #[serde(default)]
+    pub p99_us: u64,
+    /// Whether it still goes on: `report` then leads to where it can be watched.
+    #[serde(default)]
+    pub live: bool,
+}
+
+/// Who shows the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Serving {
+    /// A file, beside the runs' folders.
+    File,
+    /// A server, whose page looks again by itself while a run goes on.
+    Server,
 }
 
 impl RunSummary {
@@ -58,7 +81,15 @@ impl RunSummary {
             operations: results.outcomes().total(),
             landed: results.fault_counts().landed,
             bug: results.bug.clone(),
+            p99_us: results.latency_us.values().map(|latency| latency.p99).max().unwrap_or(0),
+            live: false,
         }
+    }
+
+    /// Operations a second.
+    pub(super) fn rate_per_s(&self) -> Option<u64> {
+        let thousandfold = u128::from(self.operations) * 1_000;
+        u64::try_from(thousandfold / u128::from(self.duration_ms.max(1))).ok()
     }
 
     fn day(&self) -> String {
@@ -68,17 +99,20 @@ impl RunSummary {
 
 /// The index over `runs`, in any order, as one self-contained HTML file whose only links lead to
 /// the runs' reports. O(runs · log).
-pub fn index(runs: &[RunSummary]) -> String {
+pub fn index(runs: &[RunSummary], serving: Serving) -> String {
     let mut runs: Vec<&RunSummary> = runs.iter().collect();
     runs.sort_by(|a, b| (&b.started_at, &b.report).cmp(&(&a.started_at, &a.report)));
-    let worst = runs.iter().map(|run| run.verdict).max().unwrap_or_default();
+    let ended = || runs.iter().filter(|run| !run.live);
+    let worst = ended().map(|run| run.verdict).max().unwrap_or_default();
+    let again = serving == Serving::Server && runs.iter().any(|run| run.live);
     let page = html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta http-equiv="Content-Security-Policy" content=(policy(SCRIPT));
+                @if again { meta http-equiv="refresh" content="5"; }
                 meta name="color-scheme" content="light dark";
                 title { (headline(&runs)) }
                 style { (PreEscaped(STYLE)) }
@@ -92,10 +126,13 @@ pub fn index(runs: &[RunSummary]) -> String {
                             p.sentence { (headline(&runs)) }
                         }
                     }
+                    (filter(&runs))
                     (matrix(&runs))
+                    (trends::section(&runs))
                     (list(&runs))
                 }
                 footer { p { "Written by Ordeal." } }
+                script { (PreEscaped(SCRIPT)) }
             }
         }
     };
@@ -103,15 +140,39 @@ pub fn index(runs: &[RunSummary]) -> String {
 }
 
 fn headline(runs: &[&RunSummary]) -> String {
-    let count = |of| runs.iter().filter(|run| run.verdict == of).count() as u64;
+    let ended = || runs.iter().filter(|run| !run.live);
+    let count = |of| ended().filter(|run| run.verdict == of).count() as u64;
+    let live = match runs.len() - ended().count() {
+        0 => String::new(),
+        live => format!(" {} under way.", grouped(live as u64)),
+    };
     match runs.len() {
         0 => "No run is stored here yet.".to_owned(),
         _ => format!(
-            "{} valid, {} invalid, {} unknown.",
+            "{} valid, {} invalid, {} unknown.{live}",
             grouped(count(Ruling::Valid)),
             grouped(count(Ruling::Invalid)),
             grouped(count(Ruling::Unknown))
         ),
+    }
+}
+
+/// The frame that the script fills: without it nothing would be filtered.
+fn filter(runs: &[&RunSummary]) -> Markup {
+    html! {
+        @if !runs.is_empty() {
+            div.tools #filter hidden {
+                label.find { "show only " input #filter-text type="search" spellcheck="false"
+                    placeholder="a test, a seed, a bug, a word of the reason"; kbd { "/" } }
+                label { "verdict " select #filter-verdict {
+                    option value="" { "any" }
+                    @for ruling in [Ruling::Invalid, Ruling::Unknown, Ruling::Valid] {
+                        option value=(ruling.word()) { (ruling.word()) }
+                    }
+                } }
+                span.quiet #filter-said role="status" {}
+            }
+        }
     }
 }
 
@@ -120,7 +181,7 @@ fn matrix(runs: &[&RunSummary]) -> Markup {
     let days: BTreeSet<String> = runs.iter().map(|run| run.day()).collect();
     let days: Vec<&String> = days.iter().rev().take(DAYS_MAX).collect();
     let mut tests: BTreeMap<&str, Vec<&RunSummary>> = BTreeMap::new();
-    for &run in runs {
+    for &run in runs.iter().filter(|run| !run.live) {
         tests.entry(&run.test).or_default().push(run);
     }
     if tests.is_empty() {
@@ -137,11 +198,16 @@ fn matrix(runs: &[&RunSummary]) -> Markup {
                             th.day scope="col" { (clean(day.get(5..).unwrap_or(day), 10)) }
                         }
                         th scope="col" { "not valid" }
+                        th scope="col" {
+                            abbr title="how often the verdict was another than the run's before" {
+                                "changes"
+                            }
+                        }
                         th scope="col" { "first failure" }
                     } }
                     tbody {
                         @for (test, runs) in &tests {
-                            tr {
+                            tr data-text=(searched(&[test])) data-verdict=(worst(runs).word()) {
                                 th scope="row" { bdi { (clean(test, NAME_MAX)) } }
                                 @for day in days.iter().rev() { (cell(runs, day)) }
                                 (record(runs))
@@ -154,12 +220,28 @@ fn matrix(runs: &[&RunSummary]) -> Markup {
     }
 }
 
-/// How often a test was not valid, and when it was invalid first.
+fn worst(runs: &[&RunSummary]) -> Ruling {
+    runs.iter().map(|run| run.verdict).max().unwrap_or_default()
+}
+
+/// What the filter looks through, in lower case.
+fn searched(texts: &[&str]) -> String {
+    let texts: Vec<String> = texts.iter().map(|text| clean(text, 240).to_lowercase()).collect();
+    texts.join(" ")
+}
+
+/// How often a test was not valid, how often its verdict changed from run to run, which is what
+/// flakiness is, and when it was invalid first.
 fn record(runs: &[&RunSummary]) -> Markup {
+    let changes = runs.windows(2).filter(|two| two[0].verdict != two[1].verdict).count();
     let failures = runs.iter().filter(|run| run.verdict != Ruling::Valid).count();
     let first = runs.iter().rev().find(|run| run.verdict == Ruling::Invalid);
     html! {
         td { (failures) " of " (runs.len()) }
+        td {
+            (changes)
+            @if changes > 2 { " " b.flaky { "flaky" } }
+        }
         td { @if let Some(run) = first { (link(run, &clean(&run.day(), 10))) } }
     }
 }
@@ -192,7 +274,7 @@ fn list(runs: &[&RunSummary]) -> Markup {
                             @for name in ["", "began", "test", "verdict"] {
                                 th scope="col" { (name) }
                             }
-                            @for name in ["operations", "faults", "for", "seed"] {
+                            @for name in NUMBERS {
                                 th.right scope="col" { (name) }
                             }
                         } }
@@ -208,18 +290,23 @@ fn list(runs: &[&RunSummary]) -> Markup {
 }
 
 fn row(run: &RunSummary) -> Markup {
-    let (class, sign) = ruling(run.verdict);
+    let (class, sign) = if run.live { ("live", "●") } else { ruling(run.verdict) };
+    let word = if run.live { "under way" } else { run.verdict.word() };
+    let seed = run.seed.to_string();
+    let text = searched(&[&run.test, &run.sentence, &run.bug.join(" "), &run.started_at, &seed]);
     html! {
-        tr.(class) {
+        tr.(class) data-text=(text) data-verdict=(word) {
             td.mark { (sign) }
             td.when { (link(run, &clean(&run.started_at, 32))) }
             td { bdi { (clean(&run.test, NAME_MAX)) } }
             td.why {
-                b { (run.verdict.word()) }
+                b { (word) }
                 @if !run.bug.is_empty() { " · bug " bdi { (clean(&run.bug.join(", "), NAME_MAX)) } }
                 span.quiet { " " bdi { (clean(&run.sentence, 240)) } }
             }
             td.right { (grouped(run.operations)) }
+            td.right { (run.rate_per_s().map(grouped).unwrap_or_default()) }
+            td.right { @if run.p99_us > 0 { (duration(run.p99_us.saturating_mul(1_000))) } }
             td.right { (grouped(run.landed)) }
             td.right { (duration(run.duration_ms.saturating_mul(1_000_000))) }
             td.right { (run.seed) }
@@ -233,9 +320,17 @@ fn link(run: &RunSummary, text: &str) -> Markup {
 
 /// A relative address below the index: never another scheme, host or folder above.
 fn address(path: &str) -> String {
-    let mut out = String::from(".");
+    format!("./{}", encoded(path))
+}
+
+/// `path`, its parts divided by `/`, as it stands in an address: without empty parts, and without
+/// those that lead to another folder.
+pub fn encoded(path: &str) -> String {
+    let mut out = String::new();
     for part in path.split('/').filter(|part| !matches!(*part, "" | "." | "..")) {
-        out.push('/');
+        if !out.is_empty() {
+            out.push('/');
+        }
         for byte in part.bytes() {
             if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
                 out.push(char::from(byte));

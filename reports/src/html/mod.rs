@@ -1,31 +1,55 @@
-//! The report's page: one file, no script, nothing fetched.
+//! The report's page: one file, nothing fetched.
 //!
 //! In the order in which a woken person needs it: the verdict, what each checker said, how to do it
 //! again, what was tested and that something happened at all; then the counterexample; then the
-//! run over time. Everything wide scrolls in a box of its own, so a narrow window stays whole.
+//! whole history and the run over time. Everything wide scrolls in a box of its own, so a narrow
+//! window stays whole. All but the whole history is there without a script too, and the one script
+//! that may run is named in the content security policy by its hash.
 
+mod context;
 mod counterexample;
+mod curves;
+mod cycle;
 mod facts;
 mod faults;
 mod index;
+mod live;
+mod logs;
 mod over_time;
+mod pictures;
+mod trends;
 
-pub use index::{RunSummary, index};
+pub use index::{RunSummary, Serving, encoded, index};
+pub use live::live;
+pub use pictures::{Picture, pictures};
 
 use crate::band::bands;
+use crate::logs::NodeLog;
 use crate::results::{CheckerResult, Results, Ruling};
+use crate::scene::Scene;
 use crate::text::{NAME_MAX, SENTENCE_MAX, clean, counted, duration};
+use crate::trace;
 use crate::verdict::{bug_warning, sentence, stopped, subject};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use ordeal_history::History;
 
-const STYLE: &str = include_str!("style.css");
-/// Nothing may be fetched and nothing may run, whatever stands in the page.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
+/// Dark colours come after the light ones, which they replace.
+const STYLE: &str = concat!(
+    include_str!("colours.css"),
+    include_str!("dark.css"),
+    include_str!("style.css"),
+    include_str!("picture.css"),
+);
 
-/// The report of a run as one self-contained HTML file. O(operations · log).
-pub fn html(results: &Results, history: &History) -> String {
+/// The part of the style that pictures need, in light colours.
+const STYLE_OF_PICTURES: &str = concat!(include_str!("colours.css"), include_str!("picture.css"));
+
+/// The report of a run as one self-contained HTML file, with what the nodes wrote into their
+/// `logs` around the violation. O(operations · log).
+pub fn html(results: &Results, history: &History, logs: &[NodeLog]) -> String {
     let bands = bands(history);
+    let scene = Scene::new(results, history, &bands, logs);
+    let trace = trace::pack(results, history, &bands, &scene.reigns);
     let title = format!("{}: {}", results.verdict, subject(results));
     let page = html! {
         (DOCTYPE)
@@ -33,7 +57,7 @@ pub fn html(results: &Results, history: &History) -> String {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta http-equiv="Content-Security-Policy" content=(context::report_policy());
                 meta name="color-scheme" content="light dark";
                 meta name="generator" content="Ordeal";
                 title { (title) }
@@ -43,12 +67,15 @@ pub fn html(results: &Results, history: &History) -> String {
                 (patterns())
                 main {
                     (first_screen(results))
-                    (facts::section(results))
+                    (facts::section(results, &scene))
                     (counterexample::sections(results, history, &bands))
-                    (over_time::sections(results, history, &bands))
+                    (logs::section(results, history, &scene))
+                    (context::section(&trace))
+                    (over_time::sections(history, &scene))
                     (faults::section(history, &bands))
                 }
                 (footer(results))
+                (context::data(&trace))
             }
         }
     };
@@ -100,6 +127,7 @@ fn first_screen(results: &Results) -> Markup {
             section.again {
                 h2 { "Do it again" }
                 pre.command tabindex="0" { code { (clean(&results.command, 4_000)) } }
+                button.copy type="button" hidden { "Copy" }
             }
         }
     }

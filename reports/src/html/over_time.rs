@@ -1,9 +1,10 @@
-//! The run over time: latency, rate, and quantiles.
+//! The run over time: latency point by point, rate, and quantiles.
 
-use crate::band::{Band, band_class, end_of};
+use super::curves::{self, Drawn};
+use crate::band::{Band, band_class};
 use crate::plots::{self, AREA, Stage, f_colour, hex, outcome_colour};
-use crate::results::Results;
 use crate::samples::{QUANTILES, Quantiles, Series, latencies, quantiles, rates, thin};
+use crate::scene::Scene;
 use crate::text::{NAME_MAX, clean, duration, grouped};
 use crate::value::ending;
 use maud::{Markup, PreEscaped, html};
@@ -15,43 +16,74 @@ const KINDS_MAX: usize = 16;
 /// So many kinds of fault are named under the picture.
 const FAULT_KINDS_MAX: usize = 32;
 
-pub(super) fn sections(results: &Results, history: &History, bands: &[Band]) -> Markup {
+pub(super) fn sections(history: &History, scene: &Scene<'_>) -> Markup {
     if history.operations.is_empty() {
         return html! {};
     }
-    let end_ns = end_of(history).max(results.duration_ms.saturating_mul(1_000_000));
-    let stage = Stage { end_ns, bands };
     let mut series = latencies(history);
     series.truncate(KINDS_MAX * 3);
     let quantiles = quantiles(&series);
-    let range = plots::latency_range(&series);
-    thin(&mut series, end_ns, range, AREA);
-    let rates = rates(history, end_ns);
-    let unanswered = history.operations.iter().filter(|o| o.complete_time.is_none()).count();
-    let latency = plots::latency(&stage, &series, range);
-    let rate = plots::rate(&stage, &rates);
+    let stage = Stage { end_ns: scene.end_ns, bands: scene.bands };
     html! {
         section {
-            h2 { "Latency" }
-            figure {
-                (plot(latency))
-                figcaption { (latency_legend(&series)) (bands_legend(bands))
-                    p.quiet { "Each operation stands where it was asked." }
-                    (sampled(&series, unanswered)) }
-            }
+            (figure(latency(&stage, history, series), 2))
             (quantiles_table(&quantiles))
+            @for drawn in curves::latencies(&stage, history) { (figure(drawn, 3)) }
         }
-        section {
-            h2 { "Rate" }
-            figure {
-                (plot(rate))
-                figcaption {
-                    (rate_legend()) (bands_legend(bands))
-                    p.quiet { "Counted when they ended, in steps of " (duration(rates.bin_ns)) "." }
-                }
-            }
-        }
+        section { (figure(rate(&stage, history), 2)) }
+        @for drawn in rest(&stage, history) { section { (figure(drawn, 2)) } }
     }
+}
+
+/// Every plot, in the order in which the page has them.
+pub(super) fn plots(history: &History, scene: &Scene<'_>) -> Vec<Drawn> {
+    if history.operations.is_empty() {
+        return Vec::new();
+    }
+    let stage = Stage { end_ns: scene.end_ns, bands: scene.bands };
+    let mut series = latencies(history);
+    series.truncate(KINDS_MAX * 3);
+    let mut all = vec![latency(&stage, history, series)];
+    all.extend(curves::latencies(&stage, history));
+    all.push(rate(&stage, history));
+    all.extend(rest(&stage, history));
+    all
+}
+
+fn rest(stage: &Stage<'_>, history: &History) -> impl Iterator<Item = Drawn> {
+    let all = [curves::availability(stage, history), curves::clocks(stage), curves::packets(stage)];
+    all.into_iter().flatten()
+}
+
+fn figure(drawn: Drawn, level: u8) -> Markup {
+    html! {
+        @if level == 2 { h2 { (drawn.title) } } @else { h3 { (drawn.title) } }
+        figure { (plot(drawn.svg)) figcaption { (drawn.caption) } }
+    }
+}
+
+/// The latency of each operation: a point.
+fn latency(stage: &Stage<'_>, history: &History, mut series: Vec<Series<'_>>) -> Drawn {
+    let range = plots::latency_range(&series);
+    thin(&mut series, stage.end_ns, range, AREA);
+    let unanswered = history.operations.iter().filter(|o| o.complete_time.is_none()).count();
+    let caption = html! {
+        (latency_legend(&series)) (bands_legend(stage.bands))
+        p.quiet { "Each operation stands where it was asked." }
+        (sampled(&series, unanswered))
+    };
+    let svg = plots::latency(stage, &series, range);
+    Drawn { file: "latency", title: "Latency", svg, caption }
+}
+
+/// Operations a second, by outcome.
+fn rate(stage: &Stage<'_>, history: &History) -> Drawn {
+    let rates = rates(history, stage.end_ns);
+    let caption = html! {
+        (rate_legend()) (bands_legend(stage.bands))
+        p.quiet { "Counted when they ended, in steps of " (duration(rates.bin_ns)) "." }
+    };
+    Drawn { file: "rate", title: "Rate", svg: plots::rate(stage, &rates), caption }
 }
 
 fn plot(svg: Result<String, Box<dyn std::error::Error>>) -> Markup {
@@ -111,7 +143,7 @@ fn rate_legend() -> Markup {
     }
 }
 
-fn bands_legend(bands: &[Band]) -> Markup {
+pub(super) fn bands_legend(bands: &[Band]) -> Markup {
     let kinds: BTreeSet<&str> = bands.iter().map(|b| b.kind.as_str()).collect();
     html! {
         @if !kinds.is_empty() {

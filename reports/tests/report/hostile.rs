@@ -1,11 +1,12 @@
 //! Values, names and errors that want to run, to hide or to break the page.
 
+use crate::made_up::kinds::BEGAN_US;
 use crate::made_up::{fault, history, invalid, noise, poison, stale_read, string};
 use crate::page::{assert_balanced, assert_self_contained};
 use ordeal_history::History;
-use ordeal_reports::{Results, html, junit, markdown, terminal};
+use ordeal_reports::{NodeLog, Results, html, junit, markdown, terminal};
 
-const HOSTILE: [&str; 9] = [
+pub const HOSTILE: [&str; 9] = [
     "<script>alert(1)</script>",
     "\"><img src=x onerror=alert(1)>",
     "'; </style></svg></title><svg onload=alert(1)>",
@@ -18,14 +19,21 @@ const HOSTILE: [&str; 9] = [
 ];
 
 /// A run in which everything that can come from outside is `text`.
-fn run(text: &str) -> (Results, History) {
+pub fn run(text: &str) -> (Results, History) {
     let mut told = noise(30);
     told.extend(stale_read());
     let what = fault(0, text, text, text, (8_000, 9_000), string(text));
     let mut history = history(told, what.to_vec());
     let mut results = invalid(&history, &["local-read"]);
     poison(&mut results, &mut history, text);
+    results.clients_began_us = Some(BEGAN_US);
     (results, history)
+}
+
+/// A log in which everything is `text`.
+pub fn logs(text: &str) -> Vec<NodeLog> {
+    let line = format!("2026-02-03T04:05:17.436Z {text}\n{text}\n");
+    vec![NodeLog { node: text.to_owned(), text: line }]
 }
 
 fn assert_harmless_characters(text: &str) {
@@ -40,7 +48,7 @@ fn assert_harmless_characters(text: &str) {
 fn nothing_hostile_runs_in_the_page() {
     for text in HOSTILE {
         let (results, history) = run(text);
-        let page = html(&results, &history);
+        let page = html(&results, &history, &logs(text));
         assert_balanced(&page);
         assert_self_contained(&page);
         assert_harmless_characters(&page);
@@ -69,7 +77,7 @@ fn nothing_hostile_reaches_the_terminal_junit_or_markdown() {
 #[test]
 fn a_mebibyte_is_shortened_and_its_length_told() {
     let (results, history) = run(&"x".repeat(1 << 20));
-    let page = html(&results, &history);
+    let page = html(&results, &history, &logs(&"x".repeat(1 << 20)));
     assert!(page.len() < 200_000, "{} bytes", page.len());
     assert!(page.contains("(1,048,576 characters)"));
     for report in [terminal(&results, &history, false), junit(&results), markdown(&results)] {

@@ -1,5 +1,6 @@
 //! What a person reads of a run, and that nothing from outside can harm it.
 
+mod browser;
 mod hostile;
 mod index;
 #[path = "../../examples/made_up/mod.rs"]
@@ -7,3 +8,4 @@ mod made_up;
 mod page;
 mod results;
 mod text;
+mod trace;

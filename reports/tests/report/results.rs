@@ -6,6 +6,7 @@ use ordeal_history::{History, Value};
 use ordeal_reports::{
     Circumstances, FaultCounts, Judged, Results, Ruling, bands, count_faults, coverage,
 };
+use serde_json::Value as Json;
 use std::collections::BTreeMap;
 
 fn judged(verdict: Verdict) -> Judged {
@@ -117,7 +118,7 @@ fn fields(value: &serde_json::Value, names: &mut Vec<String>) {
             for (name, value) in members {
                 names.push(name.clone());
                 match name.as_str() {
-                    "operations" | "faults" => {
+                    "operations" | "faults" | "latency_us" => {
                         if let Some(one) = value.as_object().and_then(|o| o.values().next()) {
                             fields(one, names);
                         }
@@ -143,5 +144,66 @@ fn every_field_stands_in_the_documentation() {
     assert!(names.len() > 30);
     for name in names {
         assert!(documentation.contains(&format!("`{name}`")), "{name} is not documented");
+    }
+}
+
+/// What in `value` the schema at `schema` does not name, by its path.
+fn unnamed(root: &Json, schema: &Json, value: &Json, path: &str, into: &mut Vec<String>) {
+    let named = schema["$ref"].as_str().and_then(|name| root.pointer(&name[1..]));
+    let schema = named.unwrap_or(schema);
+    match value {
+        Json::Object(members) => {
+            for required in schema["required"].as_array().into_iter().flatten() {
+                let required = required.as_str().expect("a name");
+                if !members.contains_key(required) {
+                    into.push(format!("{path}/{required} is required"));
+                }
+            }
+            for (name, value) in members {
+                let of = schema["properties"].get(name).or(schema.get("additionalProperties"));
+                match of {
+                    Some(of) => unnamed(root, of, value, &format!("{path}/{name}"), into),
+                    None => into.push(format!("{path}/{name}")),
+                }
+            }
+        }
+        Json::Array(items) => {
+            for item in items {
+                unnamed(root, &schema["items"], item, &format!("{path}/0"), into);
+            }
+        }
+        plain => {
+            let kinds = &schema["type"];
+            let is = |kind: &str| {
+                *kinds == kind || kinds.as_array().is_some_and(|k| k.contains(&kind.into()))
+            };
+            let fits = match plain {
+                Json::String(text) => {
+                    is("string")
+                        || schema["enum"].as_array().is_some_and(|e| e.contains(&text[..].into()))
+                }
+                Json::Number(n) => (is("integer") && n.is_u64()) || schema["const"] == *plain,
+                Json::Bool(_) => is("boolean"),
+                _ => is("null"),
+            };
+            if !fits && *schema != Json::Bool(true) {
+                into.push(format!("{path} is {plain}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn the_documented_schema_names_every_field_that_is_written() {
+    let schema = include_str!("../../../docs/results.schema.json");
+    let schema: Json = serde_json::from_str(schema).expect("the schema is JSON");
+    let history = history(noise(50).into_iter().chain(stale_read()).collect(), faults());
+    let mut stale = invalid(&history, &["local-read"]);
+    (stale.clients_began_us, stale.stopped_after_ms) = (Some(1), Some(2));
+    for results in [stale, crate::made_up::kinds::differing().0, crate::made_up::kinds::cycle().0] {
+        let written = serde_json::to_value(&results).expect("results are JSON");
+        let mut missing = Vec::new();
+        unnamed(&schema, &schema, &written, "", &mut missing);
+        assert_eq!(missing, Vec::<String>::new());
     }
 }

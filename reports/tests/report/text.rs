@@ -29,7 +29,7 @@ fn a_run_that_was_stopped_at_its_violation_says_so_and_when() {
     let sentence = "The run was stopped at the violation, after 4.21 s: --fail-fast was given.";
     let texts = |stopped_after_ms| {
         let results = Results { stopped_after_ms, ..results.clone() };
-        [terminal(&results, &history, false), html(&results, &history), markdown(&results)]
+        [terminal(&results, &history, false), html(&results, &history, &[]), markdown(&results)]
     };
     assert!(texts(None).iter().all(|text| !text.contains("stopped at the violation")));
     assert!(texts(Some(4_210)).iter().all(|text| text.contains(sentence)));
@@ -59,7 +59,7 @@ fn a_counterexample_alone_is_what_the_whole_report_shows() {
     let history = stale(40);
     let results = invalid(&history, &[]);
     let found = results.checkers[0].counterexample.as_ref().expect("it is invalid");
-    let alone = counterexample(found, &history, false);
+    let alone = counterexample("linearizable-register", found, &history, false);
     assert!(alone.starts_with("Counterexample: k7\n"), "{alone}");
     assert!(terminal(&results, &history, false).contains(&alone));
 }

@@ -1,4 +1,4 @@
-//! Latency and rate over time, as SVG made with plotters.
+//! The run over time, as SVG made with plotters.
 //!
 //! The colours are those of a light page, so that a plot can stand alone; on a report's page the
 //! style sheet gives them their dark forms, and the faults their patterns, by these very values.
@@ -12,6 +12,10 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::collections::BTreeSet;
 use std::error::Error;
+
+mod lines;
+
+pub(crate) use lines::{Axis, Line, Mark, line_colour, lines};
 
 /// Size of a plot in pixels.
 const SIZE: (u32, u32) = (1_000, 320);
@@ -62,7 +66,7 @@ pub(crate) fn hex(colour: RGBColor) -> String {
     format!("#{:02X}{:02X}{:02X}", colour.0, colour.1, colour.2)
 }
 
-/// What both plots share.
+/// What the plots share.
 pub(crate) struct Stage<'a> {
     /// The end of the time axis, in nanoseconds.
     pub end_ns: u64,
@@ -121,41 +125,29 @@ pub(crate) fn latency(
     Ok(svg)
 }
 
-/// Operations a second over time, a line an outcome, with a mark of its own now and then.
+/// Operations a second over time, a line an outcome.
 pub(crate) fn rate(stage: &Stage<'_>, rates: &Rates) -> Result<String, Box<dyn Error>> {
     let highest = rates.points().flat_map(|(_, rates)| rates).fold(1.0, f64::max);
-    let top = highest * 1.08;
-    let mut svg = String::new();
-    {
-        let root = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
-        let mut chart = builder(&root).build_cartesian_2d(0.0..stage.end_s(), 0.0..top)?;
-        bands(&mut chart, stage, (0.0, top))?;
-        mesh(&mut chart, 6, &|y: &f64| grouped(y.round() as u64), "operations a second")?;
-        for (nth, outcome) in [Outcome::Ok, Outcome::Fail, Outcome::Info].into_iter().enumerate() {
-            if rates.bins.iter().all(|bin| bin[nth] == 0) {
-                continue;
-            }
-            let colour = outcome_colour(outcome);
-            let points: Vec<(f64, f64)> =
-                rates.points().map(|(ns, rates)| (ns as f64 / 1e9, rates[nth])).collect();
-            let marks = points.iter().copied().skip(nth * 3).step_by(9);
-            let marks: Vec<(f64, f64)> = marks.collect();
-            chart.draw_series(LineSeries::new(points, colour.stroke_width(2)))?;
-            match outcome {
-                Outcome::Ok => {
-                    chart.draw_series(marks.iter().map(|&p| Circle::new(p, 4, colour.filled())))?
-                }
-                Outcome::Fail => chart
-                    .draw_series(marks.iter().map(|&p| Cross::new(p, 5, colour.stroke_width(2))))?,
-                Outcome::Info => chart.draw_series(
-                    marks.iter().map(|&p| TriangleMarker::new(p, 7, colour.filled())),
-                )?,
-            };
-        }
-        band_names(&mut chart, stage, (0.0, top))?;
-        root.present()?;
-    }
-    Ok(svg)
+    let outcomes = [(Outcome::Ok, Mark::Disc), (Outcome::Fail, Mark::Cross)];
+    let outcomes = outcomes.into_iter().chain([(Outcome::Info, Mark::Triangle)]).enumerate();
+    let drawn = outcomes.filter(|&(nth, _)| rates.bins.iter().any(|bin| bin[nth] > 0));
+    let all: Vec<Line> = drawn
+        .map(|(nth, (outcome, mark))| Line {
+            name: String::new(),
+            colour: outcome_colour(outcome),
+            mark,
+            points: rates.points().map(|(ns, rates)| (ns, rates[nth])).collect(),
+        })
+        .collect();
+    let format = |y: &f64| grouped(y.round() as u64);
+    let axis = Axis {
+        low: 0.0,
+        high: highest * 1.08,
+        name: "operations a second",
+        labels: 6,
+        format: &format,
+    };
+    lines(stage, &axis, &all)
 }
 
 type Chart<'a, 'b> = ChartContext<
