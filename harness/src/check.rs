@@ -7,8 +7,7 @@ use crate::{duration, nearest, status};
 use clap::{Args, ValueEnum};
 use input::{Input, InputError};
 use ordeal_checker::linear::{Algorithm, MisfitAt};
-use ordeal_checker::registry::{self, NamedModel};
-use ordeal_checker::{Judgement, Limits, Verdict};
+use ordeal_checker::{Checker, Judgement, Limits, Verdict, registry};
 use ordeal_history::History;
 use ordeal_history::formats::Format;
 use std::path::PathBuf;
@@ -20,9 +19,10 @@ pub struct CheckArgs {
     /// Histories; `-` is standard input, a folder is every history in it
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// What the histories are held against [default: from the operations]
+    /// What the histories are held against: a model, or a checker by its name in `ordeal list`
+    /// [default: the model whose operations they have]
     #[arg(long, value_parser = parse_model)]
-    model: Option<&'static str>,
+    model: Option<String>,
     /// How the files are written [default: from how they begin]
     #[arg(long, value_parser = parse_format)]
     format: Option<Format>,
@@ -55,11 +55,13 @@ enum AlgorithmName {
     Search,
 }
 
-fn parse_model(name: &str) -> Result<&'static str, String> {
-    registry::model(name).map(|model| model.name).ok_or_else(|| {
-        let known: Vec<&str> = registry::MODELS.iter().map(|model| model.name).collect();
-        format!("there is no model `{name}`{}", nearest::instead(name, &known))
-    })
+fn parse_model(name: &str) -> Result<String, String> {
+    let names = registry::names();
+    if names.iter().any(|known| known == name) {
+        return Ok(name.to_owned());
+    }
+    let known: Vec<&str> = names.iter().map(String::as_str).collect();
+    Err(format!("there is no model or checker `{name}`{}", nearest::instead(name, &known)))
 }
 
 fn parse_format(name: &str) -> Result<Format, String> {
@@ -136,7 +138,6 @@ fn judge(input: &Input, args: &CheckArgs) -> Result<Judged, CheckError> {
     let history = input.read(args.format, args.partial)?;
     let read = start.elapsed();
     let start = Instant::now();
-    let model = choose(input, &history, args)?;
     let algorithm = match args.algorithm {
         AlgorithmName::Auto => Algorithm::Auto,
         AlgorithmName::Blocks => Algorithm::Blocks,
@@ -148,7 +149,7 @@ fn judge(input: &Input, args: &CheckArgs) -> Result<Judged, CheckError> {
         memory_bytes: args.memory_limit.saturating_mul(1 << 20),
         ..Limits::default()
     };
-    let checker = model.checker(algorithm);
+    let checker = choose(input, &history, args, algorithm)?;
     let judgement = checker.check(&history, &limits);
     if let Verdict::Unknown(_) = judgement.verdict
         && let Some(MisfitAt { event, message }) = checker.misfit(&history)
@@ -164,12 +165,13 @@ fn choose(
     input: &Input,
     history: &History,
     args: &CheckArgs,
-) -> Result<&'static NamedModel, CheckError> {
-    let model = match args.model {
-        Some(name) => registry::model(name),
-        None => registry::detect(history),
+    algorithm: Algorithm,
+) -> Result<Box<dyn Checker>, CheckError> {
+    let checker = match &args.model {
+        Some(name) => registry::asked(name, algorithm),
+        None => registry::detect(history).map(|model| model.checker(algorithm)),
     };
-    model.ok_or_else(|| {
+    checker.ok_or_else(|| {
         let first = history.operations.first();
         let (event, f) = first.map_or((0, ""), |operation| (operation.invoke, &*operation.f));
         CheckError::NoModel { place: input.place(event, args.format), f: f.to_owned() }

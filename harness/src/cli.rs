@@ -1,6 +1,6 @@
 //! The command line: it parses, calls one command, and gives its exit status.
 
-use crate::{check, doctor, list, node, report, run, status};
+use crate::{check, doctor, list, node, replay, report, run, serve, sim, status};
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
@@ -30,11 +30,20 @@ enum Command {
     Run(Box<run::RunArgs>),
     /// Judge histories that are already there, from any tool
     Check(check::CheckArgs),
-    /// Write the report of a stored run again
+    /// The same test against the embedded cluster in deterministic simulation, over many seeds
+    Sim(Box<sim::SimArgs>),
+    /// Run a plan or a reproducer again
+    Replay(replay::ReplayArgs),
+    /// The smallest plan that still gives the same class of violation
+    Shrink(replay::ShrinkArgs),
+    /// Write the report of a stored run again, or the index over a folder of runs
     Report(report::ReportArgs),
+    /// Browse stored runs and watch those under way, on loopback
+    Serve(serve::ServeArgs),
     /// What there is: workloads, faults, models, bugs, environments, checkers
     List(list::ListArgs),
     /// Run one embedded node, with etcd's flags
+    #[command(after_help = node::other_flags())]
     Node(Box<node::NodeArgs>),
     /// Try each facility of this machine, and tell what would give those that are missing
     Doctor(doctor::DoctorArgs),
@@ -42,6 +51,13 @@ enum Command {
 
 /// Runs the command that `arguments` (the program's name first) ask for; gives the exit status.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+    if arguments.get(1).is_some_and(|command| command == "node") {
+        match node::translate(arguments.split_off(2)) {
+            Ok(words) => arguments.extend(words),
+            Err(status) => return status,
+        }
+    }
     match Cli::try_parse_from(arguments) {
         Ok(cli) => dispatch(cli.command),
         Err(error) => {
@@ -59,7 +75,11 @@ fn dispatch(command: Command) -> u8 {
     match command {
         Command::Run(args) => run::run(*args),
         Command::Check(args) => check::run(args),
+        Command::Sim(args) => sim::run(&args),
+        Command::Replay(args) => replay::replay(args),
+        Command::Shrink(args) => replay::shrink_command(&args),
         Command::Report(args) => report::run(args),
+        Command::Serve(args) => serve::run(args),
         Command::List(args) => list::run(args),
         Command::Node(args) => node::run(*args),
         Command::Doctor(args) => doctor::run(args),

@@ -105,8 +105,8 @@ fn examine() -> Vec<Row> {
         ),
         row("FUSE", "disk faults: power loss, lost fsyncs, errors", false, inside.fuse),
         row("clocks of a process", "clock faults: jumps and drift", false, inside.clocks),
-        row("Docker", "--env docker, which is yet to come", false, probe::docker()),
-        row("ssh", "--env ssh, which is yet to come", false, probe::ssh()),
+        row("Docker", "--env docker: each node in a container", false, probe::docker()),
+        row("ssh", "--env ssh: each node on a host of its own", false, probe::ssh()),
     ]);
     rows
 }

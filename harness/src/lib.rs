@@ -2,17 +2,24 @@
 //!
 //! It alone wires: no other crate reads a file, a flag or the process' environment.
 
+pub mod agent;
 pub mod calendar;
 pub mod check;
 pub mod cli;
+mod docker;
 pub mod doctor;
 pub mod duration;
 pub mod list;
 pub mod nearest;
 pub mod node;
 pub mod plan;
+pub mod replay;
 pub mod report;
 pub mod run;
 pub mod sandbox;
 pub mod seed;
+pub mod serve;
+pub mod sim;
+mod ssh;
 pub mod status;
+pub mod store;

@@ -5,13 +5,18 @@
 //! streams, under the same schedule of faults; what a real cluster makes of it differs.
 
 mod derive;
+mod environment;
 mod validate;
 
 pub use derive::PlanOptions;
+pub use environment::{Environment, Host, Hosts, HostsError};
 pub use validate::Mistake;
 
-use ordeal_nemesis::{Kind, NodeId, Schedule};
+use crate::sim::Simulated;
+use ordeal_history::Value;
+use ordeal_nemesis::{Asked, Kind, NodeId, Schedule};
 use ordeal_workloads::Options;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -32,8 +37,20 @@ pub struct Plan {
     pub db: Db,
     /// Its members.
     pub nodes: Vec<NodeId>,
+    /// Nodes that are no members at first, for faults that let some join.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spares: Vec<NodeId>,
+    /// What members are upgraded to while the clients work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upgrade_to: Option<Db>,
     /// Bugs of the embedded cluster that are switched on.
     pub bugs: Vec<String>,
+    /// Whether clients are users, with passwords and rights.
+    #[serde(default)]
+    pub auth: bool,
+    /// Whether connections of clients and between members are encrypted.
+    #[serde(default)]
+    pub tls: bool,
     /// What the clients do.
     pub workload: Work,
     /// How many clients work at once.
@@ -47,27 +64,19 @@ pub struct Plan {
     pub op_timeout_ms: u64,
     /// The cluster's own timeouts.
     pub tuning: Tuning,
-    /// The kinds of fault that were asked for.
-    pub nemesis: Vec<Kind>,
+    /// What was asked for to go wrong, in the words of `--nemesis`; what a swarm left of it.
+    pub nemesis: Vec<Asked>,
+    /// The kinds that a swarm has switched off.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub switched_off: Vec<Kind>,
     /// The faults, in full.
     pub schedule: Schedule,
-}
-
-/// Where a cluster runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Environment {
-    /// Real processes in namespaces of their own.
-    Sandbox,
-}
-
-impl Environment {
-    /// Its name on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Environment::Sandbox => "sandbox",
-        }
-    }
+    /// The operations themselves, in place of what the workload would choose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<Vec<Scripted>>,
+    /// What only a simulation has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub simulated: Option<Simulated>,
 }
 
 /// What is put on trial.
@@ -113,14 +122,41 @@ pub struct Work {
     pub options: Options,
 }
 
-/// The cluster's own timeouts, in milliseconds.
+/// An operation at a moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scripted {
+    /// When, in microseconds after the clients begin; later if the client is not free.
+    pub at_us: u64,
+    /// Which client, from 0.
+    pub client: u32,
+    /// The function.
+    pub f: String,
+    /// The object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Value>,
+    /// The argument.
+    pub value: Value,
+}
+
+/// The cluster's own settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tuning {
-    /// How often a leader says that it leads.
+    /// How often a leader says that it leads, in milliseconds.
     pub heartbeat_ms: u64,
-    /// After how long a silence the others elect another one.
+    /// After how long a silence the others elect another one, in milliseconds.
     pub election_ms: u64,
+    /// After how many entries a member takes a snapshot and may drop older ones of its log;
+    /// without this as many as the store has by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot_count: Option<u64>,
+}
+
+/// What of a reproducer matters here.
+#[derive(Deserialize)]
+struct Reproducer<P> {
+    plan: P,
 }
 
 /// Why a plan cannot be used. Each message names the file and the place in it.
@@ -170,7 +206,13 @@ impl Plan {
     }
 
     fn parse(text: &str, path: &Path) -> Result<Plan, PlanError> {
-        let plan: Plan = serde_json::from_str(text).map_err(|error| {
+        // A reproducer holds a plan, and what is expected of it.
+        let reproducer: Result<Reproducer<IgnoredAny>, _> = serde_json::from_str(text);
+        let parsed = match reproducer {
+            Ok(_) => serde_json::from_str::<Reproducer<Plan>>(text).map(|holder| holder.plan),
+            Err(_) => serde_json::from_str(text),
+        };
+        let plan: Plan = parsed.map_err(|error| {
             let (line, column) = (error.line(), error.column());
             let full = error.to_string();
             let place = format!(" at line {line} column {column}");
@@ -181,6 +223,20 @@ impl Plan {
             Ok(()) => Ok(plan),
             Err(mistake) => Err(PlanError::Senseless { path: path.to_owned(), mistake }),
         }
+    }
+
+    /// All nodes: the members at first, and those that are to join.
+    pub fn everyone(&self) -> Vec<NodeId> {
+        self.nodes.iter().chain(&self.spares).cloned().collect()
+    }
+
+    /// The programs of this machine that its nodes run, Ordeal's own left out.
+    pub fn programs(&self) -> Vec<PathBuf> {
+        let path = |db: &Db| match db {
+            Db::Embedded => None,
+            Db::Etcd { path, .. } => Some(path.clone()),
+        };
+        std::iter::once(&self.db).chain(&self.upgrade_to).filter_map(path).collect()
     }
 
     /// The plan as text, for people too.
@@ -194,7 +250,7 @@ impl Plan {
     /// How many faults of each kind stand in the schedule; kinds asked for that have none too.
     pub fn scheduled(&self) -> std::collections::BTreeMap<String, u64> {
         let mut counts: std::collections::BTreeMap<String, u64> =
-            self.nemesis.iter().map(|kind| (kind.name().to_owned(), 0)).collect();
+            self.nemesis.iter().map(|asked| (asked.kind.name().to_owned(), 0)).collect();
         for fault in &self.schedule.0 {
             *counts.entry(fault.fault.kind().name().to_owned()).or_default() += 1;
         }

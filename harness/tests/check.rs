@@ -97,6 +97,15 @@ fn the_exit_status_is_the_worst_and_wrong_input_is_64_with_its_place() {
     let twice = write("twice.jsonl", &STALE.replace("\"value\":21", "\"value\":17"));
     let cut = write("cut.jsonl", &STALE.trim_start()[..200]);
     let misfit = write("misfit.jsonl", &STALE.replace("\"write\"", "\"cas\""));
+    let generated = |index: u64, kind: &str| {
+        format!(
+            "{{\"index\":{index},\"time\":0,\"process\":1,\"type\":\"{kind}\",\"f\":\"generate\",\
+             \"value\":7}}\n"
+        )
+    };
+    let ids: Vec<String> =
+        (0..4).map(|index| generated(index, ["invoke", "ok"][index as usize % 2])).collect();
+    let ids = write("ids.jsonl", &ids.concat());
     let empty = folder.path().join("empty");
     fs::create_dir(&empty).unwrap();
     for (arguments, status, said) in [
@@ -112,6 +121,11 @@ fn the_exit_status_is_the_worst_and_wrong_input_is_64_with_its_place() {
         (vec!["--model", "regster", &valid], 64, "did you mean register?"),
         (vec!["--format", "xml", &valid], 64, "there is no format `xml`"),
         (vec!["--model", "kv-append", &valid], 64, "has no operation `write`"),
+        (vec!["--model", "linearizable-register", &invalid], 1, "which was written later"),
+        (vec!["--model", "unique-ids", &ids], 1, "ids.jsonl: invalid (2 operations, "),
+        (vec!["--model", "unique-ids", &valid], 64, "line 1, column 80 (event 0): the checker uni"),
+        (vec!["--model", "stats", &invalid], 0, "invalid.jsonl: valid (4 operations, "),
+        (vec!["--model", "log-patterns", &valid], 2, "no log was read"),
     ] {
         let ran = check(&arguments, "");
         assert_eq!(ran.status, status, "{arguments:?}: {} {}", ran.out, ran.err);

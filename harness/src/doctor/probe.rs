@@ -1,21 +1,16 @@
 //! The attempts themselves.
 
 use super::{Finding, finding};
+use crate::docker;
 use crate::sandbox::{self, Sandbox, SandboxError, SandboxSpec, fuse_path};
 use nix::mount::{MsFlags, mount};
 use ordeal_nemesis::NodeId;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::Duration;
-
-/// How long Docker may take to answer.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What can be tried only inside of a sandbox.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -98,44 +93,12 @@ fn clocks() -> Finding {
     }
 }
 
-/// Asks the Docker daemon whether it is there.
+/// Asks the Docker daemon to build an image out of nothing.
 pub(super) fn docker() -> Finding {
-    let host =
-        std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".into());
-    let Err(error) = ping(&host) else { return Finding::There };
-    let way_out = match error.kind() {
-        io::ErrorKind::PermissionDenied => {
-            "join the group that owns the socket, usually docker, or use a rootless Docker"
-        }
-        _ => "start the Docker daemon, or name it in DOCKER_HOST",
-    };
-    let reason = format!("asking {host} failed: {error}");
-    Finding::Missing { reason, way_out: way_out.into() }
-}
-
-const REQUEST: &[u8] = b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n";
-
-/// `GET /_ping` of Docker's Engine API, which answers `OK`.
-fn ping(host: &str) -> io::Result<()> {
-    let mut answer = Vec::new();
-    if let Some(path) = host.strip_prefix("unix://") {
-        let mut stream = UnixStream::connect(path)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.write_all(REQUEST)?;
-        stream.take(4096).read_to_end(&mut answer)?;
-    } else if let Some(address) = host.strip_prefix("tcp://") {
-        let mut stream = TcpStream::connect(address)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.write_all(REQUEST)?;
-        stream.take(4096).read_to_end(&mut answer)?;
-    } else {
-        return Err(io::Error::other("DOCKER_HOST is neither unix:// nor tcp://"));
+    match docker::try_out() {
+        Ok(()) => Finding::There,
+        Err((reason, way_out)) => Finding::Missing { reason, way_out: way_out.into() },
     }
-    let first = answer.split(|byte| *byte == b'\r').next().unwrap_or_default();
-    if first.starts_with(b"HTTP/1.") && first.windows(5).any(|word| word == b" 200 ") {
-        return Ok(());
-    }
-    Err(io::Error::other(format!("it says {:?}", String::from_utf8_lossy(first))))
 }
 
 /// Looks for the ssh program on the path.
@@ -151,37 +114,5 @@ pub(super) fn ssh() -> Finding {
     Finding::Missing {
         reason: "there is no program ssh on PATH".into(),
         way_out: "install OpenSSH's client (openssh-client)".into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::net::UnixListener;
-
-    /// What `ping` says of a daemon that answers so.
-    fn answering(answer: &'static [u8]) -> Result<(), String> {
-        let folder = tempfile::tempdir().unwrap();
-        let socket = folder.path().join("docker.sock");
-        let listener = UnixListener::bind(&socket).unwrap();
-        let daemon = std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut request = [0; REQUEST.len()];
-            stream.read_exact(&mut request).unwrap();
-            assert_eq!(request, REQUEST);
-            stream.write_all(answer).unwrap();
-        });
-        let said = ping(&format!("unix://{}", socket.display()));
-        daemon.join().unwrap();
-        said.map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn a_daemon_that_answers_is_there_and_any_other_is_not() {
-        assert_eq!(answering(b"HTTP/1.0 200 OK\r\n\r\nOK"), Ok(()));
-        assert!(answering(b"HTTP/1.1 500 Oh\r\n\r\n").unwrap_err().contains("500 Oh"));
-        assert!(answering(b"hello").unwrap_err().contains("hello"));
-        assert!(ping("unix:///no/such/socket").unwrap_err().to_string().contains("No such file"));
-        assert!(ping("npipe:////./pipe/docker").is_err());
     }
 }

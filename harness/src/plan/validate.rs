@@ -2,12 +2,16 @@
 
 use super::{Db, Plan, VERSION};
 use crate::nearest::instead;
+use ordeal_nemesis::{Kind, Target};
 use std::collections::BTreeSet;
 
 /// The most nodes that an environment has addresses for.
 const NODES_MAX: usize = 99;
 /// The most clients at once.
 const CONCURRENCY_MAX: u32 = 10_000;
+
+/// The longest least length of values: a transaction of several must stay below etcd's 1.5 MiB.
+const VALUE_BYTES_MAX: u32 = 256 * 1024;
 
 /// A place in a plan, and what is wrong there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,23 +45,28 @@ impl Plan {
     }
 
     fn validate_cluster(&self) -> Result<(), Mistake> {
-        if self.nodes.is_empty() || self.nodes.len() > NODES_MAX {
+        if self.nodes.is_empty() || self.nodes.len() + self.spares.len() > NODES_MAX {
             let count = self.nodes.len();
             return mistake("nodes", format!("{count} nodes; expected 1 to {NODES_MAX}"));
         }
         let mut seen = BTreeSet::new();
-        for (place, node) in self.nodes.iter().enumerate() {
+        let place_of = |place: usize| match place.checked_sub(self.nodes.len()) {
+            None => format!("nodes[{place}]"),
+            Some(place) => format!("spares[{place}]"),
+        };
+        for (place, node) in self.nodes.iter().chain(&self.spares).enumerate() {
             let word = !node.0.is_empty() && node.0.chars().all(|c| c.is_ascii_alphanumeric());
             if !word || node.0.len() > 32 {
                 return mistake(
-                    format!("nodes[{place}]"),
+                    place_of(place),
                     format!("`{node}` is no node's name: expected letters and digits, 32 at most"),
                 );
             }
             if !seen.insert(node) {
-                return mistake(format!("nodes[{place}]"), format!("{node} is named twice"));
+                return mistake(place_of(place), format!("{node} is named twice"));
             }
         }
+        self.environment.validate(self.everyone().len())?;
         let known: Vec<&str> = bugs();
         for (place, bug) in self.bugs.iter().enumerate() {
             if self.db != Db::Embedded {
@@ -69,6 +78,13 @@ impl Plan {
                 return mistake(format!("bugs[{place}]"), message);
             }
         }
+        if self.upgrade_to.is_some()
+            && (self.db == Db::Embedded || self.upgrade_to == Some(Db::Embedded))
+        {
+            let message = "the embedded cluster and etcd do not read each other's data; an upgrade \
+                           is from one etcd binary to another";
+            return mistake("upgrade_to", message);
+        }
         let tuning = self.tuning;
         if tuning.heartbeat_ms == 0 || tuning.election_ms < 5 * tuning.heartbeat_ms {
             // etcd's own rule; it refuses to start otherwise.
@@ -76,6 +92,9 @@ impl Plan {
                 "tuning",
                 "election_ms must be at least 5 times heartbeat_ms, and not 0",
             );
+        }
+        if tuning.snapshot_count == Some(0) {
+            return mistake("tuning.snapshot_count", "0 is out of range: expected 1 or more");
         }
         if tuning.election_ms > 50_000 {
             return mistake("tuning.election_ms", "must be 50000 at most");
@@ -98,6 +117,14 @@ impl Plan {
             ("time_limit_ms", self.time_limit_ms, 31 * 86_400_000),
             ("op_timeout_ms", self.op_timeout_ms, 600_000),
         ];
+        let (skew, bytes) = (self.workload.options.skew, self.workload.options.value_bytes);
+        if skew > 8 {
+            return mistake("workload.options.skew", format!("{skew} is out of range: 8 at most"));
+        }
+        if bytes > VALUE_BYTES_MAX {
+            let message = format!("{bytes} is out of range: {VALUE_BYTES_MAX} at most");
+            return mistake("workload.options.value_bytes", message);
+        }
         for (field, value, max) in ranges {
             if value == 0 || value > max {
                 return mistake(field, format!("{value} is out of range: expected 1 to {max}"));
@@ -108,8 +135,24 @@ impl Plan {
 
     fn validate_faults(&self) -> Result<(), Mistake> {
         let names: Vec<&str> = self.nodes.iter().map(|node| node.0.as_str()).collect();
-        for kind in &self.nemesis {
+        for asked in &self.nemesis {
+            let kind = asked.kind;
             let (need, have) = (kind.nodes_min(), self.nodes.len());
+            if kind == Kind::Upgrade && self.upgrade_to.is_none() {
+                return mistake(
+                    "nemesis",
+                    "upgrade needs a binary to upgrade to: --upgrade-to PATH",
+                );
+            }
+            if let Some(Target::Named(named)) = &asked.target
+                && let Some(stranger) = named.iter().find(|node| !self.nodes.contains(node))
+            {
+                let message = format!("`{asked}`: there is no node {stranger}");
+                return mistake(
+                    "nemesis",
+                    format!("{message}; the nodes are {}", names.join(", ")),
+                );
+            }
             if have < need {
                 return mistake(
                     "nemesis",
@@ -135,10 +178,17 @@ impl Plan {
                 return mistake(format!("{at}.fault"), message);
             }
             let named = fault.fault.nodes_named();
-            if named.is_empty() && !fault.fault.wants_leader() {
+            if fault.fault.kind().can_be_aimed() && named.is_empty() && !fault.fault.wants_leader()
+            {
                 return mistake(format!("{at}.fault"), "it names no node");
             }
-            if let Some(stranger) = named.into_iter().find(|node| !self.nodes.contains(node)) {
+            let joins = fault.fault.kind() == Kind::MemberAdd;
+            let known = if joins { &self.spares } else { &self.nodes };
+            if let Some(stranger) = named.into_iter().find(|node| !known.contains(node)) {
+                if joins {
+                    let message = format!("{stranger} is none of the plan's spares");
+                    return mistake(format!("{at}.fault"), message);
+                }
                 let list = names.join(", ");
                 let message = format!("there is no node {stranger}; the nodes are {list}");
                 return mistake(format!("{at}.fault"), message);

@@ -3,13 +3,16 @@
 use super::target::{self, TargetError};
 use crate::duration;
 use crate::nearest::instead;
-use crate::plan::{Db, Mistake, Plan, PlanError, PlanOptions};
+use crate::plan::{Db, Environment, Hosts, HostsError, Mistake, Plan, PlanError, PlanOptions};
 use crate::status;
 use clap::{Args, ValueEnum};
-use ordeal_nemesis::Kind;
+use ordeal_nemesis::{Asked, Kind};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// How many nodes a cluster has when nobody says.
+const NODES: usize = 5;
 
 /// The options of `ordeal run`.
 #[derive(Args, Clone, Debug)]
@@ -17,19 +20,33 @@ pub struct RunArgs {
     /// Where the cluster runs
     #[arg(long, value_enum, default_value = "sandbox")]
     pub env: Env,
+    /// The hosts of --env ssh: a file with `[USER@]HOST [ADDRESS]` on each line
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub hosts: Option<PathBuf>,
+    /// The settings of `ssh` for --env ssh, in place of the user's own
+    #[arg(long, value_name = "FILE", requires = "hosts")]
+    pub ssh_config: Option<PathBuf>,
     /// What is put on trial: `embedded`, or the path of an etcd-compatible server binary
     #[arg(long, value_name = "embedded|PATH", default_value = "embedded")]
     pub db: String,
-    /// How many members the cluster has
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    pub nodes: usize,
+    /// How many members the cluster has [default: 5, or with --hosts as many as there are]
+    #[arg(long, value_name = "N")]
+    pub nodes: Option<usize>,
     /// What the clients do; `ordeal list workloads` tells of each
     #[arg(long, value_name = "NAME", default_value = "register")]
     pub workload: String,
     /// What goes wrong: names separated by commas (`ordeal list faults` tells of each), or `none`,
-    /// or `all`: whatever a cluster must survive
+    /// or `all`: whatever a cluster must survive. A name may say more:
+    /// NAME[=WEIGHT][@TARGET][:TRIGGER], with one, minority, majority, all, leader, followers or
+    /// n1+n2 for a target, and election, snapshot, lock or key/PREFIX for what it waits for
     #[arg(long, value_name = "LIST", default_value = "kill,pause,partition")]
     pub nemesis: String,
+    /// Switch some of the faults off and weigh the rest, by the seed
+    #[arg(long)]
+    pub swarm: bool,
+    /// Restart the members one by one as this binary while the clients work
+    #[arg(long, value_name = "PATH")]
+    pub upgrade_to: Option<String>,
     /// How long the clients work, such as 20s or 1m30s
     #[arg(long, value_name = "DUR", default_value = "20s", value_parser = duration::parse)]
     pub time_limit: Duration,
@@ -42,6 +59,16 @@ pub struct RunArgs {
     /// How many keys are in play at once
     #[arg(long, value_name = "N", default_value_t = 8)]
     pub keys: u32,
+    /// So few values are written, again and again [default: every value is a new one]
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub values: u32,
+    /// How much more often the first keys are chosen than the last; at 0 all alike
+    #[arg(long, value_name = "0-8", default_value_t = 0)]
+    #[arg(value_parser = clap::value_parser!(u32).range(0..=8))]
+    pub skew: u32,
+    /// The least length of a value
+    #[arg(long, value_name = "BYTES", default_value_t = 0)]
+    pub value_bytes: u32,
     /// How long a client waits for an answer
     #[arg(long, value_name = "DUR", default_value = "1s", value_parser = duration::parse)]
     pub op_timeout: Duration,
@@ -54,6 +81,9 @@ pub struct RunArgs {
     /// Clients and members with certificates
     #[arg(long)]
     pub tls: bool,
+    /// Entries that a member applies between two snapshots [default: the server's own]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub snapshot_count: Option<u64>,
     /// A bug to switch on in the embedded cluster; may be given several times
     #[arg(long = "bug", value_name = "NAME")]
     pub bugs: Vec<String>,
@@ -65,10 +95,15 @@ pub struct RunArgs {
     pub out: Option<PathBuf>,
     /// Run this plan, as an earlier run wrote it, in place of one from the other options
     #[arg(long, value_name = "FILE", conflicts_with_all = [
-        "env", "db", "nodes", "workload", "nemesis", "time_limit", "concurrency", "rate", "keys",
-        "op_timeout", "seed", "auth", "tls", "bugs", "read",
+        "env", "hosts", "ssh_config", "db", "nodes", "workload", "nemesis", "swarm", "upgrade_to",
+        "time_limit", "concurrency", "rate", "keys", "values", "skew", "value_bytes", "op_timeout",
+        "seed", "auth", "tls", "snapshot_count", "bugs", "read",
     ])]
     pub plan: Option<PathBuf>,
+    /// Write down what passes on these links, in the run's folder `pcap`, for tcpdump and
+    /// Wireshark: such as n1-n2,n1-clients, or all
+    #[arg(long, value_name = "LINKS")]
+    pub pcap: Option<String>,
     /// End the run at the first violation, and judge what was recorded until then
     #[arg(long)]
     pub fail_fast: bool,
@@ -106,6 +141,9 @@ pub enum ArgsError {
     /// The plan's file is at fault.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// The hosts' file is at fault.
+    #[error(transparent)]
+    Hosts(#[from] HostsError),
     /// It asks for what cannot be had.
     #[error("{0}")]
     Unavailable(String),
@@ -118,7 +156,7 @@ impl ArgsError {
     /// The exit status that says so.
     pub fn exit_status(&self) -> u8 {
         match self {
-            ArgsError::Senseless(_) | ArgsError::Plan(_) => status::USAGE,
+            ArgsError::Senseless(_) | ArgsError::Plan(_) | ArgsError::Hosts(_) => status::USAGE,
             ArgsError::Unavailable(_) | ArgsError::Target(_) => status::UNAVAILABLE,
         }
     }
@@ -133,62 +171,105 @@ impl RunArgs {
     pub fn plan(&self) -> Result<Plan, ArgsError> {
         if let Some(path) = &self.plan {
             let plan = Plan::load(path)?;
-            if let Db::Etcd { path, .. } = &plan.db {
-                target::look(&path.display().to_string())?;
+            if plan.environment == Environment::Simulation {
+                return Err(ArgsError::Senseless(format!(
+                    "--plan {0}: this plan is for a simulation; `ordeal replay {0}` runs it again",
+                    path.display()
+                )));
             }
+            for db in std::iter::once(&plan.db).chain(&plan.upgrade_to) {
+                if let Db::Etcd { path, .. } = db {
+                    target::look(&path.display().to_string())?;
+                }
+            }
+            self.refuse_what_is_not_there(&plan.environment, plan.tls)?;
             return Ok(plan);
         }
-        self.refuse_what_is_not_there()?;
+        let environment = self.environment()?;
+        self.refuse_what_is_not_there(&environment, self.tls)?;
         let options = PlanOptions {
             seed: self.seed.unwrap_or_else(new_seed),
+            nodes: self.nodes.unwrap_or(match &environment {
+                Environment::Ssh(hosts) => hosts.hosts.len(),
+                _ => NODES,
+            }),
+            environment,
             db: target::look(&self.db)?,
-            nodes: self.nodes,
             bugs: self.bugs.clone(),
+            auth: self.auth,
+            tls: self.tls,
+            snapshot_count: self.snapshot_count,
             workload: self.workload.clone(),
             keys: self.keys,
             serializable: self.read == Read::Serializable,
+            values: self.values,
+            skew: self.skew,
+            value_bytes: self.value_bytes,
             concurrency: self.concurrency,
             rate_per_s: self.rate,
             time_limit_ms: millis(self.time_limit),
             op_timeout_ms: millis(self.op_timeout),
-            nemesis: kinds(&self.nemesis)?,
+            nemesis: asked(&self.nemesis)?,
+            swarm: self.swarm,
+            upgrade_to: self
+                .upgrade_to
+                .as_deref()
+                .map(target::look)
+                .transpose()
+                .map_err(|it| it.of("--upgrade-to"))?,
         };
         Plan::derive(&options).map_err(|mistake| ArgsError::Senseless(as_option(&mistake)))
     }
 
-    fn refuse_what_is_not_there(&self) -> Result<(), ArgsError> {
-        let refusal = match self.env {
-            Env::Docker => {
-                "--env docker: containers are yet to come; `--env sandbox` needs no daemon"
-            }
-            Env::Ssh => "--env ssh: remote hosts are yet to come; `--env sandbox` runs on this one",
-            Env::Sandbox if self.tls => {
-                "--tls: encrypted connections are yet to come; leave it out, and they are plain"
-            }
-            Env::Sandbox if self.auth => {
-                "--auth: users and roles are yet to come; without it clients need no password"
-            }
-            Env::Sandbox => return Ok(()),
+    fn refuse_what_is_not_there(&self, place: &Environment, tls: bool) -> Result<(), ArgsError> {
+        let elsewhere = *place != Environment::Sandbox;
+        let refusal = if tls && elsewhere {
+            "--tls: encrypted connections are there in the sandbox alone; without it they are plain"
+        } else if self.pcap.is_some() && elsewhere {
+            "--pcap: what passes on links is written down in the sandbox alone; leave it out"
+        } else {
+            return Ok(());
         };
         Err(ArgsError::Unavailable(refusal.to_owned()))
     }
+
+    fn environment(&self) -> Result<Environment, ArgsError> {
+        match (self.env, &self.hosts) {
+            (Env::Sandbox, None) => Ok(Environment::Sandbox),
+            (Env::Docker, None) => Ok(Environment::Docker),
+            (Env::Ssh, Some(path)) => {
+                Ok(Environment::Ssh(Hosts::load(path, self.ssh_config.clone())?))
+            }
+            (Env::Ssh, None) => {
+                Err(ArgsError::Senseless("--env ssh: name its hosts with --hosts FILE".to_owned()))
+            }
+            (_, Some(_)) => {
+                let message = "--hosts: hosts are for --env ssh; add it, or leave them out";
+                Err(ArgsError::Senseless(message.to_owned()))
+            }
+        }
+    }
 }
 
-/// The kinds of fault that `--nemesis` names.
-fn kinds(list: &str) -> Result<Vec<Kind>, ArgsError> {
+/// What `--nemesis` asks for.
+pub fn asked(list: &str) -> Result<Vec<Asked>, ArgsError> {
     match list {
         "none" => return Ok(Vec::new()),
-        "all" => return Ok(Kind::survivable()),
+        "all" => return Ok(Kind::survivable().into_iter().map(Asked::from).collect()),
         _ => {}
     }
     let known: Vec<&str> =
         Kind::ALL.iter().map(|kind| kind.name()).chain(["none", "all"]).collect();
     list.split(',')
-        .map(|name| {
-            let name = name.trim();
-            Kind::named(name).ok_or_else(|| {
-                let instead = instead(name, &known);
-                ArgsError::Senseless(format!("--nemesis: there is no fault `{name}`{instead}"))
+        .map(|one| {
+            let one = one.trim();
+            one.parse().map_err(|why: String| {
+                let name = one.split(['=', '@', ':']).next().unwrap_or_default();
+                let instead = match Kind::named(name) {
+                    Some(_) => String::new(),
+                    None => instead(name, &known),
+                };
+                ArgsError::Senseless(format!("--nemesis: {why}{instead}"))
             })
         })
         .collect()
@@ -198,14 +279,19 @@ fn kinds(list: &str) -> Result<Vec<Kind>, ArgsError> {
 fn as_option(mistake: &Mistake) -> String {
     let options = [
         ("nodes", "--nodes"),
+        ("environment.ssh.hosts", "--hosts"),
         ("bugs", "--bug"),
         ("workload.name", "--workload"),
         ("workload.options.keys", "--keys"),
+        ("workload.options.skew", "--skew"),
+        ("workload.options.value_bytes", "--value-bytes"),
         ("concurrency", "--concurrency"),
         ("rate_per_s", "--rate"),
         ("time_limit_ms", "--time-limit (in milliseconds)"),
         ("op_timeout_ms", "--op-timeout (in milliseconds)"),
         ("nemesis", "--nemesis"),
+        ("upgrade_to", "--upgrade-to"),
+        ("tuning.snapshot_count", "--snapshot-count"),
     ];
     let field = mistake.field.split('[').next().unwrap_or_default();
     match options.iter().find(|(name, _)| *name == field) {
@@ -245,7 +331,7 @@ mod tests {
         let plan = plan(&[])?;
         assert_eq!((plan.nodes.len(), plan.concurrency, plan.rate_per_s), (5, 10, 500));
         assert_eq!((plan.db, plan.time_limit_ms), (Db::Embedded, 20_000));
-        assert_eq!(plan.nemesis, [Kind::Kill, Kind::Pause, Kind::Partition]);
+        assert_eq!(plan.nemesis, [Kind::Kill, Kind::Pause, Kind::Partition].map(Asked::from));
         Ok(())
     }
 
@@ -263,7 +349,7 @@ mod tests {
         ])?;
         assert_eq!((plan.nodes.len(), plan.concurrency, plan.rate_per_s), (3, 30, 2_000));
         assert_eq!((plan.seed, plan.time_limit_ms), (4, 60_000));
-        assert_eq!(plan.nemesis, [Kind::Kill, Kind::Partition]);
+        assert_eq!(plan.nemesis, [Kind::Kill, Kind::Partition].map(Asked::from));
         assert_eq!((plan.workload.options.keys, plan.workload.options.serializable), (2, true));
         Ok(())
     }
@@ -279,7 +365,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_followed_is_one_sentence_and_the_right_status() {
-        let rows: [(&[&str], u8, &str); 12] = [
+        let rows: [(&[&str], u8, &str); 14] = [
             (
                 &["--workload=registr"],
                 64,
@@ -297,9 +383,11 @@ mod tests {
             (&["--bug=no-such"], 64, "--bug: there is no bug `no-such`"),
             (&["--plan=/no/such/plan.json"], 64, "cannot read the plan /no/such/plan.json"),
             (&["--db=/no/such/etcd"], 69, "--db /no/such/etcd: there is no such file"),
-            (&["--env=docker"], 69, "--env docker: "),
-            (&["--tls"], 69, "--tls: "),
-            (&["--auth"], 69, "--auth: "),
+            (&["--snapshot-count=0"], 64, "--snapshot-count"),
+            (&["--env=ssh"], 64, "--env ssh: name its hosts with --hosts FILE"),
+            (&["--hosts=hosts"], 64, "--hosts: hosts are for --env ssh"),
+            (&["--env=ssh", "--hosts=/no/such/hosts"], 64, "--hosts /no/such/hosts: No such file"),
+            (&["--env=docker", "--tls"], 69, "--tls: "),
         ];
         for (args, status, expected) in rows {
             let said = plan(args).map_err(|error| (error.exit_status(), error.to_string()));

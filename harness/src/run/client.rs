@@ -1,17 +1,22 @@
-//! One logical process after another, in one slot, pinned to one node.
+//! One logical process after another, in one slot, pinned to one node as long as the members stay.
 
 use super::environment::Environment;
 use super::flag::Flag;
 use super::pace::Pace;
 use super::record::Recorder;
-use futures::future::select;
+use crate::plan::Scripted;
+use futures::future::{Either, select};
 use ordeal_history::Outcome;
 use ordeal_nemesis::{NodeId, Time, by};
-use ordeal_workloads::{Completion, Generator, Next, Options, Planned, StoreError, Workload};
+use ordeal_workloads::{
+    Completion, Generator, Login, Next, Options, Patience, Planned, Store, StoreError, Workload,
+};
 use rand_chacha::ChaCha8Rng;
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::marker::PhantomData;
 use std::pin::pin;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long a slot rests after a connection was refused, so that it does not spin.
@@ -19,6 +24,9 @@ const REFUSED_REST: Duration = Duration::from_millis(100);
 
 /// Every other slot waits so many times shorter for an answer than the rest.
 const IMPATIENCE: u32 = 8;
+
+/// How long what may never come is waited for after the work.
+const FINAL_WAIT: Duration = Duration::from_secs(5);
 
 /// What all slots share.
 pub struct Shared<'a, W, E, T> {
@@ -32,7 +40,8 @@ pub struct Shared<'a, W, E, T> {
     pub workload: PhantomData<W>,
 }
 
-/// A slot: a sequence of processes, of which one is alive.
+/// A slot: a sequence of processes, of which one is alive. It works through one node, and through
+/// another one when the members have changed: as a client does that is told where the cluster is.
 pub struct Client<'a, W, E: Environment, T> {
     shared: &'a Shared<'a, W, E, T>,
     slot: usize,
@@ -40,6 +49,8 @@ pub struct Client<'a, W, E: Environment, T> {
     process: i64,
     store: Option<E::Store>,
     patience: Duration,
+    /// Who asks, where the store asks for that.
+    login: Option<Login>,
     rng: ChaCha8Rng,
 }
 
@@ -59,7 +70,13 @@ impl<'a, W: Workload, E: Environment, T: Time> Client<'a, W, E, T> {
             0 => shared.op_timeout,
             _ => (shared.op_timeout / IMPATIENCE).max(Duration::from_millis(1)),
         };
-        Client { shared, slot, node, process, store: None, patience, rng }
+        Client { shared, slot, node, process, store: None, patience, login: None, rng }
+    }
+
+    /// The same as this user.
+    pub fn logged_in(mut self, login: Option<Login>) -> Self {
+        self.login = login;
+        self
     }
 
     /// Works from `origin` until `end`, or until `stop` is raised. An operation that is under way
@@ -74,23 +91,52 @@ impl<'a, W: Workload, E: Environment, T: Time> Client<'a, W, E, T> {
     ) {
         let time = self.shared.time;
         let mut pace = Pace::new(origin, self.slot, self.shared.slots, rate_per_s);
+        let mut due = pace.due(time.now(), &mut self.rng);
         loop {
-            let due = pace.due(time.now(), &mut self.rng);
             select(pin!(stop.raised()), pin!(time.sleep_until(due.min(end)))).await;
             if stop.is_raised() || due >= end || time.now() >= end {
                 return;
             }
             let next = self.shared.generator.borrow_mut().next(self.slot, &mut self.rng);
+            let mut open = false;
             match next {
                 Next::Done => return,
                 // Asked again when the next operation is due.
                 Next::Wait => {}
                 Next::Invoke(operation) => {
-                    if !self.perform(options, &operation).await {
+                    open = W::patience(&operation) == Patience::Open;
+                    let cut = Cut { at: end, stop };
+                    if !self.perform(options, &operation, &cut).await {
                         select(pin!(stop.raised()), pin!(time.sleep(REFUSED_REST))).await;
                     }
                 }
             }
+            // What waits for the store to say something is due whenever there is time for it.
+            if !open {
+                due = pace.due(time.now(), &mut self.rng);
+            }
+        }
+    }
+
+    /// Does what the script has for it, each operation at its moment or as soon as it is free.
+    pub async fn play(
+        &mut self,
+        options: &Options,
+        script: &[Scripted],
+        (origin, end): (Duration, Duration),
+        stop: &Flag,
+    ) {
+        let slot = self.slot;
+        let own = script.iter().filter(|scripted| scripted.client as usize == slot);
+        for scripted in own {
+            let at = origin + Duration::from_micros(scripted.at_us);
+            select(pin!(stop.raised()), pin!(self.shared.time.sleep_until(at))).await;
+            if stop.is_raised() {
+                return;
+            }
+            let (key, value) = (scripted.key.clone(), scripted.value.clone());
+            let cut = Cut { at: end, stop };
+            self.perform(options, &Planned { f: word(&scripted.f), key, value }, &cut).await;
         }
     }
 
@@ -102,7 +148,8 @@ impl<'a, W: Workload, E: Environment, T: Time> Client<'a, W, E, T> {
                 Next::Done => return,
                 Next::Wait => self.shared.time.sleep(Duration::from_millis(1)).await,
                 Next::Invoke(operation) => {
-                    if !self.perform(options, &operation).await {
+                    let cut = Cut { at: self.shared.time.now() + FINAL_WAIT, stop };
+                    if !self.perform(options, &operation, &cut).await {
                         self.shared.time.sleep(REFUSED_REST).await;
                     }
                 }
@@ -111,18 +158,20 @@ impl<'a, W: Workload, E: Environment, T: Time> Client<'a, W, E, T> {
     }
 
     /// One operation, recorded. Whether there was a connection for it.
-    async fn perform(&mut self, options: &Options, operation: &Planned) -> bool {
+    async fn perform(&mut self, options: &Options, operation: &Planned, cut: &Cut<'_>) -> bool {
         let recorder = self.shared.recorder;
+        self.follow_members();
         recorder.invoke(self.process, &self.node, operation);
         let deadline = self.shared.time.now() + self.patience;
         let (completion, connected) = match self.connection(deadline).await {
             Ok(mut store) => {
-                (self.send(&mut store, options, operation, deadline).await, Some(store))
+                let sent = self.send(&mut store, options, operation, cut).await;
+                (sent.unwrap_or_else(|| self.no_answer(operation)), Some(store))
             }
             Err(error) => (Completion::of_error(error), None),
         };
         recorder.complete(self.process, &self.node, operation, &completion);
-        self.shared.generator.borrow_mut().observe(operation, &completion);
+        self.shared.generator.borrow_mut().observe(self.slot, operation, &completion);
         let reached = connected.is_some();
         if completion.error.is_none() {
             // After an error the next operation gets a connection of its own: this one may be
@@ -135,29 +184,86 @@ impl<'a, W: Workload, E: Environment, T: Time> Client<'a, W, E, T> {
         reached
     }
 
+    /// Turns to another node if the members have changed so that this is no longer the slot's.
+    fn follow_members(&mut self) {
+        let members = self.shared.environment.members();
+        if members.is_empty() {
+            return;
+        }
+        let node = &members[self.slot % members.len()];
+        if *node != self.node {
+            self.node = node.clone();
+            self.store = None;
+        }
+    }
+
     /// The connection that there is, or a new one.
     async fn connection(&mut self, deadline: Duration) -> Result<E::Store, StoreError> {
         if let Some(store) = self.store.take() {
             return Ok(store);
         }
         let connecting = self.shared.environment.connect(&self.node);
-        by(self.shared.time, deadline, connecting).await.unwrap_or_else(|| {
+        let connected = by(self.shared.time, deadline, connecting).await.unwrap_or_else(|| {
             let ms = self.patience.as_millis();
             Err(StoreError::DidNotHappen(format!("no connection to {} in {ms} ms", self.node)))
+        });
+        connected.map(|mut store| {
+            if let Some(login) = &self.login {
+                store.log_in(login);
+            }
+            store
         })
     }
 
+    /// `None`: no answer came while it was waited for.
     async fn send(
         &self,
         store: &mut E::Store,
         options: &Options,
         operation: &Planned,
-        deadline: Duration,
-    ) -> Completion {
+        cut: &Cut<'_>,
+    ) -> Option<Completion> {
+        let time = self.shared.time;
         let sending = W::send(store, options, operation);
-        by(self.shared.time, deadline, sending).await.unwrap_or_else(|| {
-            let ms = self.patience.as_millis();
-            Completion::of_error(StoreError::Indeterminate(format!("no answer in {ms} ms")))
-        })
+        let deadline = match W::patience(operation) {
+            Patience::Usual => time.now() + self.patience,
+            Patience::Long(times) => time.now() + self.shared.op_timeout * times,
+            Patience::Open => {
+                let (raised, over) = (pin!(cut.stop.raised()), pin!(time.sleep_until(cut.at)));
+                return match select(pin!(sending), select(raised, over)).await {
+                    Either::Left((completion, _)) => Some(completion),
+                    Either::Right(_) => None,
+                };
+            }
+        };
+        by(time, deadline, sending).await
     }
+
+    fn no_answer(&self, operation: &Planned) -> Completion {
+        let waited = match W::patience(operation) {
+            Patience::Usual => self.patience,
+            Patience::Long(times) => self.shared.op_timeout * times,
+            Patience::Open => return Completion::cut_off(),
+        };
+        let error = format!("no answer in {} ms", waited.as_millis());
+        Completion::of_error(StoreError::Indeterminate(error))
+    }
+}
+
+/// A function's name for as long as the program runs. There are a handful, whatever plans say.
+fn word(name: &str) -> &'static str {
+    static WORDS: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut words = WORDS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(word) = words.get(name) {
+        return word;
+    }
+    let word: &'static str = String::leak(name.to_owned());
+    words.insert(word);
+    word
+}
+
+/// When an operation that may wait for ever is cut off.
+struct Cut<'a> {
+    at: Duration,
+    stop: &'a Flag,
 }

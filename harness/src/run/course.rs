@@ -17,8 +17,11 @@ use futures::stream::FuturesUnordered;
 use ordeal_checker::Violation;
 use ordeal_history::Value;
 use ordeal_nemesis::{Conductor, Machinery, NodeId, Time, within};
-use ordeal_workloads::{Request, Store, Workload};
-use std::cell::RefCell;
+use ordeal_workloads::etcd::Inspected;
+use ordeal_workloads::{
+    Login, Options, Range, Request, Store, StoreError, Workload, client, root, setup,
+};
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::pin::pin;
@@ -31,6 +34,10 @@ const START_MAX: Duration = Duration::from_secs(30);
 const RECOVERY_MAX: Duration = Duration::from_secs(20);
 /// How long one attempt to get an answer may take.
 const PROBE_MAX: Duration = Duration::from_secs(1);
+/// How long one change of users and roles may take at the start.
+const SETUP_MAX: Duration = Duration::from_secs(10);
+/// How long a node may take to say what it holds.
+const INSPECTION_MAX: Duration = Duration::from_secs(5);
 /// The rest between two attempts, and between two looks at the nodes.
 const PROBE_REST: Duration = Duration::from_millis(50);
 const LOOK_REST: Duration = Duration::from_millis(200);
@@ -52,6 +59,8 @@ pub struct Course {
     pub silent: Vec<NodeId>,
     /// What could not be done at the end, in sentences.
     pub trouble: Vec<String>,
+    /// What each node holds at the end, or why it did not say; `None` if nobody was asked.
+    pub survey: Option<BTreeMap<NodeId, Result<Inspected, String>>>,
 }
 
 /// Runs `plan`. The history goes to the recorder.
@@ -71,7 +80,8 @@ pub async fn run<W: Workload, E: Environment, T: Time>(
     recorder: &Recorder<'_, T>,
     interrupt: &Flag,
 ) -> Result<Course, EnvironmentError> {
-    let run = Run { plan, environment, time, recorder, interrupt };
+    let asks = Cell::new(false);
+    let run = Run { plan, environment, time, recorder, interrupt, asks };
     let mut course = Course::default();
     run.refuse_what_is_missing()?;
     run.start(&mut course).await?;
@@ -95,6 +105,8 @@ struct Run<'a, E, T> {
     time: &'a T,
     recorder: &'a Recorder<'a, T>,
     interrupt: &'a Flag,
+    /// Whether the cluster asks for users by now.
+    asks: Cell<bool>,
 }
 
 impl<E: Environment, T: Time> Run<'_, E, T> {
@@ -125,7 +137,29 @@ impl<E: Environment, T: Time> Run<'_, E, T> {
             let message = format!("{node} acknowledged no read within {seconds} s of its start");
             return Err(EnvironmentError(format!("{message}; its last words:\n{words}")));
         }
+        if self.plan.auth { self.make_users().await } else { Ok(()) }
+    }
+
+    /// Makes users and roles, and lets the cluster ask for them from then on.
+    async fn make_users(&self) -> Result<(), EnvironmentError> {
+        let node = &self.plan.nodes[0];
+        let failed = |error: StoreError| {
+            EnvironmentError(format!("{node} could not be given users and roles: {error}"))
+        };
+        let mut store = self.environment.connect(node).await.map_err(failed)?;
+        for change in setup() {
+            let made = within(self.time, SETUP_MAX, store.send(Request::Auth(change))).await;
+            let silence = || StoreError::Indeterminate("no answer".to_owned());
+            made.unwrap_or_else(|| Err(silence())).map_err(failed)?;
+        }
+        self.asks.set(true);
+        self.environment.log_in(&root());
         Ok(())
+    }
+
+    /// Who asks in the runner's own name.
+    fn login(&self) -> Option<Login> {
+        self.asks.get().then(root)
     }
 
     /// The clients' work under the schedule, and what follows it.
@@ -146,7 +180,8 @@ impl<E: Environment, T: Time> Run<'_, E, T> {
             .map(|slot| {
                 let node = plan.nodes[slot % plan.nodes.len()].clone();
                 let rng = seed::stream(plan.seed, &format!("workload/{slot}"));
-                Client::new(&shared, slot, node, rng)
+                let login = self.asks.get().then(|| client(slot));
+                Client::new(&shared, slot, node, rng).logged_in(login)
             })
             .collect();
         self.recorder.begin();
@@ -167,15 +202,64 @@ impl<E: Environment, T: Time> Run<'_, E, T> {
             course.silent.clear();
             return;
         }
+        // In a script the reads at the end, if they matter, are in it.
+        if plan.script.is_none() {
+            self.final_reads(&mut clients, &options.for_final_reads()).await;
+        }
+        if !self.stopped() {
+            course.survey = Some(self.survey().await);
+        }
+    }
+
+    async fn final_reads<W: Workload>(
+        &self,
+        clients: &mut [Client<'_, W, E, T>],
+        options: &Options,
+    ) {
         self.recorder.progress.stage.set(Stage::FinalReads);
-        let options = options.for_final_reads();
         let over = Flag::default();
         let reads = async {
-            let reads = clients.iter_mut().map(|client| client.final_reads(&options, &over));
+            let reads = clients.iter_mut().map(|client| client.final_reads(options, &over));
             reads.collect::<FuturesUnordered<_>>().collect::<()>().await;
             over.raise();
         };
         futures::join!(reads, self.early_end(&over));
+    }
+
+    /// What each node holds, as soon as all hold the same; when they do not in time, what they
+    /// then hold.
+    async fn survey(&self) -> BTreeMap<NodeId, Result<Inspected, String>> {
+        let give_up = self.time.now() + RECOVERY_MAX;
+        loop {
+            let revisions = self.inspect(None).await;
+            let at = revisions.values().flatten().map(|said| said.revision).max().unwrap_or(0);
+            let least = revisions.values().flatten().map(|said| said.revision).min();
+            let mut held = revisions;
+            if held.values().all(|said| said.as_ref().is_ok_and(|said| said.revision == at)) {
+                held = self.inspect(Some(at)).await;
+                let mut said = held.values();
+                let first = said.next();
+                if first.is_some_and(Result::is_ok) && said.all(|other| Some(other) == first) {
+                    return held;
+                }
+            }
+            if self.time.now() >= give_up || self.stopped() {
+                // As of a revision that all of them have, or one that stays behind could not tell.
+                return self.inspect(least).await;
+            }
+            self.time.sleep(LOOK_REST).await;
+        }
+    }
+
+    async fn inspect(&self, at: Option<i64>) -> BTreeMap<NodeId, Result<Inspected, String>> {
+        let asked = self.environment.members().into_iter().map(|node| async move {
+            let said = self.environment.inspect(&node, at);
+            let said = within(self.time, INSPECTION_MAX, said).await;
+            let said = said
+                .unwrap_or_else(|| Err(StoreError::Indeterminate("no answer in time".to_owned())));
+            (node, said.map_err(|error| error.to_string()))
+        });
+        join_all(asked).await.into_iter().collect()
     }
 
     /// Clients, nemesis and watch together, until the time limit or an early end. When this
@@ -190,10 +274,23 @@ impl<E: Environment, T: Time> Run<'_, E, T> {
         let end = origin + Duration::from_millis(plan.time_limit_ms);
         let over = Flag::default();
         let work = async {
-            let work = clients.iter_mut().map(|client| {
-                client.work(&plan.workload.options, plan.rate_per_s, origin, end, &over)
-            });
-            work.collect::<FuturesUnordered<_>>().collect::<()>().await;
+            match &plan.script {
+                Some(script) => {
+                    let options = &plan.workload.options;
+                    let work = clients
+                        .iter_mut()
+                        .map(|client| client.play(options, script, (origin, end), &over));
+                    work.collect::<FuturesUnordered<_>>().collect::<()>().await;
+                    // The faults last as long as they would have.
+                    select(pin!(over.raised()), pin!(self.time.sleep_until(end))).await;
+                }
+                None => {
+                    let work = clients.iter_mut().map(|client| {
+                        client.work(&plan.workload.options, plan.rate_per_s, origin, end, &over)
+                    });
+                    work.collect::<FuturesUnordered<_>>().collect::<()>().await;
+                }
+            }
             over.raise();
         };
         let watch = async {
@@ -206,7 +303,8 @@ impl<E: Environment, T: Time> Run<'_, E, T> {
             }
         };
         let note = |f: &'static str, value: Value| self.recorder.note(f, value);
-        let mut conductor = Conductor::new(self.environment.machinery(), self.time, note);
+        let mut conductor = Conductor::new(self.environment.machinery(), self.time, note)
+            .with_locks(|| self.recorder.lock_is_held());
         let nemesis = conductor.play(&plan.schedule, origin, over.raised());
         futures::join!(work, self.early_end(&over), nemesis, watch);
     }
@@ -222,7 +320,7 @@ impl<E: Environment, T: Time> Run<'_, E, T> {
     /// that did not.
     async fn await_answers(&self, bound: Duration) -> Vec<NodeId> {
         let give_up = self.time.now() + bound;
-        let asked = self.environment.machinery().nodes().into_iter().map(|node| async move {
+        let asked = self.environment.members().into_iter().map(|node| async move {
             while self.time.now() < give_up && !self.stopped() {
                 if within(self.time, PROBE_MAX, self.answers(&node)).await == Some(true) {
                     return None;
@@ -238,8 +336,10 @@ impl<E: Environment, T: Time> Run<'_, E, T> {
         let Ok(mut store) = self.environment.connect(node).await else {
             return false;
         };
-        let read = Request::Get { key: b"ordeal/ready".to_vec(), serializable: false };
-        store.send(read).await.is_ok()
+        if let Some(login) = self.login() {
+            store.log_in(&login);
+        }
+        store.send(Request::Range(Range::of("ordeal/ready"))).await.is_ok()
     }
 
     fn stopped(&self) -> bool {

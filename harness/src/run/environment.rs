@@ -4,7 +4,8 @@
 //! here, nor in the runner, tells which.
 
 use ordeal_nemesis::{Machinery, NodeId};
-use ordeal_workloads::{Store, StoreError};
+use ordeal_workloads::etcd::Inspected;
+use ordeal_workloads::{Login, Store, StoreError};
 use std::future::Future;
 
 /// A cluster, and ways to it.
@@ -20,6 +21,19 @@ pub trait Environment {
     fn start(&self) -> impl Future<Output = Result<(), EnvironmentError>>;
     /// A new connection to a node. Errors are definite: nothing was asked of the store yet.
     fn connect(&self, node: &NodeId) -> impl Future<Output = Result<Self::Store, StoreError>>;
+    /// The nodes that clients may be sent to now: the members with a vote, in the plan's order.
+    fn members(&self) -> Vec<NodeId> {
+        self.machinery().nodes()
+    }
+    /// From now on the store asks for users, and what is not a client's is asked as this one.
+    fn log_in(&self, login: &Login);
+    /// What a node says of its own state: all that it holds, its keys as of the revision `at`;
+    /// without one, its own revision alone.
+    fn inspect(
+        &self,
+        node: &NodeId,
+        at: Option<i64>,
+    ) -> impl Future<Output = Result<Inspected, StoreError>>;
     /// The nodes that have died since the last call without the nemesis' doing.
     fn deaths(&self) -> Vec<Death>;
     /// Starts those nodes that do not run.

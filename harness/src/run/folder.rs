@@ -3,8 +3,10 @@
 use crate::calendar::Moment;
 use crate::plan::Plan;
 use ordeal_history::{Event, History, Writer};
+use ordeal_nemesis::NodeId;
 use ordeal_reports::{Results, Ruling};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -86,6 +88,15 @@ impl Folder {
     /// The nodes' folders lie in here.
     pub fn nodes(&self) -> PathBuf {
         self.path.join("nodes")
+    }
+
+    /// What each node wrote to its log; of one that cannot be read, nothing.
+    pub fn logs(&self, plan: &Plan) -> BTreeMap<NodeId, String> {
+        let log = |node: &NodeId| {
+            let bytes = std::fs::read(self.nodes().join(&node.0).join("log")).unwrap_or_default();
+            (node.clone(), String::from_utf8_lossy(&bytes).into_owned())
+        };
+        plan.nodes.iter().map(log).collect()
     }
 
     /// The history's file.

@@ -5,18 +5,23 @@
 //! and does not know where it is; what knows is here.
 
 pub mod args;
+mod certificates;
 mod client;
+mod cluster;
 pub mod course;
+mod drive;
 pub mod environment;
 pub mod flag;
 pub mod folder;
 pub mod judge;
 mod needs;
+mod operators;
 mod pace;
+mod pcap;
+pub(crate) mod place;
 pub mod progress;
 pub mod real_time;
 pub mod record;
-mod sandboxed;
 mod screen;
 pub mod target;
 pub mod watch;
@@ -24,32 +29,18 @@ pub mod watch;
 pub use args::RunArgs;
 
 use crate::calendar::Moment;
-use crate::plan::Plan;
-use crate::sandbox::{self, Sandbox, SandboxSpec};
+use crate::plan::{Environment, Plan};
+use crate::report;
+use crate::sandbox;
 use crate::status;
 use course::Course;
-use environment::EnvironmentError;
-use flag::Flag;
 use folder::{Folder, check_out};
-use futures::future::{Either, select};
 use judge::About;
 use ordeal_history::{ReadOptions, read_jsonl};
-use ordeal_nemesis::Capability;
-use ordeal_reports::{Results, Ruling, html, junit, terminal};
-use ordeal_workloads::{Visitor, Workload, visit};
-use progress::Progress;
-use real_time::RealTime;
-use record::Recorder;
-use sandboxed::Sandboxed;
-use std::collections::BTreeMap;
+use ordeal_reports::{Results, Ruling, terminal};
 use std::fs::File;
 use std::io::{IsTerminal, Write};
-use std::pin::pin;
-use std::rc::Rc;
-use std::time::Duration;
-use target::Target;
-use tokio::signal::unix::{SignalKind, signal};
-use watch::Watch;
+use std::path::PathBuf;
 
 /// Runs one test, prints its verdict, and gives the exit status.
 ///
@@ -59,20 +50,47 @@ pub fn run(args: RunArgs) -> u8 {
         Ok(plan) => plan,
         Err(error) => return complain(&error, error.exit_status()),
     };
+    if let Some(list) = &args.pcap
+        && let Err(error) = pcap::links(list, &plan)
+    {
+        return complain(&error, status::USAGE);
+    }
     if let Some(out) = &args.out
         && let Err(error) = check_out(out)
     {
         return complain(&error, status::USAGE);
     }
-    match sandbox::enter(|| inside(&args, &plan)) {
+    let how = How { out: args.out, fail_fast: args.fail_fast, json: args.json, pcap: args.pcap };
+    run_plan(&plan, &how)
+}
+
+/// How a plan is run, beside what it says itself.
+#[derive(Clone, Debug, Default)]
+pub struct How {
+    /// The run's folder, new or empty.
+    pub out: Option<PathBuf>,
+    /// End it at the first violation.
+    pub fail_fast: bool,
+    /// Print the result as JSON.
+    pub json: bool,
+    /// The links of which is written down what passes on them.
+    pub pcap: Option<String>,
+}
+
+/// Runs a plan that was looked at; as [`run`].
+pub fn run_plan(plan: &Plan, how: &How) -> u8 {
+    if plan.environment != Environment::Sandbox {
+        return inside(how, plan);
+    }
+    match sandbox::enter(|| inside(how, plan)) {
         Ok(status) => status,
         Err(error) => complain(&error, status::UNAVAILABLE),
     }
 }
 
-/// Everything that happens inside the sandbox.
-fn inside(args: &RunArgs, plan: &Plan) -> u8 {
-    match test(args, plan) {
+/// Everything that happens once the plan stands; inside the sandbox, where that is asked for.
+fn inside(how: &How, plan: &Plan) -> u8 {
+    match test(how, plan) {
         Ok(status) => status,
         Err(error) => complain(&error.message, error.status),
     }
@@ -102,36 +120,38 @@ impl Failure {
 /// What came of the run itself.
 struct Ran {
     course: Course,
+    clients_began_us: Option<u64>,
     db_version: Option<String>,
     broken: Option<std::io::Error>,
 }
 
-fn test(args: &RunArgs, plan: &Plan) -> Result<u8, Failure> {
+fn test(how: &How, plan: &Plan) -> Result<u8, Failure> {
     let began = Moment::now();
-    let folder = Folder::create(plan, args.out.as_deref(), began).map_err(Failure::ours)?;
+    let folder = Folder::create(plan, how.out.as_deref(), began).map_err(Failure::ours)?;
     folder.write("plan.json", &plan.to_json()).map_err(Failure::ours)?;
-    let ran = drive(plan, &folder, args.fail_fast)?;
+    let ran = drive::drive(plan, &folder, how)?;
     let file = File::open(folder.history()).map_err(Failure::ours)?;
     let history = read_jsonl(file, ReadOptions { partial: true }).map_err(Failure::ours)?;
     let about = About {
         started_at: began.rfc3339(),
-        command: again(&folder, args.fail_fast),
+        clients_began_us: ran.clients_began_us,
+        command: again(&folder, how.fail_fast),
         db_version: ran.db_version,
+        logs: folder.logs(plan),
     };
-    let judged = judge::judge(plan, &history, &ran.course, about);
+    let judged = judge::judge(plan, &history, &ran.course, about, Vec::new());
     let results = judged.results;
     let write = |name: &str, text: &str| folder.write(name, text).map_err(Failure::ours);
     let json = serde_json::to_string_pretty(&results).map_err(Failure::ours)?;
     write("results.json", &format!("{json}\n"))?;
-    write("report.html", &html(&results, &history))?;
-    write("junit.xml", &junit(&results))?;
+    report::write(folder.path(), &results, &history).map_err(Failure::ours)?;
     if let Some(positions) = &judged.counterexample {
         folder.write_violation(plan, &history, positions, &results).map_err(Failure::ours)?;
     }
     if results.verdict == Ruling::Valid {
         folder.drop_data(plan);
     }
-    if args.json {
+    if how.json {
         print(&format!("{json}\n"));
     } else {
         let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
@@ -162,92 +182,6 @@ fn exit_status(results: &Results) -> u8 {
         Ruling::Valid => status::VALID,
         Ruling::Invalid => status::INVALID,
         Ruling::Unknown => status::UNKNOWN,
-    }
-}
-
-/// Builds the cluster, and drives the test on real time.
-fn drive(plan: &Plan, folder: &Folder, fail_fast: bool) -> Result<Ran, Failure> {
-    let spec = SandboxSpec { nodes: plan.nodes.clone(), seed: plan.seed };
-    let sandbox = Sandbox::new(spec).map_err(Failure::environment)?;
-    let mut addresses = BTreeMap::new();
-    for node in &plan.nodes {
-        addresses.insert(node.clone(), sandbox.address(node).map_err(Failure::environment)?);
-    }
-    let target = Target::new(plan, addresses, &folder.nodes()).map_err(Failure::ours)?;
-    let sandboxed = Sandboxed::new(sandbox, target);
-    if plan.schedule.kinds().iter().any(|kind| kind.needs() == Capability::Disk) {
-        sandboxed.mount_disks().map_err(Failure::environment)?;
-    }
-    let sink = folder::sink(folder.begin_history().map_err(Failure::ours)?);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(Failure::ours)?;
-    let driven = runtime.block_on(async {
-        let time = RealTime::new();
-        let progress = Rc::new(Progress::default());
-        let watch = Watch::new(&judge::checkers(plan), fail_fast);
-        let recorder = Recorder::new(&time, sink, progress.clone()).with_watch(watch);
-        let limit = Duration::from_millis(plan.time_limit_ms);
-        let drive = Drive { plan, environment: &sandboxed, time: &time, recorder: &recorder };
-        let running = visit(&plan.workload.name, drive);
-        let running = running.ok_or_else(|| Failure::ours("the plan's workload is not there"))?;
-        let screen = pin!(screen::show(&progress, &time, limit));
-        let course = match select(running, screen).await {
-            Either::Left((course, _)) => course.map_err(Failure::environment)?,
-            Either::Right(((), _)) => return Err(Failure::ours("the screen ended before the run")),
-        };
-        Ok((course, recorder.error()))
-    });
-    let (course, broken) = driven?;
-    Ok(Ran { course, db_version: sandboxed.version_seen(), broken })
-}
-
-/// Runs the course of whichever workload the plan names.
-struct Drive<'a> {
-    plan: &'a Plan,
-    environment: &'a Sandboxed,
-    time: &'a RealTime,
-    recorder: &'a Recorder<'a, RealTime>,
-}
-
-type Running<'a> = std::pin::Pin<Box<dyn Future<Output = Result<Course, EnvironmentError>> + 'a>>;
-
-impl<'a> Visitor for Drive<'a> {
-    type Output = Running<'a>;
-
-    fn visit<W: Workload>(self) -> Running<'a> {
-        Box::pin(async move {
-            let interrupt = Flag::default();
-            let listening = interrupts(interrupt.clone());
-            let Drive { plan, environment, time, recorder } = self;
-            let running = course::run::<W, _, _>(plan, environment, time, recorder, &interrupt);
-            match select(pin!(running), pin!(listening)).await {
-                Either::Left((course, _)) => course,
-                Either::Right((error, running)) => {
-                    // The run goes on, and cannot be interrupted.
-                    eprintln!("ordeal: cannot listen for interrupts: {error}");
-                    running.await
-                }
-            }
-        })
-    }
-}
-
-/// Raises the flag at each SIGINT and SIGTERM. Returns only when it cannot listen.
-async fn interrupts(flag: Flag) -> std::io::Error {
-    let signals =
-        signal(SignalKind::interrupt()).and_then(|int| Ok((int, signal(SignalKind::terminate())?)));
-    let (mut int, mut term) = match signals {
-        Ok(signals) => signals,
-        Err(error) => return error,
-    };
-    loop {
-        select(pin!(int.recv()), pin!(term.recv())).await;
-        if !flag.is_raised() {
-            eprintln!("ordeal: interrupted: healing, stopping, and judging what was recorded");
-        }
-        flag.raise();
     }
 }
 

@@ -1,6 +1,6 @@
 //! Whether the environment can do what a plan asks for.
 
-use crate::plan::Plan;
+use crate::plan::{Environment, Plan};
 use ordeal_nemesis::{Capability, Kind};
 
 /// What a plan asks for and the environment lacks, in a sentence; `None` when it lacks nothing.
@@ -15,10 +15,16 @@ pub fn lacking(plan: &Plan, offers: &[Capability]) -> Option<String> {
         [] => "none".to_owned(),
         kinds => kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(","),
     };
+    let (place, why) = match &plan.environment {
+        Environment::Sandbox => ("the sandbox", "`ordeal doctor` tells why"),
+        Environment::Docker => ("--env docker", "docs/environments.md tells what it can"),
+        Environment::Ssh(_) => ("--env ssh", "docs/environments.md tells what its hosts must have"),
+        Environment::Simulation => ("a simulation", "docs/simulation.md tells what it can"),
+    };
     let (missing, there) = (list(&missing), list(&there));
     Some(format!(
-        "the plan asks for {missing}, which the sandbox cannot do here; `ordeal doctor` tells why, \
-         and --nemesis {there} leaves it out"
+        "the plan asks for {missing}, which {place} cannot do here; {why}, and --nemesis {there} \
+         leaves it out"
     ))
 }
 
@@ -26,10 +32,12 @@ pub fn lacking(plan: &Plan, offers: &[Capability]) -> Option<String> {
 mod tests {
     use super::*;
     use crate::plan::PlanOptions;
+    use ordeal_nemesis::Asked;
 
     #[test]
     fn what_is_missing_is_refused_by_name() {
-        let nemesis = vec![Kind::Kill, Kind::ClockJump, Kind::ClockDrift];
+        let kinds = [Kind::Kill, Kind::ClockJump, Kind::ClockDrift];
+        let nemesis = kinds.map(Asked::from).to_vec();
         let plan = Plan::derive(&PlanOptions { nemesis, ..PlanOptions::default() });
         let plan = plan.expect("a plan");
         assert_eq!(lacking(&plan, &[Capability::Kill, Capability::Clock]), None);

@@ -8,6 +8,7 @@ use ordeal_history::{Event, EventType, Outcome, Process, Value};
 use ordeal_nemesis::{NodeId, Time};
 use ordeal_workloads::{Completion, Planned};
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
@@ -23,6 +24,8 @@ pub struct Recorder<'a, T> {
     sink: RefCell<Sink>,
     error: RefCell<Option<io::Error>>,
     watch: RefCell<Watch>,
+    /// The processes that have acquired and not begun to release.
+    holders: RefCell<BTreeSet<i64>>,
     /// Raised at the first error in writing.
     pub broken: Flag,
     /// Raised at a violation that is to end the run.
@@ -44,6 +47,7 @@ impl<'a, T: Time> Recorder<'a, T> {
             sink: RefCell::new(sink),
             error: RefCell::new(None),
             watch: RefCell::default(),
+            holders: RefCell::default(),
             broken: Flag::default(),
             enough: Flag::default(),
             progress,
@@ -66,6 +70,11 @@ impl<'a, T: Time> Recorder<'a, T> {
     pub fn begin(&self) {
         self.origin.set(self.time.now());
         self.progress.began.set(Some(self.origin.get()));
+    }
+
+    /// Whether a client holds a lock, as far as the history tells.
+    pub fn lock_is_held(&self) -> bool {
+        !self.holders.borrow().is_empty()
     }
 
     /// The first error in writing, if there was one.
@@ -126,6 +135,13 @@ impl<'a, T: Time> Recorder<'a, T> {
             return;
         }
         self.progress.see(&event);
+        if let Process::Client(process) = event.process {
+            match (&*event.f, event.kind) {
+                ("acquire", EventType::Ok) => self.holders.borrow_mut().insert(process),
+                ("release", EventType::Invoke) => self.holders.borrow_mut().remove(&process),
+                _ => false,
+            };
+        }
         if let Some(violation) = self.watch.borrow_mut().see(&event) {
             self.progress.violation_ns.set(Some(violation.time_ns));
         }

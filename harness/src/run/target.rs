@@ -2,9 +2,12 @@
 //!
 //! The embedded node takes etcd's own flags, so there is one way for all.
 
+use super::certificates::Certificates;
+use super::operators::Reach;
 use crate::plan::{Db, Plan, Tuning};
 use crate::sandbox::Launch;
-use ordeal_nemesis::NodeId;
+use ordeal_nemesis::{Capability, NodeId};
+use ordeal_workloads::etcd::TlsOptions;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Read;
@@ -15,17 +18,25 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Below the ephemeral range, so that no outgoing connection can have taken them.
-const CLIENT_PORT: u16 = 2379;
-const PEER_PORT: u16 = 2380;
+pub(crate) const CLIENT_PORT: u16 = 2379;
+pub(crate) const PEER_PORT: u16 = 2380;
 /// How long a binary may take to say its version.
 const VERSION_MAX: Duration = Duration::from_secs(10);
 
 /// Why what `--db` names cannot be put on trial. One sentence with the way out.
 #[derive(Debug, thiserror::Error)]
-#[error("--db {}: {why}; give the path of an etcd server binary, or `embedded`", path.display())]
+#[error("{flag} {}: {why}; give the path of an etcd server binary, or `embedded`", path.display())]
 pub struct TargetError {
+    flag: &'static str,
     path: PathBuf,
     why: String,
+}
+
+impl TargetError {
+    /// The same, told of another flag.
+    pub fn of(self, flag: &'static str) -> TargetError {
+        TargetError { flag, ..self }
+    }
 }
 
 /// The database that `--db` names, looked at.
@@ -45,7 +56,7 @@ pub fn look(db: &str) -> Result<Db, TargetError> {
 }
 
 fn refusal(path: &Path, why: String) -> TargetError {
-    TargetError { path: path.to_owned(), why }
+    TargetError { flag: "--db", path: path.to_owned(), why }
 }
 
 fn cannot_be_found(error: &std::io::Error) -> String {
@@ -102,12 +113,24 @@ fn version(path: &Path) -> Result<String, TargetError> {
 pub struct Target {
     program: PathBuf,
     first_args: Vec<OsString>,
+    /// What an upgraded member is started as.
+    upgrade_to: Option<PathBuf>,
+    members: Vec<NodeId>,
+    strict: bool,
     bugs: Vec<String>,
     addresses: BTreeMap<NodeId, Ipv4Addr>,
     initial_cluster: String,
     tuning: Tuning,
+    /// How long tokens of users live and how cheap passwords are, where there are users.
+    auth: bool,
+    certificates: Option<Certificates>,
     folder: PathBuf,
 }
+
+/// Seconds that a token lives after its last use: short, so that some end while a run lasts.
+const TOKEN_TTL_S: u32 = 5;
+/// The least work that hashing a password may take: clients log in after each error.
+const BCRYPT_COST: u32 = 4;
 
 impl Target {
     /// The plan's cluster, with its nodes at these addresses, and each node's log and data in
@@ -115,7 +138,8 @@ impl Target {
     ///
     /// # Errors
     ///
-    /// When Ordeal's own binary cannot be found, for the embedded cluster.
+    /// When Ordeal's own binary cannot be found, for the embedded cluster, and when there can be no
+    /// certificates.
     pub fn new(
         plan: &Plan,
         addresses: BTreeMap<NodeId, Ipv4Addr>,
@@ -125,27 +149,79 @@ impl Target {
             Db::Embedded => (std::env::current_exe()?, vec![OsString::from("node")]),
             Db::Etcd { path, .. } => (path.clone(), Vec::new()),
         };
+        let upgrade_to = match &plan.upgrade_to {
+            Some(Db::Etcd { path, .. }) => Some(path.clone()),
+            _ => None,
+        };
+        let kinds = plan.schedule.kinds();
         let members: Vec<String> = plan
             .nodes
             .iter()
             .filter_map(|node| Some((node, addresses.get(node)?)))
-            .map(|(node, address)| format!("{node}=http://{address}:{PEER_PORT}"))
+            .map(|(node, address)| format!("{node}={}://{address}:{PEER_PORT}", scheme(plan.tls)))
             .collect();
+        let certificates = if plan.tls {
+            let at: Vec<Ipv4Addr> = addresses.values().copied().collect();
+            Some(Certificates::make(&folder.join("tls"), &at)?)
+        } else {
+            None
+        };
         Ok(Target {
             program,
             first_args,
+            upgrade_to,
+            members: plan.nodes.clone(),
+            strict: kinds.iter().all(|kind| kind.needs() != Capability::Members),
             bugs: plan.bugs.clone(),
             addresses,
             initial_cluster: members.join(","),
             tuning: plan.tuning,
+            auth: plan.auth,
+            certificates,
             folder: folder.to_owned(),
         })
+    }
+
+    /// The members at first.
+    pub fn members(&self) -> &[NodeId] {
+        &self.members
+    }
+
+    /// Where each node is reached, members and others.
+    pub fn reach(&self) -> BTreeMap<NodeId, Reach> {
+        let reach =
+            |node: &NodeId| Reach { endpoint: self.endpoint(node), peer_url: self.peer_url(node) };
+        self.addresses.keys().map(|node| (node.clone(), reach(node))).collect()
+    }
+
+    /// Whether there is a binary to upgrade to.
+    pub fn can_upgrade(&self) -> bool {
+        self.upgrade_to.is_some()
+    }
+
+    fn peer_url(&self, node: &NodeId) -> String {
+        let address = self.addresses.get(node).copied().unwrap_or(Ipv4Addr::UNSPECIFIED);
+        format!("{}://{address}:{PEER_PORT}", scheme(self.certificates.is_some()))
+    }
+
+    /// The same members, whose programs lie elsewhere: Ordeal's own there, and where another does
+    /// is what `place` says.
+    pub(crate) fn relocated(mut self, own: &Path, place: impl Fn(&Path) -> PathBuf) -> Target {
+        let embedded = !self.first_args.is_empty();
+        self.program = if embedded { own.to_owned() } else { place(&self.program) };
+        self.upgrade_to = self.upgrade_to.map(|program| place(&program));
+        self
     }
 
     /// Where clients reach the node: `http://10.0.0.1:2379`.
     pub fn endpoint(&self, node: &NodeId) -> String {
         let address = self.addresses.get(node).copied().unwrap_or(Ipv4Addr::UNSPECIFIED);
-        format!("http://{address}:{CLIENT_PORT}")
+        format!("{}://{address}:{CLIENT_PORT}", scheme(self.certificates.is_some()))
+    }
+
+    /// What a client needs for an encrypted connection, where connections are.
+    pub fn client_tls(&self) -> Option<TlsOptions> {
+        self.certificates.as_ref().map(|certificates| certificates.client.clone())
     }
 
     /// The node's own folder.
@@ -163,11 +239,15 @@ impl Target {
         self.folder(node).join("data")
     }
 
-    /// How the node is started. Its folder must be there.
-    pub fn launch(&self, node: &NodeId) -> Launch {
+    /// How the node is started. Its folder must be there. One that `joins` a running cluster is
+    /// given the members of it; one that is `upgraded` is another binary.
+    pub fn launch(&self, node: &NodeId, joins: Option<&str>, upgraded: bool) -> Launch {
         let client = self.endpoint(node);
-        let address = self.addresses.get(node).copied().unwrap_or(Ipv4Addr::UNSPECIFIED);
-        let peer = format!("http://{address}:{PEER_PORT}");
+        let peer = self.peer_url(node);
+        let program = match &self.upgrade_to {
+            Some(path) if upgraded => path,
+            _ => &self.program,
+        };
         let mut args = self.first_args.clone();
         let data = self.data(node);
         let mut flag = |name: &str, value: OsString| {
@@ -180,22 +260,49 @@ impl Target {
         flag("advertise-client-urls", client.into());
         flag("listen-peer-urls", peer.clone().into());
         flag("initial-advertise-peer-urls", peer.into());
-        flag("initial-cluster", self.initial_cluster.clone().into());
+        flag("initial-cluster", joins.unwrap_or(&self.initial_cluster).into());
         flag("initial-cluster-token", "ordeal".into());
-        flag("initial-cluster-state", "new".into());
+        flag("initial-cluster-state", if joins.is_some() { "existing" } else { "new" }.into());
         flag("heartbeat-interval", self.tuning.heartbeat_ms.to_string().into());
         flag("election-timeout", self.tuning.election_ms.to_string().into());
+        if let Some(count) = self.tuning.snapshot_count {
+            flag("snapshot-count", count.to_string().into());
+        }
+        if self.auth {
+            flag("auth-token-ttl", TOKEN_TTL_S.to_string().into());
+            flag("bcrypt-cost", BCRYPT_COST.to_string().into());
+        }
         for bug in &self.bugs {
             flag("bug", bug.clone().into());
         }
+        if !self.strict {
+            // It refuses changes while a link was down within five seconds, which under other
+            // faults is always; the nemesis itself sees to it that a majority is left.
+            args.push("--strict-reconfig-check=false".into());
+        }
+        if let Some(files) = &self.certificates {
+            for peer in ["", "peer-"] {
+                let file = |name: &str, path: &Path| {
+                    [format!("--{peer}{name}").into(), path.as_os_str().to_owned()]
+                };
+                args.extend(file("cert-file", &files.certificate));
+                args.extend(file("key-file", &files.key));
+                args.extend(file("trusted-ca-file", &files.authority));
+                args.push(format!("--{peer}client-cert-auth").into());
+            }
+        }
         Launch {
-            program: self.program.clone(),
+            program: program.clone(),
             args,
             env: Vec::new(),
             cwd: self.folder(node),
             log: self.log(node),
         }
     }
+}
+
+fn scheme(tls: bool) -> &'static str {
+    if tls { "https" } else { "http" }
 }
 
 #[cfg(test)]
@@ -241,7 +348,7 @@ mod tests {
         let addresses =
             plan.nodes.iter().cloned().zip((1..).map(|n| Ipv4Addr::new(10, 10, 0, n))).collect();
         let target = Target::new(&plan, addresses, Path::new("/runs/x/nodes"))?;
-        let launch = target.launch(&NodeId::numbered(2));
+        let launch = target.launch(&NodeId::numbered(2), None, false);
         let args: Vec<&str> = launch.args.iter().filter_map(|arg| arg.to_str()).collect();
         let after = |flag| args.iter().position(|arg| *arg == flag).map(|at| args[at + 1]);
         assert_eq!(args[0], "node");

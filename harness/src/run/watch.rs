@@ -32,6 +32,11 @@ impl Watch {
         Watch { checks, fail_fast, ..Watch::default() }
     }
 
+    /// Whether any check can be fed.
+    pub fn is_watching(&self) -> bool {
+        !self.checks.is_empty()
+    }
+
     /// Takes the next event. Returns the violation if there is one now and was none before.
     pub fn see(&mut self, event: &Event) -> Option<&Violation> {
         if self.violation.is_some() {

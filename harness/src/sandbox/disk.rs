@@ -26,7 +26,7 @@ pub(crate) fn fuse_path() -> PathBuf {
 }
 
 /// Whether the device can be opened; the rest shows at the first mount.
-pub(super) fn is_offered() -> bool {
+pub(crate) fn is_offered() -> bool {
     OpenOptions::new().read(true).write(true).open(fuse_path()).is_ok()
 }
 

@@ -7,6 +7,7 @@ use super::{network, sys};
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -94,6 +95,11 @@ fn set_up(reporter: &mut Reporter) -> Option<()> {
 pub(super) fn private_mounts() -> io::Result<()> {
     let flags = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
     mount(None::<&str>, "/", None::<&str>, flags, None::<&str>).map_err(sys::as_io)
+}
+
+/// Gives this process mounts of its own, which nobody else sees; whether it may.
+pub(crate) fn keep_mounts_private() -> bool {
+    unshare(CloneFlags::CLONE_NEWNS).is_ok() && private_mounts().is_ok()
 }
 
 /// Mounts a `/proc` that shows this pid namespace.

@@ -5,8 +5,9 @@
 //! its surroundings up in plain Rust, says over a pipe what goes wrong, and executes the program.
 //! The program is the first process of its pid namespace: what it leaves running ends with it.
 //!
-//! No `PR_SET_PDEATHSIG` here: it fires when the *thread* that made the process ends, and a runner
-//! may start a node from any. The pid namespace around it is what ends it with the supervisor.
+//! No `PR_SET_PDEATHSIG` in the sandbox: it fires when the *thread* that made the process ends, and
+//! a runner may start a node from any. The pid namespace around it is what ends it with the
+//! supervisor. An agent has one thread and no namespaces: there it is set.
 
 use super::enter::NAMESPACES;
 use super::error::SandboxError;
@@ -15,8 +16,11 @@ use super::report::{self, Report, Reporter};
 use super::sys::{self, Image};
 use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, pipe2, sethostname, setsid};
 use ordeal_nemesis::{NodeId, clock};
+use serde::{Deserialize, Serialize};
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::OpenOptions;
 use std::io;
@@ -30,6 +34,8 @@ use std::process::{Command, Stdio};
 const ASKED: &str = "__sandbox-init";
 /// Stands in the arguments of a process whose clocks are taken over.
 const TRACED: &CStr = c"traced";
+/// Stands in place of a network: the process stays in its maker's namespaces, and ends with it.
+const BARE: &CStr = c"bare";
 /// What the set-up does, in order, with the path that it is about; numbered from 1.
 const STAGES: [&str; 8] = [
     "reading its instructions",
@@ -43,7 +49,7 @@ const STAGES: [&str; 8] = [
 ];
 
 /// What to start on a node.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Launch {
     /// The program; absolute, or relative to `cwd`.
     pub program: PathBuf,
@@ -62,7 +68,7 @@ pub struct Launch {
 /// One that is `traced` stands still then: the calling thread must take its clocks over.
 pub(super) fn spawn(
     node: &NodeId,
-    network: &OwnedFd,
+    network: Option<&OwnedFd>,
     launch: &Launch,
     traced: bool,
 ) -> Result<(Pid, OwnedFd), SandboxError> {
@@ -71,9 +77,15 @@ pub(super) fn spawn(
         .map_err(|errno| refused("making a pipe".into(), sys::as_io(errno)))?;
     let image = image(node, network, &reporting, launch, traced)
         .map_err(|error| refused("its command line".into(), error))?;
-    // The network is entered later: made here, a namespace would be a new one.
-    let namespaces = NAMESPACES.difference(CloneFlags::CLONE_NEWNET);
-    let (child, pidfd) = sys::spawn(namespaces, &image, &[network.as_fd(), reporting.as_fd()])
+    let (namespaces, keep) = match network {
+        // The network is entered later: made here, a namespace would be a new one.
+        Some(network) => (
+            NAMESPACES.difference(CloneFlags::CLONE_NEWNET),
+            vec![network.as_fd(), reporting.as_fd()],
+        ),
+        None => (CloneFlags::empty(), vec![reporting.as_fd()]),
+    };
+    let (child, pidfd) = sys::spawn(namespaces, &image, &keep)
         .map_err(|errno| refused("cloning a process".into(), sys::as_io(errno)))?;
     drop(reporting);
     let error = match report::listen(listening) {
@@ -96,7 +108,7 @@ pub(super) fn spawn(
         Err(source) => refused("hearing from its process".into(), source),
     };
     // A failed set-up ends by itself; what is left is to collect its status.
-    let _ = nix::sys::signal::kill(child, nix::sys::signal::Signal::SIGKILL);
+    let _ = kill(child, Signal::SIGKILL);
     let _ = nix::sys::wait::waitpid(child, None);
     Err(error)
 }
@@ -104,7 +116,7 @@ pub(super) fn spawn(
 /// Our own binary, told to set itself up as `node` and to execute the program.
 fn image(
     node: &NodeId,
-    network: &OwnedFd,
+    network: Option<&OwnedFd>,
     reporting: &OwnedFd,
     launch: &Launch,
     traced: bool,
@@ -115,7 +127,7 @@ fn image(
         CString::from(c"ordeal"),
         CString::new(ASKED)?,
         number(reporting)?,
-        number(network)?,
+        network.map_or_else(|| Ok(CString::from(BARE)), number)?,
         CString::from(if traced { TRACED } else { c"" }),
         CString::new(node.0.as_str())?,
         text(launch.log.as_os_str())?,
@@ -149,16 +161,15 @@ pub fn run_init_if_asked() {
 
 /// Sets up and executes; returns an exit status when that failed.
 fn become_node(mut args: impl Iterator<Item = OsString>) -> i32 {
-    let mut descriptor = || -> Option<OwnedFd> {
-        let number: RawFd = args.next()?.to_str()?.parse().ok()?;
-        (number > 2).then(|| sys::adopt(number)).flatten()
-    };
-    let Some(reporting) = descriptor() else {
+    let Some(reporting) = args.next().and_then(descriptor) else {
         eprintln!("ordeal: {ASKED} is not for people; see ordeal --help");
         return 64;
     };
     let mut reporter = Reporter::new(reporting);
-    let network = descriptor();
+    let network = match args.next() {
+        Some(bare) if bare.as_bytes() == BARE.to_bytes() => Some(None),
+        number => number.and_then(descriptor).map(Some),
+    };
     let traced = args.next().is_some_and(|arg| arg.as_bytes() == TRACED.to_bytes());
     let (stage, error) = match (network, args.next(), args.next(), args.next(), args.next()) {
         (Some(network), Some(name), Some(log), Some(cwd), Some(program)) => {
@@ -182,9 +193,15 @@ fn become_node(mut args: impl Iterator<Item = OsString>) -> i32 {
     127
 }
 
+/// The descriptor of this number, which was handed over.
+fn descriptor(number: OsString) -> Option<OwnedFd> {
+    let number: RawFd = number.to_str()?.parse().ok()?;
+    (number > 2).then(|| sys::adopt(number)).flatten()
+}
+
 /// Everything but the execution; on failure the stage and the reason.
 fn set_up(
-    network: OwnedFd,
+    network: Option<OwnedFd>,
     name: &OsStr,
     log: OsString,
     cwd: OsString,
@@ -194,15 +211,20 @@ fn set_up(
     let output = OpenOptions::new().append(true).create(true).open(log).map_err(at(2))?;
     let errors = output.try_clone().map_err(at(2))?;
     command.stdin(Stdio::null()).stdout(output).stderr(errors);
-    setns(network, CloneFlags::CLONE_NEWNET).map_err(|errno| (3, sys::as_io(errno)))?;
-    private_mounts().map_err(at(4))?;
-    fresh_proc().map_err(at(5))?;
+    match network {
+        Some(network) => {
+            setns(network, CloneFlags::CLONE_NEWNET).map_err(|errno| (3, sys::as_io(errno)))?;
+            private_mounts().map_err(at(4))?;
+            fresh_proc().map_err(at(5))?;
+            // A name for people does not matter to the node enough to refuse it.
+            let _ = sethostname(name);
+        }
+        None => set_pdeathsig(Signal::SIGKILL).map_err(|errno| (4, sys::as_io(errno)))?,
+    }
     std::env::set_current_dir(cwd).map_err(at(6))?;
-    // None of these matters to the node enough to refuse it: no stray descriptors (kernels before
-    // 5.11 do not know the flag), a name for people, and a session of its own against signals from
-    // a terminal.
+    // Nor does this: no stray descriptors (kernels before 5.11 do not know the flag), and a session
+    // of its own against signals from a terminal.
     let _ = sys::close_on_exec_all();
-    let _ = sethostname(name);
     let _ = setsid();
     Ok(())
 }

@@ -26,30 +26,35 @@ mod error;
 #[allow(unsafe_code)]
 mod init;
 mod launch;
-mod network;
+pub(crate) mod network;
+mod order;
 mod process;
 mod report;
 mod slot;
 #[allow(unsafe_code)]
-mod sys;
+pub(crate) mod sys;
 
 pub use enter::enter;
 pub(crate) use enter::try_user_namespace;
 pub use error::{Facility, SandboxError};
 pub use launch::{Launch, run_init_if_asked};
+pub(crate) use order::{Answer, Order};
 pub use process::ExitReason;
 
 use clock::Clock;
 use disk::DiskSlot;
-pub(crate) use disk::fuse_path;
+pub(crate) use disk::{fuse_path, is_offered as disks_can_be_had};
+pub(crate) use init::keep_mounts_private;
 use nix::sys::signal::Signal;
 use ordeal_nemesis::link::{Counters, Port, Shape, Switch};
 use ordeal_nemesis::{Capability, Link, NodeId, Side};
 use process::{Process, State};
 use slot::{SIGNAL_TIMEOUT, Slot};
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -77,7 +82,8 @@ pub struct Sandbox {
 
 struct Node {
     address: Ipv4Addr,
-    network: OwnedFd,
+    /// `None` on a node that is this machine itself.
+    network: Option<OwnedFd>,
     slot: Mutex<Slot>,
     clock: Clock,
     disk: DiskSlot,
@@ -115,13 +121,28 @@ impl Sandbox {
             ports.push(Port { side: Side::Node(node.clone()), address, device: made.device });
             let slot = Mutex::default();
             let (clock, disk) = (Clock::default(), DiskSlot::default());
-            let made = Node { address, network: made.namespace, slot, clock, disk };
+            let made = Node { address, network: Some(made.namespace), slot, clock, disk };
             nodes.insert(node.clone(), made);
         }
         let switch = Switch::start(ports, spec.seed)
             .map_err(|source| SandboxError::io("starting the network's switch", source))?;
         let clocks = ordeal_nemesis::clock::probe().map_err(|error| error.to_string());
         Ok(Sandbox { nodes, order: spec.nodes, switch, clocks })
+    }
+
+    /// One node that is this machine, or this container, itself: its process stays in the
+    /// namespaces of the caller, and ends with the calling thread. It has no links.
+    ///
+    /// # Errors
+    ///
+    /// [`SandboxError::Io`].
+    pub(crate) fn bare(node: NodeId) -> Result<Sandbox, SandboxError> {
+        let switch = Switch::start(Vec::new(), 0)
+            .map_err(|source| SandboxError::io("starting no network", source))?;
+        let clocks = ordeal_nemesis::clock::probe().map_err(|error| error.to_string());
+        let (slot, clock, disk) = (Mutex::default(), Clock::default(), DiskSlot::default());
+        let it = Node { address: Ipv4Addr::LOCALHOST, network: None, slot, clock, disk };
+        Ok(Sandbox { nodes: [(node.clone(), it)].into(), order: vec![node], switch, clocks })
     }
 
     /// The nodes, in the order of the specification.
@@ -131,17 +152,21 @@ impl Sandbox {
 
     /// What this environment can do to them.
     pub fn offers(&self) -> Vec<Capability> {
-        let always = [
-            Capability::Kill,
-            Capability::Terminate,
-            Capability::Pause,
-            Capability::Link,
-            Capability::ClientLink,
-            Capability::Shape,
-        ];
-        let clock = self.clocks.is_ok().then_some(Capability::Clock);
+        let links = [Capability::Link, Capability::ClientLink, Capability::Shape];
         let disk = disk::is_offered().then_some(Capability::Disk);
-        always.into_iter().chain(clock).chain(disk).collect()
+        self.offers_of_processes().into_iter().chain(links).chain(disk).collect()
+    }
+
+    /// What can be done to the nodes' processes alone.
+    pub(crate) fn offers_of_processes(&self) -> Vec<Capability> {
+        let always = [Capability::Kill, Capability::Terminate, Capability::Pause];
+        let clock = self.clocks.is_ok().then_some(Capability::Clock);
+        always.into_iter().chain(clock).collect()
+    }
+
+    /// A descriptor that becomes readable when the node's process ends, if one runs.
+    pub(crate) fn ending(&self, node: &NodeId) -> Option<OwnedFd> {
+        self.node(node).ok()?.lock().process.as_ref()?.ending()
     }
 
     /// The node's address, for other nodes and for clients.
@@ -175,7 +200,7 @@ impl Sandbox {
             return Err(SandboxError::Running(node.clone()));
         }
         let traced = self.clocks.is_ok();
-        let process = Process::new(launch::spawn(node, &it.network, launch, traced)?);
+        let process = Process::new(launch::spawn(node, it.network.as_ref(), launch, traced)?);
         if traced {
             it.clock.take_over(process.pid().as_raw());
         }
@@ -269,6 +294,19 @@ impl Sandbox {
         Ok(())
     }
 
+    /// Whether the node's process, if one runs, may end by itself without that being an end that
+    /// nobody asked for: a member that is taken out of its cluster does.
+    ///
+    /// # Errors
+    ///
+    /// [`SandboxError::NoSuchNode`].
+    pub fn expect_end(&self, node: &NodeId, expected: bool) -> Result<(), SandboxError> {
+        let mut slot = self.node(node)?.lock();
+        slot.look();
+        slot.asked = expected && slot.process.is_some();
+        Ok(())
+    }
+
     /// Stops the node's process (SIGSTOP), and returns when every thread of it stands still.
     ///
     /// # Errors
@@ -339,6 +377,18 @@ impl Sandbox {
     /// When an end of the link is not here.
     pub fn counters(&self, link: &Link) -> Result<Counters, SandboxError> {
         Ok(self.switch.counters(link)?)
+    }
+
+    /// Writes what passes between these two from now on to a file, as pcapng; see
+    /// [`Switch::capture`].
+    ///
+    /// # Errors
+    ///
+    /// When one of them is not here, or the file cannot be made.
+    pub fn capture(&self, one: &Side, other: &Side, path: &Path) -> Result<(), SandboxError> {
+        let captured = File::create(path).and_then(|file| self.switch.capture(one, other, file));
+        let what = format!("capturing to {}", path.display());
+        captured.map_err(|source| SandboxError::io(what, source))
     }
 
     fn node(&self, node: &NodeId) -> Result<&Node, SandboxError> {

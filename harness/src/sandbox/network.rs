@@ -53,7 +53,7 @@ pub(super) fn new_namespace(tun: &Path, address: Ipv4Addr) -> Result<Network, Sa
 }
 
 /// Makes a TUN device of this address in the network namespace of the calling thread.
-pub(super) fn open_device(tun: &Path, address: Ipv4Addr) -> Result<OwnedFd, SandboxError> {
+pub(crate) fn open_device(tun: &Path, address: Ipv4Addr) -> Result<OwnedFd, SandboxError> {
     let device = OpenOptions::new().read(true).write(true).open(tun).map_err(|source| {
         let what = format!("opening {}", tun.display());
         SandboxError::missing_io(Facility::Tun, what, source)
@@ -70,7 +70,7 @@ pub(super) fn open_device(tun: &Path, address: Ipv4Addr) -> Result<OwnedFd, Sand
 }
 
 /// Brings loopback up in the network namespace of the calling thread.
-pub(super) fn loopback_up() -> Result<(), SandboxError> {
+pub(crate) fn loopback_up() -> Result<(), SandboxError> {
     let socket = control_socket()?;
     sys::bring_up(socket.as_fd(), c"lo")
         .map_err(|errno| SandboxError::missing(Facility::Namespaces, "bringing loopback up", errno))

@@ -55,6 +55,11 @@ impl Process {
         self.pid
     }
 
+    /// A descriptor of its own that becomes readable at the end.
+    pub fn ending(&self) -> Option<OwnedFd> {
+        self.pidfd.try_clone().ok()
+    }
+
     /// Sends a signal. It may have ended; then nothing happens.
     pub fn signal(&self, signal: Signal) {
         let _ = kill(self.pid, signal);

@@ -99,7 +99,7 @@ pub(super) fn spawn(
 
 /// Takes ownership of a descriptor that this process was given by its number, and has it closed
 /// at the next exec. `None` when there is no such descriptor.
-pub(super) fn adopt(number: RawFd) -> Option<OwnedFd> {
+pub(crate) fn adopt(number: RawFd) -> Option<OwnedFd> {
     // SAFETY: fcntl on any number is sound; it only fails when nothing is open there.
     let open = unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) } == 0;
     // SAFETY: it is open, and by the caller's word it is nobody else's in this process: it came

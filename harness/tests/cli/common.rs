@@ -84,7 +84,15 @@ impl Run {
         let stderr = String::from_utf8_lossy(&self.output.stderr);
         let told = format!("{}\n{stderr}\n{}", self.stdout(), self.last_words());
         assert_eq!(self.output.status.code(), Some(status), "{told}");
-        for name in ["plan.json", "history.jsonl", "results.json", "report.html", "junit.xml"] {
+        let all = [
+            "plan.json",
+            "history.jsonl",
+            "results.json",
+            "report.html",
+            "junit.xml",
+            "summary.md",
+        ];
+        for name in all {
             assert!(self.file(name).is_file(), "{name} is missing");
         }
     }

@@ -85,7 +85,7 @@ fn expect_nothing_left(folder: &Path) {
 }
 
 /// Command lines of the processes that name the folder or work in it.
-fn processes_in(folder: &str) -> Vec<String> {
+pub fn processes_in(folder: &str) -> Vec<String> {
     let entries = std::fs::read_dir("/proc").expect("/proc").flatten();
     let others = entries.filter(|e| e.file_name().to_string_lossy().parse::<u32>().is_ok());
     others

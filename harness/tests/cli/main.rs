@@ -3,4 +3,9 @@
 mod common;
 mod endings;
 mod kills;
+mod leftovers;
+mod operator;
+mod reports;
 mod run;
+mod serve;
+mod workloads;

@@ -80,6 +80,66 @@ fn faults_of_links_land_and_the_history_tells_what_packets_went_through() {
 }
 
 #[test]
+fn what_passes_on_a_link_is_written_down_on_request() {
+    if !sandbox_or_skip() {
+        return;
+    }
+    let links = ["--pcap", "n1-n2,n3-clients", "--nemesis", "none", "--nodes", "3"];
+    let run = Run::of(&[&links[..], &["--time-limit", "2s"]].concat());
+    run.expect_status(0);
+    for (name, port) in [("n1-n2", 2380_u16), ("n3-clients", 2379)] {
+        let bytes = std::fs::read(run.file(&format!("pcap/{name}.pcapng"))).expect("a capture");
+        let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("a word"));
+        assert_eq!((word(0), word(8)), (0x0a0d_0d0a, 0x1a2b_3c4d), "{name}: pcapng's head");
+        let (mut at, mut segments) = (0, 0);
+        while at < bytes.len() {
+            // A packet's block: interface, time, lengths, and then the packet, IPv4 with TCP in it.
+            if word(at) == 6 && bytes[at + 28] == 0x45 && bytes[at + 28 + 9] == 6 {
+                let port_at = |at: usize| u16::from_be_bytes([bytes[at], bytes[at + 1]]);
+                let tcp = at + 28 + 20;
+                segments += usize::from(port_at(tcp) == port || port_at(tcp + 2) == port);
+            }
+            at += word(at + 4) as usize;
+        }
+        println!("{name}: {segments} segments");
+        assert!(segments > 100, "{name}: {segments} segments of port {port}");
+    }
+}
+
+#[test]
+fn what_a_lying_disk_has_acknowledged_is_found_to_be_lost() {
+    if sandbox_or_skip() {
+        expect_lost(&[]);
+    }
+}
+
+#[test]
+fn what_a_lying_disk_of_a_real_etcd_has_acknowledged_is_found_to_be_lost() {
+    let Some(etcd) = etcd() else { return };
+    if sandbox_or_skip() {
+        expect_lost(&["--db", &etcd]);
+    }
+}
+
+fn expect_lost(args: &[&str]) {
+    let lying = ["--nemesis", "lying-disk", "--time-limit", "10s", "--nodes", "3", "--seed", "3"];
+    let run = Run::of(&[&lying[..], args].concat());
+    run.expect_status(1);
+    run.expect_activity(200, &["lying-disk"]);
+    let results = run.results();
+    let told = results["tested"]["options"]["faults"].as_str().expect("the budget");
+    assert!(told.starts_with("need not be survived: lying-disk"), "{told}");
+    let text = std::fs::read_to_string(run.file("history.jsonl")).expect("history.jsonl");
+    let lost = text.lines().filter_map(|line| {
+        let event: serde_json::Value = serde_json::from_str(line).ok()?;
+        event["value"]["seen"]["disks"]["n1"]["bytes_lost"].as_u64()
+    });
+    let lost: u64 = lost.sum();
+    println!("n1 lost {lost} bytes that it had acknowledged");
+    assert!(lost > 0, "{text}");
+}
+
+#[test]
 fn stale_reads_of_the_embedded_cluster_are_caught() {
     if sandbox_or_skip() {
         expect_stale(&["--read", "serializable", "--nemesis", "partition", "--seed", "7"]);
@@ -148,6 +208,12 @@ fn wrong_input_ends_with_its_status_and_a_sentence() {
     let rows: &[(&[&str], i32, &str)] = &[
         (&["run", "--workload", "registre"], 64, "register"),
         (&["run", "--nemesis", "kil"], 64, "kill"),
+        (&["run", "--nemesis", "kill@the-leader"], 64, "minority"),
+        (&["run", "--nemesis", "kill@n9"], 64, "there is no node n9; the nodes are n1"),
+        (&["run", "--nemesis", "kill:noon"], 64, "election"),
+        (&["run", "--nemesis", "upgrade"], 64, "--upgrade-to PATH"),
+        (&["run", "--upgrade-to", "/bin/true"], 69, "true: this is no etcd"),
+        (&["run", "--pcap", "n1-n9"], 64, "--pcap: there is no link `n1-n9`"),
         (&["run", "--db", "/nowhere/etcd"], 69, "/nowhere/etcd"),
         (&["run", "--db", not_etcd], 69, "etcd"),
         (&["run", "--bug", "no-such-bug"], 64, "local-read"),

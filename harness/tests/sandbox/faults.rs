@@ -74,10 +74,19 @@ impl Machinery for Machine<'_> {
 
 /// What `measure` finds while the fault lasts, and what was seen of it; it must have landed.
 fn under<R>(bench: &Bench, fault: Fault, measure: impl FnOnce() -> R) -> (R, Value) {
+    // It ends when it has been measured, and not by its time.
+    under_for(bench, fault, 3_600_000, measure)
+}
+
+fn under_for<R>(
+    bench: &Bench,
+    fault: Fault,
+    for_ms: u64,
+    measure: impl FnOnce() -> R,
+) -> (R, Value) {
     assert_eq!(fault.mistake(), None);
     assert!(bench.sandbox.offers().contains(&fault.needs()), "{fault:?}");
-    // It ends when it has been measured, and not by its time.
-    let schedule = Schedule(vec![ScheduledFault { id: 0, at_ms: 0, for_ms: 3_600_000, fault }]);
+    let schedule = Schedule(vec![ScheduledFault { id: 0, at_ms: 0, for_ms, fault, when: None }]);
     let (say, noted) = mpsc::channel();
     let (enough, stop) = tokio::sync::oneshot::channel::<()>();
     let found = std::thread::scope(|scope| {
@@ -310,16 +319,33 @@ fn cuts(bench: &Bench) {
     assert_eq!(bench.dial(1, 2), "echo");
 }
 
-/// Two nodes go one after the other; that they come back one by one is seen without the clock in
-/// the conductor's own tests.
+/// Two nodes go one after the other, and come back one after the other, in another order.
 fn swizzle(bench: &Bench) {
-    let order = vec![node(1), node(2)];
-    let swizzle = Fault::Swizzle { cut: order.clone(), heal: order };
-    let ((), seen) = under(bench, swizzle, || {
-        assert_eq!(bench.dial(2, 3), "echo", "it is not its turn yet");
-        assert_eq!(bench.dial(1, 3), "TimedOut");
+    let (cut, heal) = (vec![node(1), node(2)], vec![node(2), node(1)]);
+    let swizzle = Fault::Swizzle { cut, heal };
+    // Two seconds from one turn to the next: time enough to see each.
+    let ((), seen) = under_for(bench, swizzle, 8_000, || {
+        for (reached, what) in [
+            ([false, true], "the first is gone"),
+            ([false, false], "both are gone"),
+            ([false, true], "the second is back"),
+            ([true, true], "both are back"),
+        ] {
+            until(what, || [carries(bench, 1), carries(bench, 2)] == reached);
+        }
     });
     assert!(number(&seen, "dropped") > 0);
+}
+
+/// Whether what this node sends arrives at the third.
+fn carries(bench: &Bench, from: usize) -> bool {
+    let before = bench.counters(from, 3);
+    let since = || bench.counters(from, 3).since(before);
+    until("it has passed or not", || {
+        bench.greet(from, 3, 1);
+        since().forwarded + since().dropped > 0
+    });
+    since().dropped == 0
 }
 
 /// Faults of processes: slow, ended in order, gone.

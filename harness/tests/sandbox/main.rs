@@ -9,11 +9,12 @@ mod disks;
 mod faults;
 mod outside;
 mod probe;
+#[path = "../shared/runner.rs"]
+mod runner;
 mod tests;
 mod wire;
 
 use ordeal::doctor::DoctorArgs;
-use std::panic::catch_unwind;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -31,32 +32,13 @@ fn main() -> ExitCode {
         ["__orphan"] => agent::leave_an_orphan(),
         ["__probe", name, folder] => return probe::enter(name, &PathBuf::from(folder)),
         ["__forbidden", folder] => return probe::enter_where_it_is_forbidden(folder.as_ref()),
-        _ => return run_tests(&args),
+        _ => return runner::run(&args, tests::ALL, why_not),
     }
     ExitCode::SUCCESS
 }
 
-/// Runs the tests whose names contain one of the words given, as Rust's harness would.
-fn run_tests(args: &[&str]) -> ExitCode {
-    let words: Vec<&&str> = args.iter().filter(|arg| !arg.starts_with('-')).collect();
-    let wanted = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(**word));
-    let tests = tests::ALL.iter().filter(|(name, _)| wanted(name));
-    if args.contains(&"--list") {
-        tests.for_each(|(name, _)| println!("{name}: test"));
-        return ExitCode::SUCCESS;
-    }
-    if let Some(reason) = outside::why_not() {
-        println!("the sandbox does not work here, so its tests are skipped: {reason}");
-        // Where everything must be there, this is no excuse.
-        let required = std::env::var_os("ORDEAL_REQUIRE_ETCD").is_some_and(|value| value == "1");
-        return ExitCode::from(u8::from(required));
-    }
-    let (mut passed, mut failed) = (0, 0);
-    for (name, test) in tests {
-        let good = catch_unwind(test).is_ok();
-        println!("test {name} ... {}", if good { "ok" } else { "FAILED" });
-        *(if good { &mut passed } else { &mut failed }) += 1;
-    }
-    println!("\ntest result: {passed} passed; {failed} failed");
-    ExitCode::from(u8::from(failed > 0))
+/// Why there can be no sandbox, in a sentence.
+fn why_not() -> Option<String> {
+    let reason = outside::why_not()?;
+    Some(format!("the sandbox does not work here, so its tests are skipped: {reason}"))
 }

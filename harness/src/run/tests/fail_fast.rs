@@ -5,7 +5,7 @@ use crate::plan::PlanOptions;
 use crate::run::judge;
 use ordeal_checker::{Counterexample, Limits, Verdict};
 use ordeal_history::{EventType, Process};
-use ordeal_nemesis::{Kind, NodeId, Time};
+use ordeal_nemesis::{Asked, Kind, NodeId, Time};
 use std::time::Duration;
 
 /// A run in which reads through n2 stand still from one moment to another, in milliseconds.
@@ -36,7 +36,7 @@ fn counterexample(ran: &Ran) -> Option<Counterexample> {
 #[test]
 fn a_violation_ends_the_run_at_once_and_orderly() {
     // Faults that leave clients to read through the node that is frozen.
-    let nemesis = vec![Kind::Kill, Kind::Pause, Kind::Partition];
+    let nemesis = [Kind::Kill, Kind::Pause, Kind::Partition].map(Asked::from).to_vec();
     let ran = frozen(PlanOptions { nemesis, ..options(1) }, true, 5_000, 40_000);
     let course = ran.course();
     let violation = course.violation.as_ref().expect("a stale read");

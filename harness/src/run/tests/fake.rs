@@ -5,11 +5,11 @@ use ordeal_nemesis::clock::{ClockReading, ClockSkew, Offset};
 use ordeal_nemesis::disk::{Loss, Rule, RuleId, Survivors};
 use ordeal_nemesis::link::{Counters, Shape, Shaped};
 use ordeal_nemesis::{
-    Capability, InjectError, Kind, Link, Machinery, NodeId, Side, Time, VirtualTime,
+    Capability, InjectError, Kind, Link, Machinery, Member, NodeId, Side, Standing, Task, TaskDone,
+    Time, VirtualTime,
 };
-use ordeal_workloads::{
-    Answer, CompareTarget, KeyValue, Request, Store, StoreError, TxnOp, TxnResult,
-};
+use ordeal_workloads::etcd::{Hash, Inspected};
+use ordeal_workloads::{Answer, Login, Memory, Request, Store, StoreError};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -20,18 +20,24 @@ const ANSWER: Duration = Duration::from_millis(2);
 
 #[derive(Default)]
 pub struct State {
-    revision: i64,
-    held: BTreeMap<Vec<u8>, KeyValue>,
+    memory: Memory,
     pub down: BTreeSet<NodeId>,
     pub paused: BTreeSet<NodeId>,
     pub cut: BTreeSet<Link>,
     pub shaped: BTreeSet<Link>,
     pub clocks: BTreeMap<NodeId, ClockReading>,
     pub deaths: Vec<Death>,
+    /// The members, with the ids that they have had so far.
+    pub members: BTreeMap<NodeId, u64>,
+    ids: u64,
+    /// Whom an operator has made the leader.
+    leader: Option<NodeId>,
+    /// A node that holds other keys than the rest.
+    pub differs: Option<NodeId>,
     /// Nodes that never answer.
     pub mute: BTreeSet<NodeId>,
     /// A node that answers reads from what was held at some moment.
-    frozen: Option<(NodeId, BTreeMap<Vec<u8>, KeyValue>)>,
+    frozen: Option<(NodeId, Memory)>,
     /// What the nemesis did, and when, in milliseconds.
     pub told: Vec<String>,
 }
@@ -46,15 +52,19 @@ pub struct Fake {
 pub struct FakeStore {
     time: VirtualTime,
     node: NodeId,
-    nodes: Vec<NodeId>,
     state: Rc<RefCell<State>>,
 }
 
 impl Fake {
     pub fn new(time: &VirtualTime, count: usize) -> Fake {
-        let nodes = (1..=count).map(NodeId::numbered).collect();
+        let nodes: Vec<NodeId> = (1..=count).map(NodeId::numbered).collect();
+        let mut state = State::default();
+        for node in &nodes {
+            state.add(node);
+        }
         let offers = Kind::ALL.into_iter().map(Kind::needs).collect();
-        Fake { time: time.clone(), nodes, state: Rc::default(), offers: RefCell::new(offers) }
+        let state = Rc::new(RefCell::new(state));
+        Fake { time: time.clone(), nodes, state, offers: RefCell::new(offers) }
     }
 
     fn tell(&self, verb: &str, node: &NodeId) {
@@ -74,12 +84,13 @@ impl Store for FakeStore {
             self.time.sleep(ANSWER).await;
         }
         let mut state = self.state.borrow_mut();
-        if let (Request::Get { key, .. }, Some((node, held))) = (&request, &state.frozen)
+        let revision = state.memory.revision;
+        if let (Request::Range(_), Some((node, held))) = (&request, &mut state.frozen)
             && *node == self.node
         {
-            return Ok(Answer::Got { revision: state.revision, kv: held.get(key).cloned() });
+            return Ok(Answer { revision, ..held.answer(request)? });
         }
-        Ok(state.answer(request))
+        state.memory.answer(request)
     }
 }
 
@@ -95,57 +106,20 @@ impl FakeStore {
         };
         state.paused.contains(&self.node)
             || state.mute.contains(&self.node)
-            || self.nodes.iter().filter(reached).count() * 2 <= self.nodes.len()
+            || state.members.keys().filter(reached).count() * 2 <= state.members.len()
     }
 }
 
 impl State {
+    fn add(&mut self, node: &NodeId) -> u64 {
+        self.ids += 1;
+        self.members.insert(node.clone(), self.ids);
+        self.ids
+    }
+
     /// From now on reads through this node show what is held now; with none, the truth again.
     pub fn freeze(&mut self, node: Option<NodeId>) {
-        self.frozen = node.map(|node| (node, self.held.clone()));
-    }
-
-    fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
-        let version = self.held.get(&key).map_or(0, |kv| kv.version) + 1;
-        let revision = self.revision;
-        let (create_revision, mod_revision, lease) = (revision, revision, 0);
-        let kv =
-            KeyValue { key: key.clone(), value, create_revision, mod_revision, version, lease };
-        self.held.insert(key, kv);
-    }
-
-    fn answer(&mut self, request: Request) -> Answer {
-        match request {
-            Request::Get { key, .. } => {
-                Answer::Got { revision: self.revision, kv: self.held.get(&key).cloned() }
-            }
-            Request::Put { key, value } => {
-                self.revision += 1;
-                self.put(key, value);
-                Answer::Put { revision: self.revision }
-            }
-            Request::Txn { compares, then, otherwise } => {
-                let succeeded = compares.iter().all(|compare| {
-                    let held = self.held.get(&compare.key).map(|kv| kv.value.clone());
-                    matches!(&compare.target, CompareTarget::Value(v) if held.as_ref() == Some(v))
-                });
-                self.revision += i64::from(succeeded);
-                let mut results = Vec::new();
-                for op in if succeeded { then } else { otherwise } {
-                    results.push(match op {
-                        TxnOp::Get(key) => TxnResult::Got(self.held.get(&key).cloned()),
-                        TxnOp::Put(key, value) => {
-                            self.put(key, value);
-                            TxnResult::Put
-                        }
-                        TxnOp::Delete(key) => {
-                            TxnResult::Deleted(i64::from(self.held.remove(&key).is_some()))
-                        }
-                    });
-                }
-                Answer::Txn { revision: self.revision, succeeded, results }
-            }
-        }
+        self.frozen = node.map(|node| (node, self.memory.clone()));
     }
 }
 
@@ -165,8 +139,25 @@ impl Environment for Fake {
         if self.state.borrow().down.contains(node) {
             return Err(StoreError::DidNotHappen(format!("{node} refused the connection")));
         }
-        let (time, nodes) = (self.time.clone(), self.nodes.clone());
-        Ok(FakeStore { time, node: node.clone(), nodes, state: self.state.clone() })
+        let (time, node) = (self.time.clone(), node.clone());
+        Ok(FakeStore { time, node, state: self.state.clone() })
+    }
+
+    fn members(&self) -> Vec<NodeId> {
+        self.state.borrow().members.keys().cloned().collect()
+    }
+
+    fn log_in(&self, _: &Login) {}
+
+    async fn inspect(&self, node: &NodeId, _: Option<i64>) -> Result<Inspected, StoreError> {
+        self.time.sleep(ANSWER).await;
+        let state = self.state.borrow();
+        if state.down.contains(node) || state.mute.contains(node) {
+            return Err(StoreError::DidNotHappen(format!("{node} does not answer")));
+        }
+        let differs = state.differs.as_ref() == Some(node);
+        let hash = Hash { hash: u32::from(differs), compact_revision: 0 };
+        Ok(Inspected { revision: state.memory.revision, hash, ..Inspected::default() })
     }
 
     fn deaths(&self) -> Vec<Death> {
@@ -200,7 +191,9 @@ impl Machinery for Fake {
 
     async fn leader(&self) -> Option<NodeId> {
         let state = self.state.borrow();
-        self.nodes.iter().find(|node| !state.down.contains(node)).cloned()
+        let up = |node: &&NodeId| !state.down.contains(*node);
+        let chosen = state.leader.iter().filter(|node| state.members.contains_key(node));
+        chosen.chain(state.members.keys()).find(up).cloned()
     }
 
     async fn kill(&self, node: &NodeId) -> Result<(), InjectError> {
@@ -313,5 +306,47 @@ impl Machinery for Fake {
 
     async fn read_clock(&self, node: &NodeId) -> Result<Option<ClockReading>, InjectError> {
         Ok(self.state.borrow().clocks.get(node).copied())
+    }
+
+    async fn members(&self) -> Result<Vec<Member>, InjectError> {
+        let state = self.state.borrow();
+        let listed = state.members.iter();
+        Ok(listed
+            .map(|(node, id)| Member { node: Some(node.clone()), id: *id, learner: false })
+            .collect())
+    }
+
+    async fn remove_member(&self, node: &NodeId) -> Result<u64, InjectError> {
+        self.tell("remove", node);
+        let id = self.state.borrow_mut().members.remove(node);
+        id.ok_or_else(|| InjectError(format!("{node} is no member")))
+    }
+
+    async fn add_member(&self, node: &NodeId, _: bool) -> Result<u64, InjectError> {
+        self.tell("add", node);
+        let mut state = self.state.borrow_mut();
+        state.down.insert(node.clone());
+        Ok(state.add(node))
+    }
+
+    async fn promote_member(&self, _: &NodeId) -> Result<(), InjectError> {
+        Ok(())
+    }
+
+    async fn wipe(&self, _: &NodeId) -> Result<u64, InjectError> {
+        Ok(1)
+    }
+
+    async fn standing(&self, node: &NodeId) -> Result<Standing, InjectError> {
+        let has_leader = !self.state.borrow().down.contains(node);
+        let version = "fake".to_owned();
+        Ok(Standing { version, term: 1, has_leader, learner: false, db_bytes: 1 })
+    }
+
+    async fn maintain(&self, task: &Task) -> Result<TaskDone, InjectError> {
+        if let Task::MoveLeader(to) = task {
+            self.state.borrow_mut().leader = Some(to.clone());
+        }
+        Ok(TaskDone::Bytes(1))
     }
 }

@@ -1,5 +1,7 @@
 //! From a history and the course of its run to results.
 
+mod ends;
+
 use super::course::Course;
 use crate::plan::{Db, Plan};
 use ordeal_checker::{Checker, Cost, Judgement, Limits, Verdict, Witness};
@@ -17,10 +19,14 @@ const CHECK_MAX: Duration = Duration::from_secs(120);
 pub struct About {
     /// When it began, as text.
     pub started_at: String,
+    /// When its clients began, in microseconds since 1970; `None` when they never did.
+    pub clients_began_us: Option<u64>,
     /// The command line that does it again.
     pub command: String,
     /// What the server itself says of its version.
     pub db_version: Option<String>,
+    /// What each node wrote to its log.
+    pub logs: BTreeMap<NodeId, String>,
 }
 
 /// The verdict on a run, and the judgements that it is made of.
@@ -45,8 +51,15 @@ pub fn checkers(plan: &Plan) -> Vec<Box<dyn Checker>> {
     visit(&plan.workload.name, Checkers(&plan.workload.options)).unwrap_or_default()
 }
 
-/// Asks every checker. Blocks for as long as they take.
-pub fn judge(plan: &Plan, history: &History, course: &Course, about: About) -> Judgements {
+/// Asks every checker, and adds the judgements of those who saw `more` than the history. Blocks for
+/// as long as they take.
+pub fn judge(
+    plan: &Plan,
+    history: &History,
+    course: &Course,
+    about: About,
+    more: Vec<Judgement>,
+) -> Judgements {
     let limits = Limits { time: Some(CHECK_MAX), ..Limits::default() };
     let mut judged: Vec<Judged> = Vec::new();
     for checker in checkers(plan) {
@@ -56,9 +69,18 @@ pub fn judge(plan: &Plan, history: &History, course: &Course, about: About) -> J
         judged.push(Judged { judgement, ms });
     }
     judged.extend(contradiction(history, course, &judged));
+    judged.extend(more.into_iter().map(|judgement| Judged { judgement, ms: 0 }));
     let scheduled = plan.scheduled();
-    judged.push(Judged { judgement: coverage(history, &scheduled), ms: 0 });
-    judged.push(Judged { judgement: nodes(plan, history, course), ms: 0 });
+    // A workload without operations is one: then the lines below are all there is to judge.
+    if !(history.operations.is_empty() && checkers(plan).is_empty()) {
+        judged.push(Judged { judgement: coverage(history, &scheduled), ms: 0 });
+    }
+    let failed = failed_by_their_disks(plan);
+    let mut lines = vec![nodes(plan, history, course)];
+    lines.extend(ends::equality(course, &failed));
+    lines.push(ends::revisions(history, plan.workload.options.serializable, course));
+    lines.push(ends::logs(&about.logs, &failed));
+    judged.extend(lines.into_iter().map(|judgement| Judged { judgement, ms: 0 }));
     let counterexample = judged.iter().find_map(|one| match &one.judgement.verdict {
         Verdict::Invalid(found) if !found.operations.is_empty() => Some(found.operations.clone()),
         _ => None,
@@ -69,6 +91,7 @@ pub fn judge(plan: &Plan, history: &History, course: &Course, about: About) -> J
         scheduled,
         tested: tested(plan, about.db_version),
         started_at: about.started_at,
+        clients_began_us: about.clients_began_us,
         duration_ms: u64::try_from(course.worked.as_millis()).unwrap_or(u64::MAX),
         command: about.command,
         interrupted: course.interrupted,
@@ -185,10 +208,16 @@ fn tested(plan: &Plan, said: Option<String>) -> Tested {
         ("read", read.to_owned()),
         ("rate_per_s", plan.rate_per_s.to_string()),
         ("keys", plan.workload.options.keys.to_string()),
+        ("values", plan.workload.options.values.to_string()),
+        ("skew", plan.workload.options.skew.to_string()),
+        ("value_bytes", plan.workload.options.value_bytes.to_string()),
+        ("auth", plan.auth.to_string()),
+        ("tls", plan.tls.to_string()),
         ("time_limit_ms", plan.time_limit_ms.to_string()),
         ("op_timeout_ms", plan.op_timeout_ms.to_string()),
         ("heartbeat_ms", plan.tuning.heartbeat_ms.to_string()),
         ("election_ms", plan.tuning.election_ms.to_string()),
+        ("faults", plan.schedule.budget(&plan.nodes).told()),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();
@@ -291,7 +320,7 @@ mod tests {
 
     #[test]
     fn a_node_whose_disk_failed_by_plan_may_die_and_stay_silent() {
-        let lying = PlanOptions { nemesis: vec![Kind::LyingDisk], ..PlanOptions::default() };
+        let lying = PlanOptions { nemesis: vec![Kind::LyingDisk.into()], ..PlanOptions::default() };
         let plan = Plan::derive(&lying).expect("a plan of lying disks");
         let node = NodeId::numbered(2);
         let death = Death { node, how: "SIGABRT".to_owned(), last_words: String::new() };

@@ -2,13 +2,20 @@
 //!
 //! The flags have etcd's names and defaults, so that whatever starts an etcd starts this.
 
+mod file;
+mod foreign;
+mod words;
+
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
 use ordeal_cluster::bugs::{Bug, Bugs};
 use ordeal_cluster::core::Limits;
-use ordeal_cluster::server::{self, AuthConfig, Config, ServerError, TlsFiles};
+use ordeal_cluster::server::{
+    self, AuthConfig, AutoCompaction, Config, ServerError, Serving, TlsFiles, TlsPolicy,
+};
 
 /// Exit status: the flags are wrong.
 const EXIT_USAGE: u8 = 64;
@@ -86,6 +93,13 @@ pub struct NodeArgs {
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[arg(value_name = "BOOL", default_value_t = false)]
     pub client_cert_auth: bool,
+    /// A list of clients' certificates that are believed no more
+    #[arg(long, value_name = "FILE")]
+    pub client_crl_file: Option<PathBuf>,
+    /// Without --cert-file, make a certificate for clients
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(value_name = "BOOL", default_value_t = false)]
+    pub auto_tls: bool,
     /// The certificate shown to the other members, which turns TLS on for https URLs
     #[arg(long, value_name = "FILE")]
     pub peer_cert_file: Option<PathBuf>,
@@ -99,6 +113,25 @@ pub struct NodeArgs {
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[arg(value_name = "BOOL", default_value_t = false)]
     pub peer_client_cert_auth: bool,
+    /// A list of members' certificates that are believed no more
+    #[arg(long, value_name = "FILE")]
+    pub peer_crl_file: Option<PathBuf>,
+    /// Without --peer-cert-file, make a certificate for members, and believe theirs
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(value_name = "BOOL", default_value_t = false)]
+    pub peer_auto_tls: bool,
+    /// Years that a certificate is good for which the node makes
+    #[arg(long, value_name = "YEARS", default_value_t = 1)]
+    pub self_signed_cert_validity: u32,
+    /// The least version of TLS: TLS1.2 or TLS1.3
+    #[arg(long, value_name = "VERSION", default_value = "TLS1.2")]
+    pub tls_min_version: String,
+    /// The greatest version of TLS
+    #[arg(long, value_name = "VERSION", default_value = "TLS1.3")]
+    pub tls_max_version: String,
+    /// Cipher suites of TLS 1.2 that are spoken [default: all that are sound]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub cipher_suites: Vec<String>,
     /// Refuse changes of the membership that would cost the majority
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[arg(value_name = "BOOL", default_value = "true", action = ArgAction::Set)]
@@ -115,22 +148,32 @@ pub struct NodeArgs {
     /// Streams that a client may have open at a time
     #[arg(long, value_name = "N", default_value_t = u32::MAX, hide_default_value = true)]
     pub max_concurrent_streams: u32,
+    /// Serve the API as JSON over plain HTTP too, under /v3/
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(value_name = "BOOL", default_value = "true", action = ArgAction::Set)]
+    pub enable_grpc_gateway: bool,
+    /// A client's connection is looked after so often; 0 is never
+    #[arg(long, value_name = "DURATION", default_value = "2h", value_parser = duration)]
+    pub grpc_keepalive_interval: Duration,
+    /// A client that says nothing for so long when it is looked after is gone
+    #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = duration)]
+    pub grpc_keepalive_timeout: Duration,
+    /// More URLs to listen on for clients
+    #[arg(long, value_name = "URLS", value_delimiter = ',')]
+    pub listen_client_http_urls: Vec<String>,
+    /// More URLs to listen on, for /metrics and /health alone
+    #[arg(long, value_name = "URLS", value_delimiter = ',')]
+    pub listen_metrics_urls: Vec<String>,
+    /// What --auto-compaction-retention counts
+    #[arg(long, value_name = "MODE", default_value = "periodic")]
+    #[arg(value_parser = ["periodic", "revision"])]
+    pub auto_compaction_mode: String,
+    /// How much history is kept: a time, in hours where it has no unit, or revisions; 0 is all
+    #[arg(long, value_name = "N", default_value = "0")]
+    pub auto_compaction_retention: String,
     /// Switch on a bug; may be given more than once (see `ordeal list bugs`)
     #[arg(long = "bug", value_name = "NAME")]
     pub bugs: Vec<String>,
-    /// Taken for etcd's sake; the log has one level
-    #[arg(long, value_name = "LEVEL", hide = true)]
-    pub log_level: Option<String>,
-    /// Taken for etcd's sake; there is one logger
-    #[arg(long, value_name = "NAME", hide = true)]
-    pub logger: Option<String>,
-    /// Taken for etcd's sake; the log goes to standard error
-    #[arg(long, value_name = "LIST", value_delimiter = ',', hide = true)]
-    pub log_outputs: Vec<String>,
-    /// Taken for etcd's sake; there is no such endpoint
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    #[arg(value_name = "BOOL", hide = true)]
-    pub enable_pprof: Option<bool>,
 }
 
 impl NodeArgs {
@@ -144,6 +187,14 @@ impl NodeArgs {
         let own = |url: &String| format!("{}={url}", self.name);
         let alone =
             || self.initial_advertise_peer_urls.iter().map(own).collect::<Vec<_>>().join(",");
+        let auto_compaction =
+            auto_compaction(&self.auto_compaction_mode, &self.auto_compaction_retention)?;
+        let policy = TlsPolicy {
+            least: Some(self.tls_min_version),
+            greatest: Some(self.tls_max_version),
+            suites: self.cipher_suites,
+        };
+        let years = Some(self.self_signed_cert_validity);
         Ok(Config {
             data_dir: self.data_dir.unwrap_or_else(|| format!("{}.etcd", self.name).into()),
             listen_client_urls: self.listen_client_urls,
@@ -161,12 +212,18 @@ impl NodeArgs {
                 key: self.key_file,
                 trusted_ca: self.trusted_ca_file,
                 client_cert_auth: self.client_cert_auth,
+                crl: self.client_crl_file,
+                auto_years: years.filter(|_| self.auto_tls),
+                policy: policy.clone(),
             },
             peer_tls: TlsFiles {
                 cert: self.peer_cert_file,
                 key: self.peer_key_file,
                 trusted_ca: self.peer_trusted_ca_file,
                 client_cert_auth: self.peer_client_cert_auth,
+                crl: self.peer_crl_file,
+                auto_years: years.filter(|_| self.peer_auto_tls),
+                policy,
             },
             auth: AuthConfig {
                 token: self.auth_token,
@@ -184,10 +241,77 @@ impl NodeArgs {
                 request_bytes: self.max_request_bytes,
             },
             max_concurrent_streams: self.max_concurrent_streams,
+            auto_compaction,
+            serving: Serving {
+                metrics_urls: self.listen_metrics_urls,
+                http_urls: self.listen_client_http_urls,
+                gateway: self.enable_grpc_gateway,
+                keepalive_interval: self.grpc_keepalive_interval,
+                keepalive_timeout: self.grpc_keepalive_timeout,
+            },
             bugs,
             name: self.name,
         })
     }
+}
+
+/// A time as Go writes it, where 0 needs no unit.
+fn duration(text: &str) -> Result<Duration, String> {
+    if text == "0" { Ok(Duration::ZERO) } else { crate::duration::parse(text) }
+}
+
+fn auto_compaction(mode: &str, retention: &str) -> Result<AutoCompaction, String> {
+    let wrong = |what: &str| format!("--auto-compaction-retention {retention}: {what}");
+    let number = retention.parse::<u32>();
+    match mode {
+        _ if number == Ok(0) => Ok(AutoCompaction::Off),
+        "revision" => {
+            let revisions = number.map_err(|_| wrong("it is no number of revisions"))?;
+            Ok(AutoCompaction::Revision(revisions.into()))
+        }
+        _ => match number {
+            Ok(hours) => {
+                Ok(AutoCompaction::Periodic(Duration::from_secs(u64::from(hours) * 3_600)))
+            }
+            Err(_) => match crate::duration::parse(retention).map_err(|error| wrong(&error))? {
+                Duration::ZERO => Ok(AutoCompaction::Off),
+                time => Ok(AutoCompaction::Periodic(time)),
+            },
+        },
+    }
+}
+
+/// Translates the words behind `node` as a user of etcd writes them, and says in the log what there
+/// is to say of them. Gives the words for the parser.
+///
+/// # Errors
+/// Exit status for words that are wrong; why has been told.
+pub fn translate(words: impl IntoIterator<Item = OsString>) -> Result<Vec<OsString>, u8> {
+    let words = words.into_iter().map(|word| word.into_string());
+    let words = words.collect::<Result<Vec<_>, _>>().map_err(|word| format!("{word:?} is no text"));
+    let environment = |name: &str| std::env::var(name).ok();
+    match words.and_then(|words| words::translate(words, environment)) {
+        Ok(words) => {
+            words.notes.iter().for_each(|note| eprintln!("ordeal node: {note}"));
+            Ok(words.words.into_iter().map(OsString::from).collect())
+        }
+        Err(error) => {
+            eprintln!("ordeal node: {error}");
+            Err(EXIT_USAGE)
+        }
+    }
+}
+
+/// What the help says of etcd's other flags.
+pub fn other_flags() -> String {
+    format!(
+        "Flags have one dash or two, and may stand in the environment (ETCD_DATA_DIR for\n\
+         --data-dir) or in a --config-file, which then counts alone.\n\n\
+         Of etcd's other flags these are taken and have no effect:\n{}\n\n\
+         These are refused, unless they ask for what is so anyway:\n{}",
+        foreign::names(false),
+        foreign::names(true)
+    )
 }
 
 /// Serves until SIGTERM or SIGINT. Gives the exit status.
@@ -214,66 +338,4 @@ fn status_of(error: &ServerError) -> u8 {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::Parser;
-
-    use super::NodeArgs;
-
-    #[derive(Parser)]
-    struct Command {
-        #[command(flatten)]
-        node: NodeArgs,
-    }
-
-    fn config(flags: &str) -> Result<ordeal_cluster::server::Config, String> {
-        let words = std::iter::once("node").chain(flags.split_whitespace());
-        let command = Command::try_parse_from(words).map_err(|error| error.to_string())?;
-        command.node.config()
-    }
-
-    #[test]
-    fn without_flags_a_node_is_a_cluster_of_its_own_as_with_etcd() {
-        let config = config("").expect("no flag is needed");
-        assert_eq!(config.name, "default");
-        assert_eq!(config.data_dir.to_str(), Some("default.etcd"));
-        assert_eq!(config.initial_cluster, "default=http://localhost:2380");
-        let membership = config.membership().expect("the defaults fit together");
-        assert_eq!(membership.members.len(), 1);
-    }
-
-    #[test]
-    fn members_with_the_same_flags_agree_on_all_ids() {
-        let cluster = "a=http://h1:2380,b=http://h2:2380,c=http://h3:2380";
-        let ids = ["a", "b", "c"].map(|name| {
-            let flags = format!("--name {name} --initial-cluster={cluster} --logger zap");
-            config(&flags).expect("good flags").membership().expect("a good cluster")
-        });
-        for other in &ids[1..] {
-            assert_eq!(other.cluster_id, ids[0].cluster_id);
-        }
-        let mut own = ids.map(|membership| membership.id);
-        own.sort();
-        assert!(own.is_sorted_by(|a, b| a < b), "no two are equal");
-    }
-
-    #[test]
-    fn wrong_flags_are_answered_by_a_sentence_that_names_them() {
-        for (flags, words) in [
-            ("--name x --initial-cluster a=http://h:1", "names no member x"),
-            ("--initial-cluster default", "default is not of the form NAME=http://HOST:PORT"),
-            ("--initial-cluster default=http://h:1,b=http://h:1", "to two members"),
-            ("--listen-client-urls h:1", "--listen-client-urls: h:1 is no URL"),
-            ("--listen-client-urls https://h:1", "https://h:1 needs --cert-file and --key-file"),
-            ("--initial-cluster default=https://h:1", "needs --peer-cert-file and --peer-key-file"),
-            ("--bcrypt-cost 3", "--bcrypt-cost 3 is not between 4 and 31"),
-            ("--heartbeat-interval 100 --election-timeout 300", "at least five times"),
-            ("--snapshot-count 0", "--snapshot-count must be at least 1"),
-            ("--bug no-such", "--bug: there is no bug named no-such; there are: ack-before-fsync"),
-        ] {
-            let error = config(flags)
-                .and_then(|config| config.membership().map_err(|error| error.to_string()))
-                .expect_err(flags);
-            assert!(error.contains(words), "{flags}: {error}");
-        }
-    }
-}
+mod tests;

@@ -1,0 +1,254 @@
+//! What must hold after every run, whatever its clients did: members are equal, revisions never
+//! went down, and no log tells of a panic. Each is a line of its own in the verdict.
+
+use crate::run::course::Course;
+use ordeal_checker::others::{log_matches, log_patterns};
+use ordeal_checker::{Cost, Counterexample, Judgement, Verdict, Witness};
+use ordeal_history::{History, Operation, Outcome, Value};
+use ordeal_nemesis::NodeId;
+use ordeal_workloads::etcd::Inspected;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What no log of a member may have.
+const PATTERNS: &[&str] = &[
+    "panic: ",
+    "panicked at",
+    "fatal error: ",
+    "\"level\":\"fatal\"",
+    "\"level\":\"panic\"",
+    "\"level\":\"dpanic\"",
+    "SIGSEGV",
+    "found data inconsistency",
+];
+
+/// The operations whose answers name the revision of a moment within them.
+const LINEARIZABLE: [&str; 9] =
+    ["read", "write", "cas", "put", "get", "add", "txn", "range", "delete-range"];
+
+/// What two members differ in: the line's name, what is compared, and how it reads.
+struct Aspect {
+    name: &'static str,
+    what: &'static str,
+    of: fn(&Inspected) -> String,
+}
+
+const ASPECTS: [Aspect; 4] = [
+    Aspect {
+        name: "members-equal",
+        what: "keys",
+        of: |node| {
+            let (hash, compacted) = (node.hash.hash, node.hash.compact_revision);
+            format!("revision {}, hash {hash:08x} since revision {compacted}", node.revision)
+        },
+    },
+    Aspect { name: "leases-equal", what: "leases", of: |node| listed(&node.contents.leases) },
+    Aspect { name: "auth-equal", what: "users and roles", of: |node| listed(&node.contents.auth) },
+    Aspect { name: "membership-equal", what: "members", of: |node| listed(&node.contents.members) },
+];
+
+fn listed<T: std::fmt::Debug>(items: &BTreeSet<T>) -> String {
+    format!("{} {items:?}", items.len())
+}
+
+/// What members hold, when all faults are over and clients rest; those in `failed` may differ.
+pub fn equality(course: &Course, failed: &BTreeSet<NodeId>) -> Vec<Judgement> {
+    let Some(survey) = &course.survey else {
+        // Cut short, or nobody answered: what that is worth, the line `nodes` says.
+        return Vec::new();
+    };
+    let held: Vec<(&NodeId, &Result<Inspected, String>)> =
+        survey.iter().filter(|(node, _)| !failed.contains(*node)).collect();
+    ASPECTS.iter().map(|aspect| compare(aspect, &held)).collect()
+}
+
+fn compare(aspect: &Aspect, held: &[(&NodeId, &Result<Inspected, String>)]) -> Judgement {
+    let mut groups: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let mut unasked = Vec::new();
+    for (node, said) in held {
+        match said {
+            Ok(said) => groups.entry((aspect.of)(said)).or_default().push(&node.0),
+            Err(why) => unasked.push(format!("{node} did not say what it holds ({why})")),
+        }
+    }
+    let what = aspect.what;
+    let verdict = if groups.len() > 1 {
+        let mut story = vec![format!("After the last fault members differ in their {what}.")];
+        story.extend(groups.iter().map(|(held, nodes)| format!("{}: {held}", nodes.join(", "))));
+        let reason = story.join(" ");
+        (Verdict::Invalid(Counterexample { story, ..Counterexample::default() }), reason)
+    } else if let Some(why) = unasked.first() {
+        (Verdict::Unknown(why.clone()), why.clone())
+    } else {
+        let reason = format!("All members have the same {what}.");
+        (Verdict::Valid(Witness::default()), reason)
+    };
+    judgement(aspect.name, verdict, 0)
+}
+
+/// No answer names an earlier revision than one that had come before its request, and members
+/// end where the last answer was at least. Serializable reads may be of the past.
+pub fn revisions(history: &History, serializable: bool, course: &Course) -> Judgement {
+    let mut ends: Vec<(u64, i64, u32)> = Vec::new();
+    let mut asked: Vec<(u32, &Operation)> = Vec::new();
+    for (position, operation) in (0..).zip(&history.operations) {
+        let (Outcome::Ok, Some(revision)) = (operation.outcome, operation.revision) else {
+            continue;
+        };
+        if !LINEARIZABLE.contains(&&*operation.f) || may_be_stale(operation, serializable) {
+            continue;
+        }
+        ends.push((operation.complete.unwrap_or(u64::MAX), revision, position));
+        asked.push((position, operation));
+    }
+    ends.sort_unstable();
+    let last = ends.iter().map(|(_, revision, position)| (*revision, *position)).max();
+    let mut ends = ends.into_iter().peekable();
+    let mut before: Option<(i64, u32)> = None;
+    for (position, operation) in asked {
+        while let Some((_, revision, at)) = ends.next_if(|(end, ..)| *end < operation.invoke) {
+            before = before.max(Some((revision, at)));
+        }
+        let revision = operation.revision.unwrap_or_default();
+        if let Some((greater, first)) = before.filter(|(greater, _)| *greater > revision) {
+            let story = format!(
+                "Revision {greater} was answered (event {}) before event {} asked, and got \
+                 {revision}.",
+                history.operations[first as usize].complete.unwrap_or_default(),
+                operation.invoke
+            );
+            return went_down(history, vec![first, position], story);
+        }
+    }
+    let end = course.survey.iter().flatten().filter_map(|(_, said)| said.as_ref().ok());
+    let end = end.map(|said| said.revision).max();
+    if let (Some((greatest, position)), Some(end)) = (last, end)
+        && end < greatest
+    {
+        let story =
+            format!("Revision {greatest} was answered, and at the end no member is beyond {end}.");
+        return went_down(history, vec![position], story);
+    }
+    let reason = last.map_or_else(
+        || "No answer named a revision that could go down.".to_owned(),
+        |(greatest, _)| format!("Revisions rose to {greatest}, and none came after a greater one."),
+    );
+    let count = history.operations.len() as u64;
+    judgement("revisions", (Verdict::Valid(Witness::default()), reason), count)
+}
+
+fn may_be_stale(operation: &Operation, serializable: bool) -> bool {
+    let asked = match &operation.input {
+        Value::Object(members) => members.get("serializable") == Some(&Value::Bool(true)),
+        _ => false,
+    };
+    asked || (serializable && matches!(&*operation.f, "read" | "txn" | "range"))
+}
+
+fn went_down(history: &History, operations: Vec<u32>, story: String) -> Judgement {
+    let found =
+        Counterexample { operations, story: vec![story.clone()], ..Counterexample::default() };
+    judgement("revisions", (Verdict::Invalid(found), story), history.operations.len() as u64)
+}
+
+/// The logs of the nodes, by name; those in `failed` may say what they like.
+pub fn logs(logs: &BTreeMap<NodeId, String>, failed: &BTreeSet<NodeId>) -> Judgement {
+    let counted = logs.iter().filter(|(node, _)| !failed.contains(*node));
+    let matches: Vec<_> =
+        counted.flat_map(|(node, log)| log_matches(&node.0, log.lines(), PATTERNS)).collect();
+    Judgement { checker: "logs".to_owned(), ..log_patterns(&matches) }
+}
+
+fn judgement(name: &str, (verdict, reason): (Verdict, String), operations: u64) -> Judgement {
+    Judgement {
+        checker: name.to_owned(),
+        verdict,
+        algorithm: "compare".to_owned(),
+        reason,
+        operations,
+        cost: Cost::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ordeal_history::{Event, EventType, Process};
+    use ordeal_workloads::etcd::Hash;
+
+    fn word(verdict: &Verdict) -> &'static str {
+        match verdict {
+            Verdict::Valid(_) => "valid",
+            Verdict::Invalid(_) => "invalid",
+            Verdict::Unknown(_) => "unknown",
+        }
+    }
+
+    fn course(nodes: Vec<Result<Inspected, String>>) -> Course {
+        let survey = (1..).map(NodeId::numbered).zip(nodes).collect();
+        Course { survey: Some(survey), ..Course::default() }
+    }
+
+    #[test]
+    fn members_that_differ_are_invalid_each_in_its_own_line_and_silence_is_unknown() {
+        let same = || Ok(Inspected { revision: 7, ..Inspected::default() });
+        let hash = Hash { hash: 1, compact_revision: 0 };
+        let keys = Inspected { revision: 7, hash, ..Inspected::default() };
+        let mut lease = Inspected { revision: 7, ..Inspected::default() };
+        lease.contents.leases.insert(5);
+        let rows: [(Result<Inspected, String>, [&str; 4]); 4] = [
+            (same(), ["valid"; 4]),
+            (Ok(keys), ["invalid", "valid", "valid", "valid"]),
+            (Ok(lease), ["valid", "invalid", "valid", "valid"]),
+            (Err("no answer".to_owned()), ["unknown"; 4]),
+        ];
+        for (second, expected) in rows {
+            let course = course(vec![same(), second]);
+            let judged = equality(&course, &BTreeSet::new());
+            let found: Vec<&str> = judged.iter().map(|one| word(&one.verdict)).collect();
+            assert_eq!(found, expected, "{judged:?}");
+            // One whose disk was to fail may hold what it likes.
+            let judged = equality(&course, &BTreeSet::from([NodeId::numbered(2)]));
+            assert!(judged.iter().all(|one| word(&one.verdict) == "valid"), "{judged:?}");
+        }
+        assert!(equality(&Course::default(), &BTreeSet::new()).is_empty());
+    }
+
+    /// Operations one after the other, each with the revision of its answer.
+    fn history(answers: &[(&'static str, i64)]) -> History {
+        let events = answers.iter().zip(0..).flat_map(|((f, revision), at)| {
+            let event = |index, kind| Event::new(index, index, Process::Client(0), kind, *f);
+            let ok = Event { revision: Some(*revision), ..event(2 * at + 1, EventType::Ok) };
+            [event(2 * at, EventType::Invoke), ok]
+        });
+        History::from_events(events).expect("a history")
+    }
+
+    #[test]
+    fn a_revision_that_went_down_is_found_and_one_that_may_be_stale_is_not() {
+        let end = |revision| course(vec![Ok(Inspected { revision, ..Inspected::default() })]);
+        type Answers<'a> = &'a [(&'a str, i64)];
+        let rows: [(Answers<'_>, i64, bool, &str); 6] = [
+            (&[("write", 2), ("read", 2), ("write", 3)], 3, false, "valid"),
+            (&[("write", 2), ("write", 3), ("read", 2)], 3, false, "invalid"),
+            (&[("write", 2), ("write", 3), ("read", 2)], 3, true, "valid"),
+            (&[("write", 3), ("watch-next", 2)], 3, false, "valid"),
+            (&[("write", 3)], 2, false, "invalid"),
+            (&[], 1, false, "valid"),
+        ];
+        for (answers, at_end, serializable, expected) in rows {
+            let judged = revisions(&history(answers), serializable, &end(at_end));
+            assert_eq!(word(&judged.verdict), expected, "{answers:?}: {}", judged.reason);
+        }
+    }
+
+    #[test]
+    fn a_panic_in_a_log_is_told_with_its_node_and_line() {
+        let log = "starting\npanic: runtime error: index out of range\n".to_owned();
+        let all = BTreeMap::from([(NodeId::numbered(1), log)]);
+        let judged = logs(&all, &BTreeSet::new());
+        assert!(judged.reason.contains("n1:2: panic: "), "{}", judged.reason);
+        assert_eq!((judged.checker.as_str(), word(&judged.verdict)), ("logs", "invalid"));
+        let excused = logs(&all, &BTreeSet::from([NodeId::numbered(1)]));
+        assert_eq!(word(&excused.verdict), "valid");
+    }
+}

@@ -1,0 +1,69 @@
+//! The simulated cluster as a place where a run takes place.
+
+use super::store::SimStore;
+use super::world::World;
+use crate::run::environment::{Death, Environment, EnvironmentError};
+use ordeal_nemesis::{NodeId, Time};
+use ordeal_workloads::etcd::Inspected;
+use ordeal_workloads::{Login, StoreError};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Members start one after the other.
+const START_APART: Duration = Duration::from_millis(20);
+
+/// A cluster in a simulation.
+pub struct Simulation(pub Rc<World>);
+
+impl Environment for Simulation {
+    type Store = SimStore;
+    type Machinery = World;
+
+    fn machinery(&self) -> &World {
+        &self.0
+    }
+
+    async fn start(&self) -> Result<(), EnvironmentError> {
+        for node in self.0.nodes() {
+            self.0.start(&node);
+            self.0.time.sleep(START_APART).await;
+        }
+        Ok(())
+    }
+
+    async fn connect(&self, node: &NodeId) -> Result<SimStore, StoreError> {
+        SimStore::connect(&self.0, node).await
+    }
+
+    fn log_in(&self, _login: &Login) {
+        // Plans with users are refused before.
+    }
+
+    async fn inspect(&self, node: &NodeId, at: Option<i64>) -> Result<Inspected, StoreError> {
+        let silent = || StoreError::DidNotHappen(format!("{node} does not run"));
+        self.0.with_host(node, |host| host.inspect(at)).flatten().ok_or_else(silent)
+    }
+
+    fn deaths(&self) -> Vec<Death> {
+        let nodes = self.0.nodes();
+        let dead = nodes
+            .iter()
+            .filter_map(|node| self.0.with_host(node, |host| std::mem::take(&mut host.deaths)));
+        dead.flatten().collect()
+    }
+
+    async fn revive(&self) -> Result<(), EnvironmentError> {
+        for node in self.0.nodes() {
+            self.0.start(&node);
+        }
+        Ok(())
+    }
+
+    fn last_words(&self, node: &NodeId) -> String {
+        self.0.with_host(node, |host| host.last_words()).unwrap_or_default()
+    }
+
+    async fn stop(&self) -> Result<(), EnvironmentError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,242 @@
+//! One simulated machine: its disk, its clocks, and the process that runs on it, if one does.
+
+use super::disk::SimDisk;
+use super::settings::Settings;
+use super::world::Happening;
+use crate::run::environment::Death;
+use crate::seed::stream;
+use futures::channel::oneshot;
+use ordeal_cluster::core::{Config, Effect, Event, Limits, Node, RequestId, Response, Status};
+use ordeal_cluster::error::ApiError;
+use ordeal_cluster::log::{self, Log, LogConfig, LogError};
+use ordeal_cluster::proto::etcdserverpb::Member;
+use ordeal_nemesis::NodeId;
+use ordeal_nemesis::clock::BareClock;
+use ordeal_workloads::etcd::{Contents, Hash, Inspected};
+use rand_chacha::ChaCha8Rng;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What the clocks on the walls show when a simulation begins: some day in 2020, in microseconds.
+const WALL_US: i64 = 1_600_000_000_000_000;
+
+/// The cluster that every simulation's nodes belong to.
+const CLUSTER_ID: u64 = 0x0_5ea1;
+
+/// How a request was answered.
+pub type Answered = Result<Response, ApiError>;
+
+/// A machine of the cluster.
+pub struct Host {
+    pub id: NodeId,
+    pub number: u64,
+    pub disk: SimDisk,
+    pub clock: BareClock,
+    /// Counts its processes: what was meant for an earlier one does not reach a later one.
+    pub incarnation: u64,
+    pub process: Option<Process>,
+    /// The process is stopped, and this waits for it.
+    pub paused: bool,
+    pub held: Vec<Happening>,
+    /// What it last said, for a person.
+    pub said: VecDeque<String>,
+    pub deaths: Vec<Death>,
+    /// Its own draws, so that what happens on one machine shifts no draw of another.
+    pub rng: ChaCha8Rng,
+}
+
+/// A process: the embedded node's core, and its log.
+pub struct Process {
+    pub node: Node,
+    pub log: Log,
+    pub waiting: BTreeMap<RequestId, oneshot::Sender<Answered>>,
+    /// The newest number that was written, and whether an fsync is under way.
+    pub written: u64,
+    pub syncing: bool,
+    /// When it began, by its monotonic clock; and the latest that it has seen since.
+    began_us: i64,
+    seen_us: u64,
+}
+
+/// How many of a node's last lines are kept.
+const SAID_MAX: usize = 6;
+
+impl Host {
+    /// A machine with an empty disk and true clocks, on which nothing runs.
+    pub fn new(number: u64, seed: u64) -> Host {
+        Host {
+            rng: stream(seed, &format!("sim/host/{number}")),
+            id: NodeId(format!("n{number}")),
+            number,
+            disk: SimDisk::default(),
+            clock: BareClock::default(),
+            incarnation: 0,
+            process: None,
+            paused: false,
+            held: Vec::new(),
+            said: VecDeque::new(),
+            deaths: Vec::new(),
+        }
+    }
+
+    /// Starts a process on what the disk holds.
+    ///
+    /// # Errors
+    /// When the node refuses its data, as it would say it.
+    pub fn start(
+        &mut self,
+        settings: &Settings,
+        members: &[Member],
+        now: Duration,
+        seed: u64,
+    ) -> Result<(), String> {
+        self.incarnation += 1;
+        let log_config = LogConfig {
+            node_id: self.number,
+            cluster_id: CLUSTER_ID,
+            segment_bytes: settings.segment_bytes,
+            joined: false,
+            bugs: settings.bugs,
+        };
+        let opened = log::open(Arc::new(self.disk.clone()), log_config);
+        let (log, recovered) = opened.map_err(|error| error.to_string())?;
+        if recovered.torn_bytes > 0 {
+            self.say(format!("cut off {} bytes of a torn record", recovered.torn_bytes));
+        }
+        let config = Config {
+            id: self.number,
+            cluster_id: CLUSTER_ID,
+            members: members.to_vec(),
+            joins: false,
+            incarnation: self.incarnation << 32 | self.number,
+            seed,
+            election_ticks: settings.election_ticks(),
+            tick_us: settings.tick_us,
+            request_timeout_us: 5_000_000 + 2 * settings.election_us,
+            snapshot_count: settings.snapshot_count,
+            watch_progress_us: 600_000_000,
+            token_ttl_us: 300_000_000,
+            limits: Limits::default(),
+            bugs: settings.bugs,
+        };
+        let node = Node::new(config, recovered).map_err(|error| error.to_string())?;
+        let began_us = self.monotonic_us(now);
+        self.process = Some(Process {
+            node,
+            log,
+            waiting: BTreeMap::new(),
+            written: 0,
+            syncing: false,
+            began_us,
+            seen_us: 0,
+        });
+        Ok(())
+    }
+
+    /// Ends the process at once. Whoever waited for an answer of it hears that it is gone.
+    pub fn kill(&mut self) -> bool {
+        self.paused = false;
+        self.held.clear();
+        self.process.take().is_some()
+    }
+
+    /// The process ends on its own, and why.
+    pub fn die(&mut self, how: String) {
+        self.say(how);
+        self.kill();
+        let (node, last_words) = (self.id.clone(), self.last_words());
+        self.deaths.push(Death { node, how: "exit status 1".to_owned(), last_words });
+    }
+
+    /// Steps the process, and flushes. What it wants done goes to `out`.
+    pub fn step(&mut self, now: Duration, tells_wall: bool, event: Event, out: &mut Vec<Effect>) {
+        let monotonic_us = self.monotonic_us(now);
+        let wall_us = WALL_US + self.ahead_us(now, true) + as_us(now);
+        let Some(process) = &mut self.process else { return };
+        let since = u64::try_from(monotonic_us - process.began_us).unwrap_or(0);
+        // No process sees its monotonic clock go back, whatever the nemesis does to it.
+        process.seen_us = process.seen_us.max(since);
+        let now_us = process.seen_us;
+        if tells_wall {
+            let wall_us = u64::try_from(wall_us).unwrap_or(0);
+            process.node.step(now_us, Event::WallClock(wall_us), out);
+        }
+        process.node.step(now_us, event, out);
+        process.node.flush(out);
+    }
+
+    /// Where its node stands, if one runs.
+    pub fn status(&self) -> Option<Status> {
+        self.process.as_ref().map(|process| process.node.status())
+    }
+
+    /// What its node holds, its keys as of the revision `at`; `None` while none runs, or when that
+    /// revision is not kept.
+    pub fn inspect(&self, at: Option<i64>) -> Option<Inspected> {
+        let state = self.process.as_ref()?.node.state();
+        let revision = state.kv.revision();
+        let Some(at) = at else { return Some(Inspected { revision, ..Inspected::default() }) };
+        let kv = state.kv.hash(at).ok()?;
+        let hash = Hash { hash: kv.hash, compact_revision: kv.compact_revision };
+        let member = |member: &Member| {
+            format!("{} {:x} {}", member.name, member.id, member.peer_ur_ls.join(","))
+        };
+        let contents = Contents {
+            leases: state.kv.leases().iter().map(|(id, _)| id).collect(),
+            members: state.members.values().map(member).collect(),
+            auth: state
+                .auth
+                .users()
+                .iter()
+                .map(|(name, user)| format!("{name} {user:?}"))
+                .collect(),
+        };
+        Some(Inspected { revision, hash, contents })
+    }
+
+    /// Remembers a line of its log.
+    pub fn say(&mut self, line: String) {
+        if self.said.len() == SAID_MAX {
+            self.said.pop_front();
+        }
+        self.said.push_back(line);
+    }
+
+    /// Its last lines.
+    pub fn last_words(&self) -> String {
+        self.said.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
+    }
+
+    /// How long a tick of the node is in true time now.
+    pub fn tick(&self, tick_us: u64, now: Duration) -> Duration {
+        let rate_ppm = self.clock.reading(as_ns(now)).monotonic.rate_ppm;
+        // A clock that stands still is looked at ten times as seldom.
+        let speed = (1_000_000 + rate_ppm).max(100_000) as u64;
+        Duration::from_micros((tick_us * 1_000_000 / speed).max(1_000))
+    }
+
+    fn monotonic_us(&self, now: Duration) -> i64 {
+        as_us(now) + self.ahead_us(now, false)
+    }
+
+    fn ahead_us(&self, now: Duration, wall: bool) -> i64 {
+        let reading = self.clock.reading(as_ns(now));
+        let clock = if wall { reading.wall } else { reading.monotonic };
+        clock.ahead_ns / 1_000
+    }
+}
+
+/// What ends a process when its log cannot be written.
+pub fn fatal(error: &LogError) -> String {
+    format!("fatal: {error}")
+}
+
+/// A simulation's time in whole nanoseconds; it lasts no centuries.
+pub fn as_ns(now: Duration) -> i64 {
+    i64::try_from(now.as_nanos()).unwrap_or(i64::MAX)
+}
+
+fn as_us(now: Duration) -> i64 {
+    i64::try_from(now.as_micros()).unwrap_or(i64::MAX)
+}

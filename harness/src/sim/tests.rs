@@ -1,0 +1,119 @@
+//! The simulation, from outside.
+
+use super::one::{Simulated, simulate};
+use super::shrink::{class_of, shrink};
+use super::swarm::Swarm;
+use crate::plan::{Plan, PlanOptions};
+use ordeal_nemesis::{Asked, Kind};
+use ordeal_reports::Ruling;
+use std::time::Duration;
+
+fn swarm(nemesis: &[Kind], bug: Option<&str>) -> Swarm {
+    let options = PlanOptions {
+        bugs: bug.into_iter().map(str::to_owned).collect(),
+        nemesis: nemesis.iter().copied().map(Asked::from).collect(),
+        time_limit_ms: 6_000,
+        rate_per_s: 100,
+        keys: 4,
+        ..PlanOptions::default()
+    };
+    Swarm { options, nodes: None, every_kind: false }
+}
+
+fn run(plan: &Plan) -> Simulated {
+    simulate(plan).unwrap_or_else(|why| panic!("seed {}: {why}", plan.seed))
+}
+
+fn plan(swarm: &Swarm, seed: u64) -> Plan {
+    swarm.plan(seed).expect("a plan")
+}
+
+const FAULTS: [Kind; 8] = [
+    Kind::Kill,
+    Kind::Pause,
+    Kind::Partition,
+    Kind::PowerLoss,
+    Kind::FsyncDelay,
+    Kind::Delay,
+    Kind::Loss,
+    Kind::ClockJump,
+];
+
+#[test]
+fn a_seed_is_the_whole_story() {
+    let swarm = swarm(&FAULTS, None);
+    for seed in 0..4 {
+        let plan = plan(&swarm, seed);
+        let (first, second) = (run(&plan), run(&plan));
+        assert_eq!(first.trace, second.trace, "seed {seed}");
+        assert_eq!(first.written, second.written, "seed {seed}");
+        let other = run(&Plan { seed: seed + 1_000, ..plan });
+        assert_ne!(first.trace, other.trace, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_cluster_without_bugs_breaks_no_promise_and_the_faults_land() {
+    let swarm = swarm(&FAULTS, None);
+    let mut landed = 0;
+    for seed in 0..12 {
+        let simulated = run(&plan(&swarm, seed));
+        let results = &simulated.judgements.results;
+        assert_ne!(results.verdict, Ruling::Invalid, "seed {seed}: {:?}", results.checkers);
+        assert!(simulated.history.operations.len() > 100, "seed {seed} did next to nothing");
+        landed += results.faults.values().map(|counts| counts.landed).sum::<u64>();
+    }
+    assert!(landed > 12, "{landed} faults landed in twelve runs");
+}
+
+/// Looks for a bug in the first seeds; gives the plan, and what came of it.
+fn find(bug: &str, seeds: u64) -> (Plan, Simulated) {
+    let swarm = swarm(&FAULTS, Some(bug));
+    let found = (0..seeds).map(|seed| plan(&swarm, seed)).find_map(|plan| {
+        let simulated = run(&plan);
+        let invalid = simulated.judgements.results.verdict == Ruling::Invalid;
+        invalid.then_some((plan, simulated))
+    });
+    found.unwrap_or_else(|| panic!("{bug} was not found in {seeds} seeds"))
+}
+
+#[test]
+fn planted_bugs_are_found() {
+    for (bug, checker) in [
+        ("local-read", "linearizable-register"),
+        ("lease-read-wall-clock", "linearizable-register"),
+        ("applied-index-early", "safety"),
+        ("read-index-id-reuse", "revisions"),
+    ] {
+        let (plan, simulated) = find(bug, 150);
+        let class = class_of(&simulated);
+        assert!(class.contains(checker), "{bug}, seed {}: {class:?}", plan.seed);
+    }
+}
+
+#[test]
+fn a_violation_shrinks_to_its_core_and_stays_the_same() {
+    let (plan, simulated) = find("local-read", 150);
+    let shrunk = shrink(&plan, Duration::from_secs(600)).expect("it is a violation");
+    assert!(shrunk.is_minimal);
+    assert_eq!(class_of(&shrunk.simulated), class_of(&simulated));
+    let operations = shrunk.simulated.history.operations.len();
+    assert!(operations * 3 <= simulated.history.operations.len(), "{operations} are left");
+    assert!(shrunk.plan.schedule.0.len() <= plan.schedule.0.len());
+    // What is written down is the whole story too.
+    let text = shrunk.plan.to_json();
+    let again: Plan = serde_json::from_str(&text).expect("a plan");
+    assert_eq!(run(&again).trace, shrunk.simulated.trace);
+}
+
+#[test]
+fn what_cannot_be_simulated_is_refused_by_name() {
+    let mut plan = plan(&swarm(&[], None), 1);
+    plan.auth = true;
+    let why = simulate(&plan).err().expect("a refusal");
+    assert!(why.contains("--auth"), "{why}");
+    let watch = PlanOptions { workload: "watch".to_owned(), ..swarm(&[], None).options };
+    let swarm = Swarm { options: watch, nodes: Some(3), every_kind: true };
+    let why = simulate(&swarm.plan(1).expect("a plan")).err().expect("a refusal");
+    assert!(why.contains("`watch`"), "{why}");
+}
