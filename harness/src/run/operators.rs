@@ -52,6 +52,8 @@ pub struct Operators {
     places: RefCell<BTreeMap<NodeId, Place>>,
     /// Nodes that are members anew, with what their starts must name as the initial cluster.
     joining: RefCell<BTreeMap<NodeId, String>>,
+    /// As which member each node was last asked to go, heard of or not.
+    leaving: RefCell<BTreeMap<NodeId, u64>>,
     upgraded: RefCell<BTreeSet<NodeId>>,
 }
 
@@ -71,6 +73,7 @@ impl Operators {
             options: RefCell::new(options),
             places: RefCell::new(places),
             joining: RefCell::default(),
+            leaving: RefCell::default(),
             upgraded: RefCell::default(),
         }
     }
@@ -176,8 +179,17 @@ impl Operators {
     /// When it is no member, or the others do not let it go in time.
     pub async fn remove(&self, node: &NodeId) -> Result<u64, InjectError> {
         let (via, listed) = self.listed(Some(node)).await?;
-        let id = self.id_among(&listed, node)?;
-        self.ask(&via, async |it| it.remove(id).await).await?;
+        let asked = self.leaving.borrow().get(node).copied();
+        let id = match (self.id_among(&listed, node), asked) {
+            (Ok(id), _) => {
+                self.leaving.borrow_mut().insert(node.clone(), id);
+                self.ask(&via, async |it| it.remove(id).await).await?;
+                id
+            }
+            // An earlier try succeeded without our hearing of it.
+            (Err(_), Some(gone)) => gone,
+            (Err(never_in), None) => return Err(never_in),
+        };
         self.places.borrow_mut().insert(node.clone(), Place::Out);
         Ok(id)
     }
@@ -189,8 +201,12 @@ impl Operators {
     /// When the others do not let it in in time.
     pub async fn add(&self, node: &NodeId, learner: bool) -> Result<u64, InjectError> {
         let (via, listed) = self.listed(Some(node)).await?;
+        let gone = self.leaving.borrow().get(node).copied();
         // An earlier try may have succeeded without our hearing of it.
         let (id, listed) = match self.id_among(&listed, node) {
+            Ok(id) if Some(id) == gone => {
+                return Err(refusal(&format!("{via} does not know yet that {node} went")));
+            }
             Ok(id) => (id, listed),
             Err(_) => {
                 let url = &self.reach(node)?.peer_url;
@@ -205,6 +221,7 @@ impl Operators {
         self.joining.borrow_mut().insert(node.clone(), cluster.join(","));
         let place = if learner { Place::Learner } else { Place::In };
         self.places.borrow_mut().insert(node.clone(), place);
+        self.leaving.borrow_mut().remove(node);
         Ok(id)
     }
 

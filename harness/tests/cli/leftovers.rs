@@ -25,14 +25,18 @@ fn short_runs_in_a_row_leave_nothing() {
         let (out, seed) = (format!("out{number}"), number.to_string());
         let args = ["--time-limit", "1s", "--nodes", "3", "--seed", &seed, "--out", &out];
         let output = ordeal(folder.path(), &[&["run"][..], &MESSY, &args].concat());
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
         // In one second too little may happen for a verdict.
-        assert!(matches!(output.status.code(), Some(0 | 2)), "run {number}: {said}");
+        assert!(matches!(output.status.code(), Some(0 | 2)), "run {number}: {}", told(&output));
         Surroundings::now().expect_no_more_than(&before, folder.path());
     }
     let left: Vec<_> = std::fs::read_dir(folder.path()).expect("the folder").flatten().collect();
     assert_eq!(left.len(), runs, "a folder for each run, and nothing else: {left:?}");
     println!("{runs} runs, and nothing is left of them but their folders");
+}
+
+/// What a run printed, the verdict first.
+fn told(output: &Output) -> String {
+    [&output.stdout, &output.stderr].map(|said| String::from_utf8_lossy(said)).join("\n")
 }
 
 /// What a run might leave on the machine.

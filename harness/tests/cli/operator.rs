@@ -162,6 +162,31 @@ fn clients_leave_a_member_that_was_taken_out() {
     assert!(on_it == 0 && elsewhere > 0, "{on_it} and {elsewhere}: {ended}");
 }
 
+/// The leader that is asked to take a member out is cut off before it can tell that it did.
+#[test]
+fn a_removal_that_was_not_heard_of_is_not_waited_for() {
+    if !sandbox_or_skip() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let fault = |id: u32, at_ms: u32, for_ms: u32, fault: Value| serde_json::json!({"id": id, "at_ms": at_ms, "for_ms": for_ms, "fault": fault});
+    let cut = serde_json::json!({"isolate": "leader"});
+    let schedule = [
+        fault(0, 300, 1200, serde_json::json!({"kind": "wipe", "nodes": "leader"})),
+        fault(1, 1490, 400, serde_json::json!({"kind": "partition", "cut": cut.clone()})),
+        fault(2, 2000, 400, serde_json::json!({"kind": "partition", "cut": cut})),
+    ];
+    let first = Run::of(&["--nemesis", "none", "--nodes", "3", "--time-limit", "3s"]);
+    let text = std::fs::read_to_string(first.file("plan.json")).expect("plan.json");
+    let mut plan: Value = serde_json::from_str(&text).expect("plan.json is JSON");
+    plan["schedule"] = Value::from(schedule.to_vec());
+    let path = folder.path().join("plan.json");
+    std::fs::write(&path, plan.to_string()).expect("a file of the test's own");
+    let run = Run::of(&["--plan", path.to_str().expect("a path in UTF-8")]);
+    run.expect_status(0);
+    run.expect_activity(50, &["wipe", "partition"]);
+}
+
 #[test]
 fn members_are_upgraded_one_by_one_and_serve_meanwhile() {
     let Some(etcd) = etcd() else { return };
@@ -224,7 +249,9 @@ fn a_fault_strikes_while_a_member_that_joins_is_sent_a_snapshot() {
         return;
     }
     let nemesis = ["--nemesis", "wipe,pause@leader:snapshot", "--snapshot-count", "100"];
-    let run = Run::of(&[nemesis, ["--nodes", "3", "--time-limit", "15s"]].concat());
+    // With this seed the pause begins to wait before the wipe comes.
+    let args = ["--nodes", "3", "--time-limit", "15s", "--seed", "1"];
+    let run = Run::of(&[&nemesis[..], &args].concat());
     run.expect_status(0);
     run.expect_activity(200, &["wipe", "pause"]);
     let history = history(&run);
