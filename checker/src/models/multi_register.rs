@@ -5,7 +5,8 @@ use ordeal_history::{Operation, Outcome, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// `txn` of `["r",k,v]` and `["w",k,v]`, all at once: strict serializability by search.
+/// `txn` of `["r",k,v]` and `["w",k,v]`, all at once: strict serializability by search. Knossos'
+/// words for the steps, `read` and `write`, are taken too.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MultiRegister;
 
@@ -47,10 +48,10 @@ impl Model for MultiRegister {
         let wrong = "a transaction must be a list of [\"r\",k,v] and [\"w\",k,v]";
         let steps = value.as_array().ok_or_else(|| misfit(wrong))?;
         let steps = steps.iter().map(|step| match step.as_array() {
-            Some([f, key, value]) if f.as_str() == Some("r") => {
+            Some([f, key, value]) if matches!(f.as_str(), Some("r" | "read")) => {
                 Ok(TxnStep::Read(key.clone(), known.then(|| value.clone())))
             }
-            Some([f, key, value]) if f.as_str() == Some("w") => {
+            Some([f, key, value]) if matches!(f.as_str(), Some("w" | "write")) => {
                 Ok(TxnStep::Write(key.clone(), value.clone()))
             }
             _ => Err(misfit(wrong)),
