@@ -1,6 +1,6 @@
 //! The command line: it parses, calls one command, and gives its exit status.
 
-use crate::{check, doctor, list, node, replay, report, run, serve, sim, status};
+use crate::{campaign, check, doctor, list, node, replay, report, run, serve, sim, status};
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
@@ -36,6 +36,10 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// The smallest plan that still gives the same class of violation
     Shrink(replay::ShrinkArgs),
+    /// A matrix of tests from a TOML file, with an index, JUnit and a summary over all of them
+    Campaign(campaign::CampaignArgs),
+    /// Join what the shards of a campaign found
+    Merge(campaign::MergeArgs),
     /// Write the report of a stored run again, or the index over a folder of runs
     Report(report::ReportArgs),
     /// Browse stored runs and watch those under way, on loopback
@@ -78,6 +82,8 @@ fn dispatch(command: Command) -> u8 {
         Command::Sim(args) => sim::run(&args),
         Command::Replay(args) => replay::replay(args),
         Command::Shrink(args) => replay::shrink_command(&args),
+        Command::Campaign(args) => campaign::run(&args),
+        Command::Merge(args) => campaign::merge(&args),
         Command::Report(args) => report::run(args),
         Command::Serve(args) => serve::run(args),
         Command::List(args) => list::run(args),

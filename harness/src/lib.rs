@@ -4,6 +4,7 @@
 
 pub mod agent;
 pub mod calendar;
+pub mod campaign;
 pub mod check;
 pub mod cli;
 mod docker;

@@ -12,6 +12,7 @@
 //! security policy names by its hash. Verdict and counterexample are complete without it.
 
 mod band;
+mod campaign;
 mod case;
 mod clocks;
 mod cycle;
@@ -37,6 +38,7 @@ mod verdict;
 mod windows;
 
 pub use band::{Band, Note, Phase, bands, note, notes};
+pub use campaign::{CampaignTest, Standing, campaign_junit, campaign_markdown};
 pub use html::{Picture, RunSummary, Serving, encoded, html, index, live, pictures};
 pub use judge::{Circumstances, Judged, count_faults, count_operations, coverage};
 pub use junit::junit;

@@ -57,7 +57,7 @@ pub fn markdown(results: &Results) -> String {
 }
 
 /// `text` with everything that Markdown would read as markup, a mention or a link written out.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -75,6 +75,6 @@ fn plain(text: &str) -> String {
     out.replace("://", "&#58;//").replace("www.", "www&#46;")
 }
 
-fn longest_run(text: &str, of: char) -> usize {
+pub(crate) fn longest_run(text: &str, of: char) -> usize {
     text.split(|c| c != of).map(|run| run.chars().count()).max().unwrap_or(0)
 }

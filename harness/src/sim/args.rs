@@ -104,7 +104,7 @@ impl SimArgs {
     }
 }
 
-fn seeds(text: &str) -> Result<std::ops::Range<u64>, String> {
+pub(crate) fn seeds(text: &str) -> Result<std::ops::Range<u64>, String> {
     let wrong = || format!("expected two numbers such as 0..1000, found `{text}`");
     let (from, to) = text.split_once("..").ok_or_else(wrong)?;
     let number = |text: &str| text.trim().parse::<u64>().map_err(|_| wrong());

@@ -1,5 +1,6 @@
 //! The command line as its users meet it, on real clusters.
 
+mod campaign;
 mod common;
 mod endings;
 mod kills;
