@@ -14,7 +14,8 @@ const OBSERVERS: [usize; 3] = [16, 4, 1];
 
 impl<M: Model> Case<'_, M> {
     /// Less than `ground`, if the pass that the hint tells of refutes less; `None` where there was
-    /// no such pass or little to go through. It has three quarters of the `share` of time from `start` on.
+    /// no such pass or little to go through. It has three quarters of the `share` of time from
+    /// `start` on.
     pub(super) fn thinned(
         &self,
         ground: &[u32],

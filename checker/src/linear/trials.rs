@@ -24,8 +24,8 @@ impl<'a, M: Model> Trials<'a, M> {
         Trials { model, entries, orders: VecDeque::new(), valid: FxHashSet::default() }
     }
 
-    /// Whether this part (indexes into the entries, ascending) is known to have an order: because it was
-    /// decided, or because one that was found, without what is not in the part, is one of it.
+    /// Whether this part (indexes into the entries, ascending) is known to have an order: because
+    /// it was decided, or because one that was found, without what is not in it, is one of it.
     pub(super) fn is_valid(&mut self, part: &[u32]) -> bool {
         let known = fingerprint(part);
         if self.valid.contains(&known) {

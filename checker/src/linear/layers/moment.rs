@@ -90,7 +90,7 @@ impl Moment {
         }
     }
 
-    /// Takes nobody who has not begun to see anything: then no way ends for the sake of one to come.
+    /// Takes nobody who has not begun to see anything: then no way ends for what is to come.
     pub(super) fn without_foresight(&mut self) {
         self.seers_to_come.fill(0);
     }
