@@ -2,18 +2,19 @@
 
 use super::blocks::{self, Conflict, Decision};
 use super::layers;
-use super::minimize::minimize;
+use super::minimize::{minimize, minimize_singly};
 use super::model::Model;
 use super::object::{self, Entry, Object};
 use super::refute::refute;
 use super::search::{Answer, Budget, Found, Hint, search};
 use super::story;
+use super::trials::Trials;
 use super::verify::verify;
 use crate::models::RegisterOp;
 use crate::{Cost, Counterexample};
 use ordeal_history::{History, Operation, Outcome, Value};
 use rustc_hash::{FxHashMap, FxHashSet};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 /// Which algorithm decides linearizability.
@@ -125,15 +126,24 @@ impl<M: Model> Case<'_, M> {
         budget.configurations = budget
             .configurations
             .min(ATTEMPT_CONFIGURATIONS.max(cost.configurations.saturating_mul(4)));
+        let thinned = self.thinned(&ground, &hint, (start, share));
         // Whether every smaller part that was tried was decided.
         let is_minimal = Cell::new(true);
-        let is_invalid = |part: &[u32]| {
-            let part: Vec<_> = part.iter().map(|&i| entries[i as usize].clone()).collect();
-            if self.is_refuted(&part, &hint, budget) {
+        let trials = RefCell::new(Trials::new(self.model, entries));
+        let is_invalid = |kept: &[u32]| {
+            if trials.borrow_mut().is_valid(kept) {
+                return false;
+            }
+            let part: Vec<_> = kept.iter().map(|&i| entries[i as usize].clone()).collect();
+            // The pass that the hint tells of needs all of what is thin already.
+            if thinned.is_none() && self.is_refuted(&part, &hint, budget) {
                 return true;
             }
             let raw = decide(self.model, &part, Algorithm::Auto, budget).0;
             is_minimal.set(is_minimal.get() && !matches!(raw, Raw::Unknown(_)));
+            if let Raw::Valid(order) = &raw {
+                trials.borrow_mut().found(kept, order);
+            }
             matches!(raw, Raw::Invalid(..))
         };
         // Everything up to that event needs no second decision.
@@ -144,13 +154,17 @@ impl<M: Model> Case<'_, M> {
             ground
         } else {
             let is_spent = || budget.deadline.is_some_and(|deadline| Instant::now() >= deadline);
-            minimize(self.model, entries, ground, |part| {
+            let try_part = |part: &[u32]| {
                 if is_spent() {
                     is_minimal.set(false);
                     return None;
                 }
                 Some(is_invalid(part))
-            })
+            };
+            match thinned.clone() {
+                Some(ground) => minimize_singly(self.model, entries, ground, try_part),
+                None => minimize(self.model, entries, ground, try_part),
+            }
         };
         let part: Vec<_> = kept.iter().map(|&i| entries[i as usize].clone()).collect();
         let mut tale = story::tell(self.model, self.history, &part.iter().collect::<Vec<_>>());
@@ -177,7 +191,12 @@ impl<M: Model> Case<'_, M> {
 
     /// Whether one pass shows that this part of the history is invalid, where passes were needed to
     /// show it of the whole.
-    fn is_refuted(&self, part: &[Entry<M::Op>], hint: &Hint, budget: Budget<'_>) -> bool {
+    pub(super) fn is_refuted(
+        &self,
+        part: &[Entry<M::Op>],
+        hint: &Hint,
+        budget: Budget<'_>,
+    ) -> bool {
         hint.times.is_some()
             && self.algorithm != Algorithm::Search
             && registers(self.model, part)
@@ -185,7 +204,7 @@ impl<M: Model> Case<'_, M> {
     }
 
     /// The budget with no more time than `share` from `start` on.
-    fn within(&self, start: Instant, share: Duration) -> Budget<'_> {
+    pub(super) fn within(&self, start: Instant, share: Duration) -> Budget<'_> {
         let end = start.checked_add(share);
         let deadline = self.budget.deadline.into_iter().chain(end).min();
         Budget { deadline, ..self.budget }
@@ -388,7 +407,7 @@ fn sentence(text: &str) -> String {
 }
 
 /// The entries as those of a register, if they are.
-fn registers<'a, M: Model>(
+pub(super) fn registers<'a, M: Model>(
     model: &M,
     entries: &'a [Entry<M::Op>],
 ) -> Option<Vec<Entry<&'a RegisterOp>>> {

@@ -25,21 +25,34 @@ pub fn minimize<M: Model>(
     kept: Vec<u32>,
     is_invalid: impl FnMut(&[u32]) -> Option<bool>,
 ) -> Vec<u32> {
-    let part = Part { model, entries, ties: Ties::new(model, entries, &kept), kept };
-    let mut shrinking = Shrinking { part, is_invalid, is_ended: false };
+    let mut shrinking = Shrinking::new(model, entries, kept, is_invalid);
     let is_certain = |entry: &Entry<M::Op>| entry.is_certain();
+    let half = shrinking.part.kept.len() / 2;
     if entries.iter().all(is_certain) || shrinking.part.kept.len() < LARGE {
-        shrinking.halve(|_| true);
+        shrinking.halve(half, |_| true);
     } else {
-        shrinking.halve(is_certain);
+        shrinking.halve(half, is_certain);
         shrinking.equal_ones();
-        shrinking.halve(|_| true);
+        shrinking.halve(shrinking.part.kept.len() / 2, |_| true);
     }
     shrinking.part.kept
 }
 
+/// The same where stretches of certain operations were tried already: one by one.
+pub(super) fn minimize_singly<M: Model>(
+    model: &M,
+    entries: &[Entry<M::Op>],
+    kept: Vec<u32>,
+    is_invalid: impl FnMut(&[u32]) -> Option<bool>,
+) -> Vec<u32> {
+    let mut shrinking = Shrinking::new(model, entries, kept, is_invalid);
+    shrinking.equal_ones();
+    shrinking.halve(1, |_| true);
+    shrinking.part.kept
+}
+
 /// Fewer operations are not worth being left out by their kind first.
-const LARGE: usize = 64;
+pub(super) const LARGE: usize = 64;
 
 /// What is kept, and who stands and falls with whom in it.
 struct Part<'a, M: Model> {
@@ -55,10 +68,15 @@ struct Shrinking<'a, M: Model, F> {
     is_ended: bool,
 }
 
-impl<M: Model, F: FnMut(&[u32]) -> Option<bool>> Shrinking<'_, M, F> {
-    /// Leaves out stretches, by halves down to single ones, of those that `may_go`.
-    fn halve(&mut self, may_go: impl Fn(&Entry<M::Op>) -> bool) {
-        let mut chunk = (self.part.kept.len() / 2).max(1);
+impl<'a, M: Model, F: FnMut(&[u32]) -> Option<bool>> Shrinking<'a, M, F> {
+    fn new(model: &'a M, entries: &'a [Entry<M::Op>], kept: Vec<u32>, is_invalid: F) -> Self {
+        let part = Part { model, entries, ties: Ties::new(model, entries, &kept), kept };
+        Shrinking { part, is_invalid, is_ended: false }
+    }
+
+    /// Leaves out stretches of so many, by halves down to single ones, of those that `may_go`.
+    fn halve(&mut self, length: usize, may_go: impl Fn(&Entry<M::Op>) -> bool) {
+        let mut chunk = length.max(1);
         while !self.is_ended {
             let mut changed = false;
             let mut at = 0;
@@ -125,9 +143,15 @@ impl<M: Model, F: FnMut(&[u32]) -> Option<bool>> Shrinking<'_, M, F> {
 }
 
 impl<M: Model> Part<'_, M> {
-    /// What is kept without those at `places`, without those that lose their ground with them, and
-    /// with those among them that cannot go.
-    fn without(&self, mut queue: Vec<usize>) -> Vec<u32> {
+    /// What is kept without those at `places`.
+    fn without(&self, places: Vec<usize>) -> Vec<u32> {
+        let gone = self.gone(places);
+        self.kept.iter().zip(gone).filter(|(_, gone)| !gone).map(|(&index, _)| index).collect()
+    }
+
+    /// Those places, the places of those that lose their ground with them, and not of those that
+    /// cannot go.
+    fn gone(&self, mut queue: Vec<usize>) -> Vec<bool> {
         let Part { entries, kept, ties, .. } = self;
         let mut gone = vec![false; kept.len()];
         queue.retain(|&place| ties.removal[place] != Removal::Never);
@@ -158,7 +182,7 @@ impl<M: Model> Part<'_, M> {
                 Removal::Free | Removal::Never => {}
             }
         }
-        kept.iter().zip(gone).filter(|(_, gone)| !gone).map(|(&index, _)| index).collect()
+        gone
     }
 
     /// The negative answers whose reason the writer may be.

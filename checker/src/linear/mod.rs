@@ -9,6 +9,7 @@
 
 pub mod blocks;
 mod decide;
+mod gaps;
 pub mod layers;
 mod minimize;
 mod model;
@@ -16,9 +17,12 @@ mod object;
 mod refute;
 pub mod search;
 mod story;
+mod thinned;
+mod trials;
 mod verify;
 
 pub use decide::Algorithm;
+pub use gaps::Gaps;
 pub use minimize::minimize;
 pub use model::{Misfit, Model, Removal};
 pub(crate) use object::entry as entry_of;

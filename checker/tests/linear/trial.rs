@@ -5,7 +5,7 @@ use super::common::{Shape, oracle, random_history, show};
 use super::{revision_trial, store_trial};
 use ordeal_checker::linear::search::{Answer, Budget, Hint};
 use ordeal_checker::linear::{
-    Algorithm, Entry, Linearizable, Model, Removal, layers, split, verify,
+    Algorithm, Entry, Gaps, Linearizable, Model, Removal, layers, split, verify,
 };
 use ordeal_checker::models::{
     Counter, KvAppend, MultiRegister, Mutex, Queue, Register, RegisterOp, Set, Stack,
@@ -65,6 +65,55 @@ fn priced_agrees(entries: &[Entry<RegisterOp>], label: &str) {
     }
     if oracle(&model, entries) {
         nothing_is_refuted(&registers, budget, label);
+        gaps_leave_it_valid(entries, &registers, label);
+    }
+    thin_is_invalid(entries, &registers, budget, label);
+}
+
+/// A valid history without any of its gaps is valid, and so it is without one after the other.
+fn gaps_leave_it_valid(
+    entries: &[Entry<RegisterOp>],
+    registers: &[Entry<&RegisterOp>],
+    label: &str,
+) {
+    for length in 1..6 {
+        let mut all_gone = vec![false; entries.len()];
+        for gap in Gaps::new(registers).of(length) {
+            let mut gone = vec![false; entries.len()];
+            gap.iter().for_each(|&place| gone[place as usize] = true);
+            gap.iter().for_each(|&place| all_gone[place as usize] = true);
+            for gone in [&gone, &all_gone] {
+                let rest = entries.iter().zip(gone).filter(|(_, gone)| !**gone);
+                let rest: Vec<_> = rest.map(|(entry, _)| entry.clone()).collect();
+                let is_valid = oracle(&Register::default(), &rest);
+                assert!(is_valid, "{label}: {entries:?} without {gone:?} is not valid");
+            }
+        }
+    }
+}
+
+/// What is left of an invalid history by [`layers::thin`] is invalid, whatever is tried, with
+/// prices and without; and of a valid one nothing goes.
+fn thin_is_invalid(
+    entries: &[Entry<RegisterOp>],
+    registers: &[Entry<&RegisterOp>],
+    budget: Budget<'_>,
+    label: &str,
+) {
+    let even = registers.iter().map(|entry| (entry.position, 1 << 10));
+    for hint in [Hint::default(), Hint { times: None, prices: even.collect() }] {
+        for length in 1..3 {
+            let all: Vec<u32> = (0..entries.len() as u32).collect();
+            let trials = all.chunks(length).map(<[u32]>::to_vec);
+            let gone = layers::thin(registers, &hint, budget, trials);
+            let rest = entries.iter().zip(&gone).filter(|(_, gone)| !**gone);
+            let rest: Vec<_> = rest.map(|(entry, _)| entry.clone()).collect();
+            let is_less = rest.len() < entries.len();
+            assert!(
+                !is_less || !oracle(&Register::default(), &rest),
+                "{label}: {entries:?} without {gone:?} is valid"
+            );
+        }
     }
 }
 
@@ -73,9 +122,10 @@ fn priced_agrees(entries: &[Entry<RegisterOp>], label: &str) {
 fn nothing_is_refuted(registers: &[Entry<&RegisterOp>], budget: Budget<'_>, label: &str) {
     let dear = registers.iter().map(|entry| (entry.position, 1000 / (entry.position + 1)));
     for width in 1..3 {
-        let hint = Hint { times: None, prices: dear.clone().collect() };
-        let is_refuted = layers::refutes(registers, width, &hint, budget);
-        assert!(!is_refuted, "{label}: {registers:?} is valid, width {width}");
+        for hint in [Hint::default(), Hint { times: None, prices: dear.clone().collect() }] {
+            let is_refuted = layers::refutes(registers, width, &hint, budget);
+            assert!(!is_refuted, "{label}: {registers:?} is valid, width {width}");
+        }
         for place in 0..2 * registers.len() {
             let around = (place, 1 + place % 4);
             let is_refuted = layers::refutes_around(registers, around, width, budget);

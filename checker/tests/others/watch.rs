@@ -49,16 +49,27 @@ fn draw(rng: &mut ChaCha8Rng) -> History {
         }
         operations.push(write);
         event += 2;
-        for watch in 0..2 {
-            if rng.random() {
-                let watched = operations[watch].clone();
-                let response = respond(rng, &watched, &log, &mut told[watch], event);
-                operations.push(response);
-                event += 2;
-            }
-        }
+        event = hear(rng, &mut operations, &log, &mut told, event);
     }
     History { operations, notes: Vec::new(), events: event }
+}
+
+/// Lets each of the two watches, the first operations, hear of the log, or not; the next event.
+fn hear(
+    rng: &mut ChaCha8Rng,
+    operations: &mut Vec<Operation>,
+    log: &[Entry],
+    told: &mut [usize; 2],
+    mut event: u64,
+) -> u64 {
+    for (watch, told) in told.iter_mut().enumerate() {
+        if rng.random() {
+            let watched = operations[watch].clone();
+            operations.push(respond(rng, &watched, log, told, event));
+            event += 2;
+        }
+    }
+    event
 }
 
 /// The next response of a watch: what is due, and sometimes a mistake.
@@ -246,14 +257,7 @@ fn draw_leased(rng: &mut ChaCha8Rng) -> History {
             ties.insert(key, lease);
             event += 2;
         }
-        for watch in 0..2 {
-            if rng.random() {
-                let watched = operations[watch].clone();
-                let response = respond(rng, &watched, &log, &mut told[watch], event);
-                operations.push(response);
-                event += 2;
-            }
-        }
+        event = hear(rng, &mut operations, &log, &mut told, event);
     }
     History { operations, notes: Vec::new(), events: event }
 }

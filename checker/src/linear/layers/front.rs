@@ -123,7 +123,7 @@ impl Free {
     }
 
     /// Whether whatever `b` can come to, `a` can too.
-    fn dominates(&self, a: &Config, b: &Config) -> bool {
+    pub(super) fn dominates(&self, a: &Config, b: &Config) -> bool {
         // Where the state of `b` is for nothing, `a` can go elsewhere first, and then there.
         let owed = if self.has(b.state) {
             a.owed & !self.owed

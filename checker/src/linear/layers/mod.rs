@@ -48,6 +48,7 @@ mod round;
 mod scarce;
 mod step;
 mod sweep;
+mod thin;
 mod ways;
 
 use super::object::Entry;
@@ -58,6 +59,7 @@ use plan::Plan;
 use std::cmp::Reverse;
 use std::ops::Range;
 use sweep::{End, Keep, Sweep};
+pub use thin::thin;
 
 /// Configurations of a layer that the quick passes keep, one after the other: the first is enough
 /// for nearly every history that is valid.
@@ -116,8 +118,8 @@ fn run(
     Found { answer, configurations, memory_bytes, hint }
 }
 
-/// Whether one pass shows that there is no linearization: one that merges down to `width`, or one
-/// at the prices that showed it of a history of which this is a part.
+/// Whether one pass shows that there is no linearization: at the prices that showed it of a history
+/// of which this is a part, or, where it took none, one that merges down to `width`.
 pub fn refutes(
     entries: &[Entry<&RegisterOp>],
     width: usize,
@@ -128,16 +130,26 @@ pub fn refutes(
     if plan.is_too_wide {
         return false;
     }
-    let (from, until) = hint.times.unwrap_or((0, u64::MAX));
-    let events = plan.events.partition_point(|&(time, _)| time < from)
-        ..plan.events.partition_point(|&(time, _)| time <= until);
+    let events = window(&plan, hint);
     let mut decision = Decision::new(&plan, budget);
-    let sweep = Sweep::new(&plan, &[], Keep::Merged(width), budget, 0).within(events.clone());
-    if let End::Empty(_) = decision.sweep(sweep) {
-        return true;
-    }
+    let prices = prices(&plan, entries, hint);
+    // Who pays has fewer ways than who need not.
+    let keep = if prices.is_empty() { Keep::Merged(width) } else { Keep::All };
+    let sweep = Sweep::new(&plan, &[], keep, budget, 0).with_prices(prices);
+    matches!(decision.sweep(sweep.within(events)), End::Empty(_))
+}
+
+/// The events of the hint's moments.
+fn window(plan: &Plan, hint: &Hint) -> Range<usize> {
+    let (from, until) = hint.times.unwrap_or((0, u64::MAX));
+    plan.events.partition_point(|&(time, _)| time < from)
+        ..plan.events.partition_point(|&(time, _)| time <= until)
+}
+
+/// The hint's prices, by class; nothing where it has none.
+fn prices(plan: &Plan, entries: &[Entry<&RegisterOp>], hint: &Hint) -> Vec<Vec<u32>> {
     if hint.prices.is_empty() {
-        return false;
+        return Vec::new();
     }
     // Whoever has no price here was none of these there, and no price may rise.
     let prices = plan.classes.iter().map(|class| {
@@ -149,9 +161,7 @@ pub fn refutes(
         }
         prices
     });
-    let sweep = Sweep::new(&plan, &[], Keep::All, budget, decision.configurations);
-    let sweep = sweep.with_prices(prices.collect()).within(events);
-    matches!(decision.sweep(sweep), End::Empty(_))
+    prices.collect()
 }
 
 /// Whether the events around one, so many each way, show that there is no linearization, merged

@@ -90,6 +90,11 @@ impl Moment {
         }
     }
 
+    /// Takes nobody who has not begun to see anything: then no way ends for what is to come.
+    pub(super) fn without_foresight(&mut self) {
+        self.seers_to_come.fill(0);
+    }
+
     /// Notes an invocation.
     pub(super) fn call(&mut self, plan: &Plan, place: u32) -> Open {
         let op = plan.certain[place as usize];
@@ -97,7 +102,8 @@ impl Moment {
         self.slots[op.slot as usize] = Some(open);
         let bit = open.bit();
         if let Some(value) = op.act.sees() {
-            self.seers_to_come[value as usize] -= 1;
+            let to_come = &mut self.seers_to_come[value as usize];
+            *to_come = to_come.saturating_sub(1);
         }
         let insert = |list: &mut Vec<Open>| {
             let at = list.partition_point(|other| other.ret < open.ret);

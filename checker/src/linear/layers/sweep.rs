@@ -1,7 +1,7 @@
 //! The pass over the history.
 
 use super::again::Again;
-use super::front::{Config, Front, narrow, prune};
+use super::front::{Config, Free, Front, narrow, prune};
 use super::merge::merge;
 use super::moment::{Moment, Open};
 use super::path::{Path, Placed};
@@ -122,10 +122,7 @@ impl<'a> Sweep<'a> {
         for &(time, happening) in &self.plan.events[..events.start] {
             self.moment.time = time;
             match happening {
-                Happening::Supply(class) => {
-                    self.moment.supply(self.plan, class);
-                    self.worth = self.worth.saturating_add(self.price(class));
-                }
+                Happening::Supply(class) => self.supply(class),
                 Happening::Call(place) => {
                     self.moment.call(self.plan, place);
                 }
@@ -167,10 +164,7 @@ impl<'a> Sweep<'a> {
             let (time, happening) = self.plan.events[at];
             self.moment.time = time;
             match happening {
-                Happening::Supply(class) => {
-                    self.moment.supply(self.plan, class);
-                    self.worth = self.worth.saturating_add(self.price(class));
-                }
+                Happening::Supply(class) => self.supply(class),
                 Happening::Call(place) => self.call(place),
                 Happening::Return(place) => {
                     if let Keep::Narrow(_) = self.keep {
@@ -200,6 +194,12 @@ impl<'a> Sweep<'a> {
         End::Path(best.map_or(Vec::new(), |config| self.path.until(config.step)))
     }
 
+    /// One more of a class may have happened.
+    pub(super) fn supply(&mut self, class: u32) {
+        self.moment.supply(self.plan, class);
+        self.worth = self.worth.saturating_add(self.price(class));
+    }
+
     pub(super) fn call(&mut self, place: u32) {
         let open = self.moment.call(self.plan, place);
         for config in &mut self.front {
@@ -219,7 +219,7 @@ impl<'a> Sweep<'a> {
     }
 
     /// Takes every configuration past the end of `target`; why that could not be done.
-    fn finish(&mut self, target: Open, ended: usize) -> Option<&'static str> {
+    pub(super) fn finish(&mut self, target: Open, ended: usize) -> Option<&'static str> {
         let bit = target.bit();
         let makes = target.act.makes().is_some();
         let is_free = self.is_free(target.act);
@@ -281,6 +281,13 @@ impl<'a> Sweep<'a> {
         self.prices.is_empty() && self.lanes[class as usize].is_none()
     }
 
+    /// What may be had for nothing now.
+    pub(super) fn free(&self) -> Free {
+        let mut free = self.moment.free(|class| self.is_unlimited(class));
+        free.is_priced = !self.prices.is_empty();
+        free
+    }
+
     /// The layer after the end of `target`.
     fn close(&mut self, target: Open, width: Option<usize>) {
         std::mem::swap(&mut self.front, &mut self.next.configs);
@@ -289,8 +296,7 @@ impl<'a> Sweep<'a> {
         match width {
             Some(width) => narrow(&mut self.front, width),
             None if self.front.len() > 1 => {
-                let mut free = moment.free(|class| self.is_unlimited(class));
-                free.is_priced = !self.prices.is_empty();
+                let free = self.free();
                 prune(&mut self.front, &free);
                 if let Keep::Merged(width) = self.keep {
                     merge(&mut self.front, moment, &free, width);
