@@ -21,6 +21,8 @@ mod metrics;
 
 /// How long a member may take to say who leads.
 const STATUS_MAX: Duration = Duration::from_millis(300);
+/// The same, where it takes a handshake of TLS first.
+const STATUS_TLS_MAX: Duration = Duration::from_millis(1_000);
 /// How long a member may take for a request of an operator.
 const REQUEST_MAX: Duration = Duration::from_millis(2_000);
 
@@ -111,6 +113,15 @@ impl Operators {
         self.joining.borrow().get(node).cloned()
     }
 
+    /// The cluster is as it was at first: its members start as they did then.
+    pub fn begin_anew(&self, members: &[NodeId]) {
+        self.joining.borrow_mut().clear();
+        self.leaving.borrow_mut().clear();
+        for (node, place) in self.places.borrow_mut().iter_mut() {
+            *place = if members.contains(node) { Place::In } else { Place::Out };
+        }
+    }
+
     /// From its next start on the node is another binary.
     pub fn upgrade(&self, node: &NodeId) {
         self.upgraded.borrow_mut().insert(node.clone());
@@ -130,10 +141,14 @@ impl Operators {
         join_all(asked).await.into_iter().flatten().collect()
     }
 
+    fn status_max(&self) -> Duration {
+        if self.options.borrow().tls.is_some() { STATUS_TLS_MAX } else { STATUS_MAX }
+    }
+
     async fn status(&self, node: &NodeId) -> Result<Status, InjectError> {
         let options = self.options();
         let asked = status(self.endpoint(node)?, &options);
-        bounded(node, STATUS_MAX, asked).await
+        bounded(node, self.status_max(), asked).await
     }
 
     /// What the node says of itself.
@@ -142,8 +157,9 @@ impl Operators {
     ///
     /// When it does not answer in time.
     pub async fn standing(&self, node: &NodeId) -> Result<Standing, InjectError> {
-        let Status { version, term, leader_id, learner, db_bytes, .. } = self.status(node).await?;
-        Ok(Standing { version, term, has_leader: leader_id != 0, learner, db_bytes })
+        let Status { version, term, revision, leader_id, learner, db_bytes, .. } =
+            self.status(node).await?;
+        Ok(Standing { version, term, revision, has_leader: leader_id != 0, learner, db_bytes })
     }
 
     /// The members, as one lists them that knows of a leader.
@@ -313,11 +329,10 @@ impl Operators {
     /// When none answers in time, or none counts them.
     pub async fn snapshots_begun(&self) -> Result<BTreeMap<NodeId, u64>, InjectError> {
         let members = self.nodes.iter().filter(|node| self.is_in(node));
-        let sockets = self.options.borrow().sockets.clone();
-        let sockets = sockets.as_ref();
+        let options = &self.options();
         let asked = members.map(|node| async move {
-            let fetching = metrics::fetch(self.endpoint(node)?, sockets);
-            let text = bounded(node, STATUS_MAX, fetching).await?;
+            let fetching = metrics::fetch(self.endpoint(node)?, options);
+            let text = bounded(node, self.status_max(), fetching).await?;
             metrics::snapshots_begun(&text)
                 .map(|begun| (node.clone(), begun))
                 .ok_or_else(|| refusal(&format!("{node} does not count snapshots")))
