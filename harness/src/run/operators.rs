@@ -4,7 +4,9 @@
 //! It keeps a roster, by which nodes are started and clients are sent: who is in, who joins with
 //! its next start, who is out.
 
-use futures::future::join_all;
+use futures::StreamExt;
+use futures::future::{Either, join_all, select};
+use futures::stream::FuturesUnordered;
 use ordeal_nemesis::{InjectError, Member, NodeId, Standing, Task, TaskDone};
 use ordeal_workloads::etcd::{
     EtcdOperator, EtcdOptions, Inspected, ListedMember, Status, inspect, status,
@@ -15,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::io::Write;
 use std::path::Path;
+use std::pin::pin;
 use std::time::Duration;
 
 mod metrics;
@@ -23,6 +26,8 @@ mod metrics;
 const STATUS_MAX: Duration = Duration::from_millis(300);
 /// The same, where it takes a handshake of TLS first.
 const STATUS_TLS_MAX: Duration = Duration::from_millis(1_000);
+/// The same, where nobody has said it by then.
+const STATUS_BUSY_MAX: Duration = Duration::from_millis(1_500);
 /// How long a member may take for a request of an operator.
 const REQUEST_MAX: Duration = Duration::from_millis(2_000);
 
@@ -132,13 +137,30 @@ impl Operators {
         self.upgraded.borrow().contains(node)
     }
 
-    /// What each member that answers in time says of itself.
-    pub async fn statuses(&self) -> Vec<(NodeId, Status)> {
+    /// What the members that answer in time say of themselves. Where nobody has said yet what is
+    /// `wanted`, there is more time: on a busy machine all are slow.
+    async fn statuses(&self, wanted: impl Fn(&(NodeId, Status)) -> bool) -> Vec<(NodeId, Status)> {
         let members = self.nodes.iter().filter(|node| self.is_in(node));
-        let asked = members.map(|node| async move {
-            self.status(node).await.ok().map(|status| (node.clone(), status))
-        });
-        join_all(asked).await.into_iter().flatten().collect()
+        let mut asked: FuturesUnordered<_> = members
+            .map(|node| async move {
+                let said = self.status_within(node, STATUS_BUSY_MAX).await;
+                said.ok().map(|status| (node.clone(), status))
+            })
+            .collect();
+        let mut soon = pin!(tokio::time::sleep(self.status_max()));
+        let mut found = Vec::new();
+        loop {
+            match select(asked.next(), soon.as_mut()).await {
+                Either::Left((Some(said), _)) => found.extend(said),
+                Either::Left((None, _)) => return found,
+                Either::Right(_) => break,
+            }
+        }
+        while !found.iter().any(&wanted) {
+            let Some(said) = asked.next().await else { break };
+            found.extend(said);
+        }
+        found
     }
 
     fn status_max(&self) -> Duration {
@@ -146,9 +168,12 @@ impl Operators {
     }
 
     async fn status(&self, node: &NodeId) -> Result<Status, InjectError> {
+        self.status_within(node, self.status_max()).await
+    }
+
+    async fn status_within(&self, node: &NodeId, bound: Duration) -> Result<Status, InjectError> {
         let options = self.options();
-        let asked = status(self.endpoint(node)?, &options);
-        bounded(node, self.status_max(), asked).await
+        bounded(node, bound, status(self.endpoint(node)?, &options)).await
     }
 
     /// What the node says of itself.
@@ -307,8 +332,9 @@ impl Operators {
     /// The node that leads: of those that say so the one of the highest term, for one that was cut
     /// off says so for a while yet.
     pub async fn leader(&self) -> Option<NodeId> {
-        let leads = self.statuses().await.into_iter().filter(|(_, status)| status.leads());
-        leads.max_by_key(|(_, status)| status.term).map(|(node, _)| node)
+        let leads = |(_, status): &(NodeId, Status)| status.leads();
+        let leading = self.statuses(leads).await.into_iter().filter(leads);
+        leading.max_by_key(|(_, status)| status.term).map(|(node, _)| node)
     }
 
     /// Whether a key begins so, as far as some member knows.
@@ -351,7 +377,7 @@ impl Operators {
         let knows = |(node, status): &(NodeId, Status)| {
             Some(node) != but && status.leader_id != 0 && !status.learner
         };
-        let able = self.statuses().await.into_iter().filter(knows);
+        let able = self.statuses(knows).await.into_iter().filter(knows);
         let best = able.max_by_key(|(_, status)| (status.term, status.leads()));
         best.map(|(node, _)| node).ok_or_else(|| refusal("no member that answers knows a leader"))
     }
