@@ -5,6 +5,7 @@
 //! - [`auth`]: users, roles, permissions and the checks of them; a part of the state.
 //! - [`log`]: the write-ahead log and snapshots over a small [`disk`] trait.
 //! - [`bolt`]: the state as the database file that etcd's own tools read.
+//! - [`restore`](mod@restore): a member that begins with what a saved snapshot holds.
 //! - [`server`]: the sockets, threads and files around the core.
 //! - [`bugs`]: the bugs that can be switched on.
 //!
@@ -19,6 +20,7 @@ pub mod disk;
 pub mod error;
 pub mod log;
 pub mod mvcc;
+pub mod restore;
 pub mod server;
 pub mod state;
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ops::Range;
 
+use ordeal_cluster::bolt::read::File;
 use ordeal_cluster::bolt::{Bucket, Database, Pairs};
 use proptest::prelude::*;
 
@@ -148,7 +149,15 @@ fn read(file: &[u8]) -> BTreeMap<String, Table> {
 fn check(tables: &BTreeMap<&'static str, Table>) {
     let expected: BTreeMap<String, Table> =
         tables.iter().map(|(name, table)| ((*name).to_owned(), table.clone())).collect();
-    assert_eq!(read(&written(tables)), expected);
+    let file = written(tables);
+    assert_eq!(read(&file), expected);
+    let reader = File::open(&file).expect("a database");
+    for (name, table) in tables {
+        let pairs = reader.bucket(name).expect("a bucket");
+        assert!(pairs.is_sorted(), "{name}");
+        assert_eq!(Table::from_iter(pairs), *table, "{name}");
+    }
+    assert_eq!(reader.bucket("none"), Ok(Vec::new()));
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //!
 //! A store promises to keep what it acknowledged as long as a majority of its disks keep what was
 //! fsynced on them. A schedule whose faults damage the stored data of fewer nodes than that is
-//! within the budget; with one that goes beyond it, data may be lost and the store be right.
+//! within the budget; with one that goes beyond it, data may be lost and the store be right. A
+//! cluster that is restored from a snapshot has lost what came after it, by its operator's will.
 //! Processes, links, clocks and members may fail in any number: that costs time, not data.
 
 use crate::{Fault, Kind, NodeId, Nodes, Schedule};
@@ -55,6 +56,7 @@ impl Schedule {
             match &scheduled.fault {
                 Fault::LyingDisk { nodes: Nodes::Leader, .. }
                 | Fault::Corrupt { nodes: Nodes::Leader, .. } => leaders += 1,
+                Fault::Restore { .. } => named.extend(nodes.iter().cloned()),
                 fault => named.extend(fault.strikes(None)),
             }
         }
@@ -69,7 +71,7 @@ impl Schedule {
 /// Whether it takes or spoils what was fsynced. A wiped node joins anew and votes for nothing that
 /// it has forgotten; a full or failing disk keeps what it has.
 fn damages(fault: &Fault) -> bool {
-    matches!(fault, Fault::LyingDisk { .. } | Fault::Corrupt { .. })
+    matches!(fault, Fault::LyingDisk { .. } | Fault::Corrupt { .. } | Fault::Restore { .. })
 }
 
 #[cfg(test)]
@@ -101,6 +103,7 @@ mod tests {
             (vec![corrupt(Nodes::Leader), corrupt(Nodes::Leader)], 2, true),
             (vec![corrupt(Nodes::Leader), corrupt(these(&[1, 2]))], 3, false),
             (vec![lying(all())], 5, false),
+            (vec![Fault::Restore { nodes: these(&[1]) }], 5, false),
         ];
         let nodes: Vec<NodeId> = (1..=5).map(NodeId::numbered).collect();
         for (faults, damaged, kept) in rows {

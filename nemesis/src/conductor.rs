@@ -215,10 +215,11 @@ impl<'a, M: Machinery, T: Time, N: Fn(&'static str, Value)> Conductor<'a, M, T, 
         let leader = if fault.wants_leader() { self.machinery.leader().await } else { None };
         let mut active = Active::new(scheduled, leader.as_ref());
         if fault.wants_leader() && leader.is_none() {
-            if waited < LEADER_WAIT_MAX {
+            let wait_max = leader_wait_max(fault);
+            if waited < wait_max {
                 return Begun::NotYet;
             }
-            let wait_ms = LEADER_WAIT_MAX.as_millis();
+            let wait_ms = wait_max.as_millis();
             active.errors.push(format!("no node led for {wait_ms} ms"));
         } else if active.operation.is_some() {
             if !self.operate(id, &mut active).await && waited < REFUSAL_WAIT_MAX {
@@ -279,7 +280,10 @@ impl<'a, M: Machinery, T: Time, N: Fn(&'static str, Value)> Conductor<'a, M, T, 
                 self.state.break_disks(self.machinery, id, active).await;
             }
             // These are done step by step.
-            Capability::Members | Capability::Maintenance | Capability::Upgrade => {}
+            Capability::Members
+            | Capability::Maintenance
+            | Capability::Restore
+            | Capability::Upgrade => {}
         }
     }
 
@@ -359,8 +363,20 @@ impl<'a, M: Machinery, T: Time, N: Fn(&'static str, Value)> Conductor<'a, M, T, 
                 self.state.mend_disks(self.machinery, id, active).await;
             }
             // These are done step by step.
-            Capability::Members | Capability::Maintenance | Capability::Upgrade => {}
+            Capability::Members
+            | Capability::Maintenance
+            | Capability::Restore
+            | Capability::Upgrade => {}
         }
+    }
+}
+
+/// How long the fault waits for somebody to lead: an operator's as long as for anything else that
+/// it needs of the cluster.
+fn leader_wait_max(fault: &Fault) -> Duration {
+    match fault.needs() {
+        Capability::Members | Capability::Maintenance | Capability::Restore => REFUSAL_WAIT_MAX,
+        _ => LEADER_WAIT_MAX,
     }
 }
 

@@ -331,6 +331,12 @@ pub enum Fault {
         /// Who is said to have none.
         nodes: Nodes,
     },
+    /// A snapshot is saved. When the fault ends every member is killed, all that it stored goes,
+    /// and it starts from the snapshot: what came after that never was.
+    Restore {
+        /// Whose state is saved; one.
+        nodes: Nodes,
+    },
     /// Members end in order and start again, one after the other, each waiting for the one before
     /// it to serve.
     RollingRestart {

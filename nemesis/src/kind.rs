@@ -80,6 +80,8 @@ pub enum Kind {
     Snapshot,
     /// Alarms are raised and disarmed.
     Alarm,
+    /// All start again from a saved snapshot.
+    Restore,
     /// Members restart one after the other.
     RollingRestart,
     /// Members restart one after the other, as another version.
@@ -88,7 +90,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in the order in which they are listed.
-    pub const ALL: [Kind; 38] = [
+    pub const ALL: [Kind; 39] = [
         Kind::Kill,
         Kind::Pause,
         Kind::Slow,
@@ -125,6 +127,7 @@ impl Kind {
         Kind::Defrag,
         Kind::Snapshot,
         Kind::Alarm,
+        Kind::Restore,
         Kind::RollingRestart,
         Kind::Upgrade,
     ];
@@ -132,7 +135,8 @@ impl Kind {
     /// The kinds that `all` on the command line means: those that a cluster must come through
     /// without losing anything. An upgrade needs something to upgrade to, and is asked for by that.
     /// A disk that lies or goes bad breaks what the store was promised, and one that fails or is
-    /// full stops a node for good: those are had by name.
+    /// full stops a node for good; a cluster that is restored has forgotten what came after its
+    /// snapshot: those are had by name.
     pub fn survivable() -> Vec<Kind> {
         let asked = |kind: &Kind| kind.must_be_survived() && *kind != Kind::Upgrade;
         Kind::ALL.into_iter().filter(asked).collect()
@@ -140,8 +144,8 @@ impl Kind {
 
     /// Whether a cluster must come through it without losing anything.
     pub fn must_be_survived(self) -> bool {
-        let beyond = [Kind::DiskFull, Kind::DiskError, Kind::LyingDisk, Kind::Corrupt];
-        !beyond.contains(&self)
+        let disks = [Kind::DiskFull, Kind::DiskError, Kind::LyingDisk, Kind::Corrupt];
+        self != Kind::Restore && !disks.contains(&self)
     }
 
     /// The name on the command line and in the history.
@@ -183,6 +187,7 @@ impl Kind {
             Kind::Defrag => "defrag",
             Kind::Snapshot => "snapshot",
             Kind::Alarm => "alarm",
+            Kind::Restore => "restore",
             Kind::RollingRestart => "rolling-restart",
             Kind::Upgrade => "upgrade",
         }
@@ -242,6 +247,10 @@ impl Kind {
             Kind::Defrag => "defragments members, which stand still meanwhile",
             Kind::Snapshot => "saves a snapshot of members' state, as a backup does",
             Kind::Alarm => "raises the alarm that there is no space, and disarms it later",
+            Kind::Restore => {
+                "saves a snapshot and starts every member from it later: what was acknowledged in \
+                 between is lost; not in `all`"
+            }
             Kind::RollingRestart => "restarts members one after the other, in order",
             Kind::Upgrade => {
                 "restarts members one after the other as the binary of --upgrade-to, which asks \
@@ -281,6 +290,7 @@ impl Kind {
             Kind::MoveLeader | Kind::Compact | Kind::Defrag | Kind::Snapshot | Kind::Alarm => {
                 Capability::Maintenance
             }
+            Kind::Restore => Capability::Restore,
             Kind::RollingRestart => Capability::Terminate,
             Kind::Upgrade => Capability::Upgrade,
         }
@@ -304,7 +314,8 @@ impl Kind {
 
     /// Whether it strikes one node at a time, and no more.
     pub fn is_of_one(self) -> bool {
-        let of_one = [Kind::MemberRemove, Kind::MemberReplace, Kind::Wipe, Kind::Learner];
+        let of_one =
+            [Kind::MemberRemove, Kind::MemberReplace, Kind::Wipe, Kind::Learner, Kind::Restore];
         of_one.contains(&self)
     }
 

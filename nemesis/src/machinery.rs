@@ -79,6 +79,8 @@ pub enum Capability {
     Members,
     /// What operators do by the store's own interface: hand over, compact, defragment, back up.
     Maintenance,
+    /// Put a saved snapshot in place of what members stored.
+    Restore,
     /// Start nodes as another binary.
     Upgrade,
 }
@@ -221,6 +223,16 @@ pub trait Machinery {
     /// Does an operator's task, and returns when it is done.
     fn maintain(&self, _task: &Task) -> impl Future<Output = Result<TaskDone, InjectError>> {
         ready(Err(no_operator()))
+    }
+    /// Puts the snapshot of a node that was saved under this name ([`Task::Snapshot`]) in place of
+    /// what the first members stored, none of which runs: their next starts go on from it, as one
+    /// cluster. Which nodes these are, in order.
+    fn restore(
+        &self,
+        _of: &NodeId,
+        _name: &str,
+    ) -> impl Future<Output = Result<Vec<NodeId>, InjectError>> {
+        ready(Err(InjectError("snapshots cannot be restored here".to_owned())))
     }
     /// From its next start on the node runs what the plan upgrades to.
     fn upgrade(&self, _node: &NodeId) -> impl Future<Output = Result<(), InjectError>> {

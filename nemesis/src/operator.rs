@@ -20,6 +20,8 @@ pub struct Standing {
     pub version: String,
     /// Its term.
     pub term: u64,
+    /// The revision of its store.
+    pub revision: i64,
     /// Whether it knows of a leader.
     pub has_leader: bool,
     /// Whether it has no vote.

@@ -51,6 +51,7 @@ const APART: [&[Kind]; 2] = [
         Kind::MemberReplace,
         Kind::Wipe,
         Kind::Learner,
+        Kind::Restore,
         Kind::RollingRestart,
     ],
     &[Kind::Partition, Kind::Flap, Kind::Swizzle],

@@ -9,10 +9,11 @@
 //! none either.
 //!
 //! All is laid out first, from sizes alone, since the first page tells the size of the whole; then
-//! the bytes are given one node after another. There is no reader here, and nothing is changed in
-//! place.
+//! the bytes are given one node after another. [`read`] reads such a file as a whole. Nothing is
+//! changed in place.
 
 mod page;
+pub mod read;
 mod schema;
 mod tree;
 

@@ -16,12 +16,12 @@ pub(super) const ELEMENT_BYTES: usize = 16;
 /// Marks a leaf's element as a bucket.
 pub(super) const IS_BUCKET: u32 = 1;
 
-const BRANCH: u16 = 1;
-const LEAF: u16 = 2;
+pub(super) const BRANCH: u16 = 1;
+pub(super) const LEAF: u16 = 2;
 const META: u16 = 4;
 
-const MAGIC: u32 = 0xed0c_daed;
-const VERSION: u32 = 2;
+pub(super) const MAGIC: u32 = 0xed0c_daed;
+pub(super) const VERSION: u32 = 2;
 
 /// In place of the page of the list of free pages, where there is none.
 const NO_FREELIST: u64 = u64::MAX;
@@ -121,7 +121,7 @@ fn header(out: &mut Vec<u8>, page: u64, kind: u16, count: usize, overflow: usize
 }
 
 /// The checksum of meta pages: Fowler, Noll and Vo's, in 64 bits.
-fn fnv_1a(bytes: &[u8]) -> u64 {
+pub(super) fn fnv_1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })

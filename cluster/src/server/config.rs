@@ -175,23 +175,18 @@ impl Config {
             urls.iter().try_for_each(|url| address(flag, url).map(drop))?;
         }
         self.check_certificates()?;
-        let named = self.parse_cluster()?;
+        let (cluster_id, named) = founders(&self.initial_cluster, &self.initial_cluster_token)?;
         let mut members = Vec::new();
         let mut own = None;
-        for (name, mut urls) in named {
-            urls.sort();
-            let id = member_id(&urls, &self.initial_cluster_token);
-            let mut member = Member { id, peer_ur_ls: urls, ..Member::default() };
+        for (name, mut member) in named {
             if name == self.name {
-                own = Some(id);
+                own = Some(member.id);
                 member.name = name;
                 member.client_ur_ls = self.advertise_client_urls.clone();
             }
             members.push(member);
         }
         let id = own.ok_or_else(|| ConfigError::Stranger(self.name.clone()))?;
-        members.sort_by_key(|member| member.id);
-        let cluster_id = members.iter().fold(mix(1), |hash, member| mix(hash ^ member.id)).max(1);
         Ok(Membership { cluster_id, id, members })
     }
 
@@ -238,26 +233,45 @@ impl Config {
         }
         Ok(())
     }
+}
 
-    /// The names with their addresses, in the order in which the names first come.
-    fn parse_cluster(&self) -> Result<Vec<(String, Vec<String>)>, ConfigError> {
-        let mut named: Vec<(String, Vec<String>)> = Vec::new();
-        for part in self.initial_cluster.split(',').filter(|part| !part.is_empty()) {
-            let (name, url) =
-                part.split_once('=').ok_or_else(|| ConfigError::Cluster(part.to_owned()))?;
-            if name.is_empty() || address("--initial-cluster", url).is_err() {
-                return Err(ConfigError::Cluster(part.to_owned()));
-            }
-            if named.iter().any(|(_, urls)| urls.iter().any(|known| known == url)) {
-                return Err(ConfigError::Shared(url.to_owned()));
-            }
-            match named.iter_mut().find(|(known, _)| known == name) {
-                Some((_, urls)) => urls.push(url.to_owned()),
-                None => named.push((name.to_owned(), vec![url.to_owned()])),
-            }
+/// The members that `--initial-cluster` names, by id, each with its name; and the cluster's id.
+///
+/// # Errors
+/// What is no list of names and addresses.
+pub(crate) fn founders(
+    cluster: &str,
+    token: &str,
+) -> Result<(u64, Vec<(String, Member)>), ConfigError> {
+    let named = parse_cluster(cluster)?.into_iter().map(|(name, mut urls)| {
+        urls.sort();
+        let id = member_id(&urls, token);
+        (name, Member { id, peer_ur_ls: urls, ..Member::default() })
+    });
+    let mut named: Vec<(String, Member)> = named.collect();
+    named.sort_by_key(|(_, member)| member.id);
+    let ids = named.iter().map(|(_, member)| member.id);
+    Ok((ids.fold(mix(1), |hash, id| mix(hash ^ id)).max(1), named))
+}
+
+/// The names with their addresses, in the order in which the names first come.
+fn parse_cluster(cluster: &str) -> Result<Vec<(String, Vec<String>)>, ConfigError> {
+    let mut named: Vec<(String, Vec<String>)> = Vec::new();
+    for part in cluster.split(',').filter(|part| !part.is_empty()) {
+        let (name, url) =
+            part.split_once('=').ok_or_else(|| ConfigError::Cluster(part.to_owned()))?;
+        if name.is_empty() || address("--initial-cluster", url).is_err() {
+            return Err(ConfigError::Cluster(part.to_owned()));
         }
-        Ok(named)
+        if named.iter().any(|(_, urls)| urls.iter().any(|known| known == url)) {
+            return Err(ConfigError::Shared(url.to_owned()));
+        }
+        match named.iter_mut().find(|(known, _)| known == name) {
+            Some((_, urls)) => urls.push(url.to_owned()),
+            None => named.push((name.to_owned(), vec![url.to_owned()])),
+        }
     }
+    Ok(named)
 }
 
 /// Whether a URL asks for TLS.

@@ -41,6 +41,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
 pub use compactor::AutoCompaction;
+pub(crate) use config::founders;
 pub use config::{AuthConfig, Config, ConfigError, Membership, Serving};
 pub use tls::{TlsError, TlsFiles};
 pub use tls_policy::TlsPolicy;

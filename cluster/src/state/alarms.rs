@@ -24,7 +24,8 @@ impl Alarms {
         self.0.iter().map(|(alarm, member_id)| wire(*alarm, *member_id)).collect()
     }
 
-    pub(super) fn from_wire(alarms: &[AlarmMember]) -> Self {
+    /// The alarms that came out of a snapshot.
+    pub(crate) fn from_wire(alarms: &[AlarmMember]) -> Self {
         Self(alarms.iter().map(|alarm| (alarm.alarm, alarm.member_id)).collect())
     }
 

@@ -34,11 +34,12 @@ use crate::agent::{Ended, Remote};
 use crate::run::place::Place;
 use crate::sandbox::{Answer, Order};
 use ordeal_nemesis::link::{Counters, Shape, Switch, SwitchError};
-use ordeal_nemesis::{Capability, InjectError, Link, NodeId};
+use ordeal_nemesis::{Capability, InjectError, Link, NodeId, Side};
 use ordeal_workloads::etcd::Sockets;
 use start::Lifeline;
 pub(crate) use start::{address, start};
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use watch::Watcher;
@@ -101,6 +102,12 @@ impl Docker {
              the label ordeal.run (docker ps -a --filter label=ordeal.run), the image is \
              named ordeal"
             .to_owned())
+    }
+
+    /// Writes down what the link between these two carries from now on, both ways, in a file there.
+    pub fn capture(&self, one: &Side, other: &Side, path: &Path) -> Result<(), String> {
+        let captured = File::create(path).and_then(|file| self.switch.capture(one, other, file));
+        captured.map_err(|error| format!("capturing to {}: {error}", path.display()))
     }
 
     fn node(&self, node: &NodeId) -> Result<&Remote, InjectError> {

@@ -8,6 +8,7 @@ use super::watch::Watcher;
 use super::{Docker, descriptors, image};
 use crate::agent::Remote;
 use crate::plan::Plan;
+use crate::run::target::Target;
 use futures::future::try_join_all;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use ordeal_nemesis::link::{Port, Switch};
@@ -21,7 +22,7 @@ use std::io::{self, BufReader, Cursor, Read};
 use std::net::{Ipv4Addr, Shutdown};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::TryRecvError;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -71,8 +72,20 @@ pub(crate) async fn start(plan: &Plan, folder: &Path) -> Result<Docker, DockerEr
     } else {
         format!("{}:{}", nix::unistd::geteuid(), nix::unistd::getegid())
     };
-    let rig =
-        Rig { engine: &engine, run: &run, folder, word: &word, control: &control, user: &user };
+    let certificates = plan.tls.then(|| Target::certificates(&folder.join("nodes")));
+    if let Some(folder) = &certificates {
+        let doing = format!("making the folder {}", folder.display());
+        std::fs::create_dir_all(folder).map_err(DockerError::io(doing))?;
+    }
+    let rig = Rig {
+        engine: &engine,
+        run: &run,
+        folder,
+        word: &word,
+        control: &control,
+        user: &user,
+        certificates,
+    };
     let mut ports = Vec::new();
     let raised = rig.raise(&plan.everyone()).await?;
     let mut nodes = BTreeMap::new();
@@ -188,6 +201,8 @@ struct Rig<'a> {
     word: &'a str,
     control: &'a Control,
     user: &'a str,
+    /// Where the members' certificates will be, if they have any.
+    certificates: Option<PathBuf>,
 }
 
 /// Who reported from a container, and the outer end of the device in it, with its address.
@@ -232,6 +247,9 @@ impl Rig<'_> {
                 let doing = format!("making the folder {}", own.display());
                 std::fs::create_dir_all(&own).map_err(DockerError::io(doing))?;
                 mounts.push(mount(&own, &own));
+                if let Some(certificates) = &self.certificates {
+                    mounts.push(read_only(certificates));
+                }
                 vec![AGENT.to_owned(), self.word.to_owned(), node.clone()]
             }
             _ => vec![SOCKETS.to_owned(), self.word.to_owned()],
@@ -322,6 +340,11 @@ impl Rig<'_> {
 /// A folder of this machine in a container.
 fn mount(from: &Path, to: &Path) -> Value {
     json!({"Type": "bind", "Source": from, "Target": to})
+}
+
+/// A folder of this machine at the same place in a container, which may not write there.
+fn read_only(folder: &Path) -> Value {
+    json!({"Type": "bind", "Source": folder, "Target": folder, "ReadOnly": true})
 }
 
 /// A connection to the daemon whose end is the daemon's.

@@ -211,7 +211,9 @@ impl<P: Place> Machinery for Cluster<P> {
     fn offers(&self) -> Vec<Capability> {
         let more = [Capability::Members, Capability::Maintenance];
         let upgrade = self.target.can_upgrade().then_some(Capability::Upgrade);
-        self.place.offers().into_iter().chain(more).chain(upgrade).collect()
+        let restores = self.target.can_restore() && self.place.has_folders();
+        let restore = restores.then_some(Capability::Restore);
+        self.place.offers().into_iter().chain(more).chain(restore).chain(upgrade).collect()
     }
 
     fn nodes(&self) -> Vec<NodeId> {
@@ -369,6 +371,23 @@ impl<P: Place> Machinery for Cluster<P> {
             })?;
         }
         self.operators.maintain(task, |node| self.kept.join(&node.0)).await
+    }
+
+    async fn restore(&self, of: &NodeId, name: &str) -> Result<Vec<NodeId>, InjectError> {
+        let snapshot = self.kept.join(&of.0).join(format!("{name}.db"));
+        let members = self.target.members();
+        for node in members {
+            self.wipe(node).await?;
+            let restoration = self.target.restoration(node, &snapshot);
+            let nothing = || InjectError("there is nothing to restore a snapshot with".to_owned());
+            let restoration = restoration.ok_or_else(nothing)?;
+            // Clients wait for answers meanwhile, and the clock that they look at goes on.
+            let done = tokio::task::spawn_blocking(move || restoration.run()).await;
+            let done = done.unwrap_or_else(|panic| Err(panic.to_string()));
+            done.map_err(|error| InjectError(format!("{node}: {error}")))?;
+        }
+        self.operators.begin_anew(members);
+        Ok(members.to_vec())
     }
 
     async fn upgrade(&self, node: &NodeId) -> Result<(), InjectError> {

@@ -17,9 +17,10 @@ use crate::plan::{Environment, Hosts, Plan};
 use crate::sandbox::{Sandbox, SandboxSpec};
 use crate::ssh;
 use futures::future::{Either, select};
-use ordeal_nemesis::Capability;
+use ordeal_nemesis::{Capability, Side};
 use ordeal_workloads::{Visitor, Workload, visit};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -58,11 +59,7 @@ impl Test<'_> {
     async fn in_sandbox(&self) -> Result<Ran, Failure> {
         let spec = SandboxSpec { nodes: self.plan.everyone(), seed: self.plan.seed };
         let sandbox = Sandbox::new(spec).map_err(Failure::environment)?;
-        if let Some(list) = &self.how.pcap {
-            let links = pcap::links(list, self.plan).map_err(Failure::ours)?;
-            let folder = self.folder.path().join("pcap");
-            pcap::begin(&sandbox, &links, &folder).map_err(Failure::ours)?;
-        }
+        self.begin_pcap(|one, other, path| sandbox.capture(one, other, path))?;
         let mut addresses = BTreeMap::new();
         for node in self.plan.everyone() {
             addresses.insert(node.clone(), sandbox.address(&node).map_err(Failure::environment)?);
@@ -75,6 +72,7 @@ impl Test<'_> {
     async fn in_docker(&self) -> Result<Ran, Failure> {
         let started = docker::start(self.plan, self.folder.path()).await;
         let docker = started.map_err(Failure::environment)?;
+        self.begin_pcap(|one, other, path| docker.capture(one, other, path))?;
         let addresses = self.plan.everyone().into_iter().zip((1..).map(docker::address)).collect();
         let target =
             Target::new(self.plan, addresses, &self.folder.nodes()).map_err(Failure::ours)?;
@@ -85,6 +83,16 @@ impl Test<'_> {
         let ran = ran?;
         finished.map_err(Failure::environment)?;
         Ok(ran)
+    }
+
+    /// Begins to write down what passes on the links that were named, if any were.
+    fn begin_pcap<E: std::fmt::Display>(
+        &self,
+        capture: impl Fn(&Side, &Side, &Path) -> Result<(), E>,
+    ) -> Result<(), Failure> {
+        let Some(list) = &self.how.pcap else { return Ok(()) };
+        let links = pcap::links(list, self.plan).map_err(Failure::ours)?;
+        pcap::begin(&links, &self.folder.path().join("pcap"), capture).map_err(Failure::ours)
     }
 
     async fn on_hosts(&self, hosts: &Hosts) -> Result<Ran, Failure> {

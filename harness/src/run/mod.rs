@@ -22,6 +22,7 @@ pub(crate) mod place;
 pub mod progress;
 pub mod real_time;
 pub mod record;
+mod restore;
 mod screen;
 pub mod target;
 pub mod watch;

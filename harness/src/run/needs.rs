@@ -3,6 +3,9 @@
 use crate::plan::{Environment, Plan};
 use ordeal_nemesis::{Capability, Kind};
 
+/// What restoring a snapshot asks for, where the members' folders are on this machine.
+const RESTORERS: &str = "it takes etcdutl or etcdctl beside --db or on the PATH";
+
 /// What a plan asks for and the environment lacks, in a sentence; `None` when it lacks nothing.
 pub fn lacking(plan: &Plan, offers: &[Capability]) -> Option<String> {
     let asked = plan.schedule.kinds();
@@ -15,8 +18,11 @@ pub fn lacking(plan: &Plan, offers: &[Capability]) -> Option<String> {
         [] => "none".to_owned(),
         kinds => kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(","),
     };
+    let restores = missing.iter().all(|kind| kind.needs() == Capability::Restore);
     let (place, why) = match &plan.environment {
+        Environment::Sandbox if restores => ("the sandbox", RESTORERS),
         Environment::Sandbox => ("the sandbox", "`ordeal doctor` tells why"),
+        Environment::Docker if restores => ("--env docker", RESTORERS),
         Environment::Docker => ("--env docker", "docs/environments.md tells what it can"),
         Environment::Ssh(_) => ("--env ssh", "docs/environments.md tells what its hosts must have"),
         Environment::Simulation => ("a simulation", "docs/simulation.md tells what it can"),
@@ -44,6 +50,16 @@ mod tests {
         let message = lacking(&plan, &[Capability::Kill, Capability::Link]).expect("a refusal");
         assert!(message.contains("asks for clock-jump,clock-drift, which"), "{message}");
         assert!(message.contains("--nemesis kill leaves"), "{message}");
+        let restore = vec![Kind::Restore.into(), Kind::Kill.into()];
+        let plan_of_restore =
+            Plan::derive(&PlanOptions { nemesis: restore, ..PlanOptions::default() });
+        let message = lacking(&plan_of_restore.expect("a plan"), &[Capability::Kill]);
+        let message = message.expect("a refusal");
+        assert!(
+            message.contains("the sandbox cannot do here; it takes etcdutl or etcdctl"),
+            "{message}"
+        );
+        assert!(message.contains("--nemesis kill leaves it"), "{message}");
         let message = lacking(&plan, &[]).expect("a refusal");
         assert!(message.contains("--nemesis none leaves"), "{message}");
     }

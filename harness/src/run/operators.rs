@@ -4,7 +4,9 @@
 //! It keeps a roster, by which nodes are started and clients are sent: who is in, who joins with
 //! its next start, who is out.
 
-use futures::future::join_all;
+use futures::StreamExt;
+use futures::future::{Either, join_all, select};
+use futures::stream::FuturesUnordered;
 use ordeal_nemesis::{InjectError, Member, NodeId, Standing, Task, TaskDone};
 use ordeal_workloads::etcd::{
     EtcdOperator, EtcdOptions, Inspected, ListedMember, Status, inspect, status,
@@ -15,12 +17,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::io::Write;
 use std::path::Path;
+use std::pin::pin;
 use std::time::Duration;
 
 mod metrics;
 
 /// How long a member may take to say who leads.
 const STATUS_MAX: Duration = Duration::from_millis(300);
+/// The same, where it takes a handshake of TLS first.
+const STATUS_TLS_MAX: Duration = Duration::from_millis(1_000);
+/// The same, where nobody has said it by then.
+const STATUS_BUSY_MAX: Duration = Duration::from_millis(1_500);
 /// How long a member may take for a request of an operator.
 const REQUEST_MAX: Duration = Duration::from_millis(2_000);
 
@@ -111,6 +118,15 @@ impl Operators {
         self.joining.borrow().get(node).cloned()
     }
 
+    /// The cluster is as it was at first: its members start as they did then.
+    pub fn begin_anew(&self, members: &[NodeId]) {
+        self.joining.borrow_mut().clear();
+        self.leaving.borrow_mut().clear();
+        for (node, place) in self.places.borrow_mut().iter_mut() {
+            *place = if members.contains(node) { Place::In } else { Place::Out };
+        }
+    }
+
     /// From its next start on the node is another binary.
     pub fn upgrade(&self, node: &NodeId) {
         self.upgraded.borrow_mut().insert(node.clone());
@@ -121,19 +137,43 @@ impl Operators {
         self.upgraded.borrow().contains(node)
     }
 
-    /// What each member that answers in time says of itself.
-    pub async fn statuses(&self) -> Vec<(NodeId, Status)> {
+    /// What the members that answer in time say of themselves. Where nobody has said yet what is
+    /// `wanted`, there is more time: on a busy machine all are slow.
+    async fn statuses(&self, wanted: impl Fn(&(NodeId, Status)) -> bool) -> Vec<(NodeId, Status)> {
         let members = self.nodes.iter().filter(|node| self.is_in(node));
-        let asked = members.map(|node| async move {
-            self.status(node).await.ok().map(|status| (node.clone(), status))
-        });
-        join_all(asked).await.into_iter().flatten().collect()
+        let mut asked: FuturesUnordered<_> = members
+            .map(|node| async move {
+                let said = self.status_within(node, STATUS_BUSY_MAX).await;
+                said.ok().map(|status| (node.clone(), status))
+            })
+            .collect();
+        let mut soon = pin!(tokio::time::sleep(self.status_max()));
+        let mut found = Vec::new();
+        loop {
+            match select(asked.next(), soon.as_mut()).await {
+                Either::Left((Some(said), _)) => found.extend(said),
+                Either::Left((None, _)) => return found,
+                Either::Right(_) => break,
+            }
+        }
+        while !found.iter().any(&wanted) {
+            let Some(said) = asked.next().await else { break };
+            found.extend(said);
+        }
+        found
+    }
+
+    fn status_max(&self) -> Duration {
+        if self.options.borrow().tls.is_some() { STATUS_TLS_MAX } else { STATUS_MAX }
     }
 
     async fn status(&self, node: &NodeId) -> Result<Status, InjectError> {
+        self.status_within(node, self.status_max()).await
+    }
+
+    async fn status_within(&self, node: &NodeId, bound: Duration) -> Result<Status, InjectError> {
         let options = self.options();
-        let asked = status(self.endpoint(node)?, &options);
-        bounded(node, STATUS_MAX, asked).await
+        bounded(node, bound, status(self.endpoint(node)?, &options)).await
     }
 
     /// What the node says of itself.
@@ -142,8 +182,9 @@ impl Operators {
     ///
     /// When it does not answer in time.
     pub async fn standing(&self, node: &NodeId) -> Result<Standing, InjectError> {
-        let Status { version, term, leader_id, learner, db_bytes, .. } = self.status(node).await?;
-        Ok(Standing { version, term, has_leader: leader_id != 0, learner, db_bytes })
+        let Status { version, term, revision, leader_id, learner, db_bytes, .. } =
+            self.status(node).await?;
+        Ok(Standing { version, term, revision, has_leader: leader_id != 0, learner, db_bytes })
     }
 
     /// The members, as one lists them that knows of a leader.
@@ -291,8 +332,9 @@ impl Operators {
     /// The node that leads: of those that say so the one of the highest term, for one that was cut
     /// off says so for a while yet.
     pub async fn leader(&self) -> Option<NodeId> {
-        let leads = self.statuses().await.into_iter().filter(|(_, status)| status.leads());
-        leads.max_by_key(|(_, status)| status.term).map(|(node, _)| node)
+        let leads = |(_, status): &(NodeId, Status)| status.leads();
+        let leading = self.statuses(leads).await.into_iter().filter(leads);
+        leading.max_by_key(|(_, status)| status.term).map(|(node, _)| node)
     }
 
     /// Whether a key begins so, as far as some member knows.
@@ -313,11 +355,10 @@ impl Operators {
     /// When none answers in time, or none counts them.
     pub async fn snapshots_begun(&self) -> Result<BTreeMap<NodeId, u64>, InjectError> {
         let members = self.nodes.iter().filter(|node| self.is_in(node));
-        let sockets = self.options.borrow().sockets.clone();
-        let sockets = sockets.as_ref();
+        let options = &self.options();
         let asked = members.map(|node| async move {
-            let fetching = metrics::fetch(self.endpoint(node)?, sockets);
-            let text = bounded(node, STATUS_MAX, fetching).await?;
+            let fetching = metrics::fetch(self.endpoint(node)?, options);
+            let text = bounded(node, self.status_max(), fetching).await?;
             metrics::snapshots_begun(&text)
                 .map(|begun| (node.clone(), begun))
                 .ok_or_else(|| refusal(&format!("{node} does not count snapshots")))
@@ -336,7 +377,7 @@ impl Operators {
         let knows = |(node, status): &(NodeId, Status)| {
             Some(node) != but && status.leader_id != 0 && !status.learner
         };
-        let able = self.statuses().await.into_iter().filter(knows);
+        let able = self.statuses(knows).await.into_iter().filter(knows);
         let best = able.max_by_key(|(_, status)| (status.term, status.leads()));
         best.map(|(node, _)| node).ok_or_else(|| refusal("no member that answers knows a leader"))
     }

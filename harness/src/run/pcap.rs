@@ -1,7 +1,6 @@
 //! Which links `--pcap` names, and where what passes on them is written down.
 
 use crate::plan::Plan;
-use crate::sandbox::Sandbox;
 use ordeal_nemesis::{NodeId, Side};
 use std::path::Path;
 
@@ -47,12 +46,16 @@ pub fn links(list: &str, plan: &Plan) -> Result<Vec<(Side, Side)>, String> {
         .collect()
 }
 
-/// Begins to write these links down, each in a file of this folder.
+/// Begins to write these links down, each in a file of this folder, as `capture` does it.
 ///
 /// # Errors
 ///
 /// One sentence, when the folder or a file cannot be made.
-pub fn begin(sandbox: &Sandbox, links: &[(Side, Side)], folder: &Path) -> Result<(), String> {
+pub fn begin<E: std::fmt::Display>(
+    links: &[(Side, Side)],
+    folder: &Path,
+    capture: impl Fn(&Side, &Side, &Path) -> Result<(), E>,
+) -> Result<(), String> {
     if links.is_empty() {
         return Ok(());
     }
@@ -64,7 +67,7 @@ pub fn begin(sandbox: &Sandbox, links: &[(Side, Side)], folder: &Path) -> Result
     };
     for (one, other) in links {
         let path = folder.join(format!("{}-{}.pcapng", name(one), name(other)));
-        sandbox.capture(one, other, &path).map_err(|error| error.to_string())?;
+        capture(one, other, &path).map_err(|error| error.to_string())?;
     }
     Ok(())
 }

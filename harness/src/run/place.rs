@@ -29,6 +29,10 @@ pub(crate) trait Place {
         // A log that is not there says nothing.
         tail(log).unwrap_or_default()
     }
+    /// Whether the nodes' folders are folders of this machine.
+    fn has_folders(&self) -> bool {
+        true
+    }
     /// Where clients' sockets come from; `None` when this process can reach the nodes by itself.
     fn sockets(&self) -> Option<Sockets> {
         None

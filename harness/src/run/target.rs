@@ -4,6 +4,7 @@
 
 use super::certificates::Certificates;
 use super::operators::Reach;
+use super::restore::{Restoration, Restorer};
 use crate::plan::{Db, Plan, Tuning};
 use crate::sandbox::Launch;
 use ordeal_nemesis::{Capability, NodeId};
@@ -115,6 +116,8 @@ pub struct Target {
     first_args: Vec<OsString>,
     /// What an upgraded member is started as.
     upgrade_to: Option<PathBuf>,
+    /// What restores a snapshot for the program, if anything does.
+    restorer: Option<Restorer>,
     members: Vec<NodeId>,
     strict: bool,
     bugs: Vec<String>,
@@ -127,6 +130,8 @@ pub struct Target {
     folder: PathBuf,
 }
 
+/// What the cluster's ids are made of, besides its members' addresses.
+const TOKEN: &str = "ordeal";
 /// Seconds that a token lives after its last use: short, so that some end while a run lasts.
 const TOKEN_TTL_S: u32 = 5;
 /// The least work that hashing a password may take: clients log in after each error.
@@ -162,7 +167,7 @@ impl Target {
             .collect();
         let certificates = if plan.tls {
             let at: Vec<Ipv4Addr> = addresses.values().copied().collect();
-            Some(Certificates::make(&folder.join("tls"), &at)?)
+            Some(Certificates::make(&Target::certificates(folder), &at)?)
         } else {
             None
         };
@@ -170,6 +175,7 @@ impl Target {
             program,
             first_args,
             upgrade_to,
+            restorer: Restorer::of(&plan.db),
             members: plan.nodes.clone(),
             strict: kinds.iter().all(|kind| kind.needs() != Capability::Members),
             bugs: plan.bugs.clone(),
@@ -180,6 +186,11 @@ impl Target {
             certificates,
             folder: folder.to_owned(),
         })
+    }
+
+    /// Where members' certificates are, for nodes in this folder.
+    pub(crate) fn certificates(folder: &Path) -> PathBuf {
+        folder.join("tls")
     }
 
     /// The members at first.
@@ -197,6 +208,26 @@ impl Target {
     /// Whether there is a binary to upgrade to.
     pub fn can_upgrade(&self) -> bool {
         self.upgrade_to.is_some()
+    }
+
+    /// Whether there is something to restore snapshots with.
+    pub fn can_restore(&self) -> bool {
+        self.restorer.is_some()
+    }
+
+    /// What must be done so that the member goes on from this snapshot; `None` when nothing is
+    /// there to do it.
+    pub(super) fn restoration(&self, node: &NodeId, snapshot: &Path) -> Option<Restoration> {
+        Some(Restoration {
+            restorer: self.restorer.clone()?,
+            snapshot: snapshot.to_owned(),
+            name: node.0.clone(),
+            peer_url: self.peer_url(node),
+            cluster: self.initial_cluster.clone(),
+            token: TOKEN.to_owned(),
+            data: self.data(node),
+            scratch: self.folder(node).join("restoring"),
+        })
     }
 
     fn peer_url(&self, node: &NodeId) -> String {
@@ -261,7 +292,7 @@ impl Target {
         flag("listen-peer-urls", peer.clone().into());
         flag("initial-advertise-peer-urls", peer.into());
         flag("initial-cluster", joins.unwrap_or(&self.initial_cluster).into());
-        flag("initial-cluster-token", "ordeal".into());
+        flag("initial-cluster-token", TOKEN.into());
         flag("initial-cluster-state", if joins.is_some() { "existing" } else { "new" }.into());
         flag("heartbeat-interval", self.tuning.heartbeat_ms.to_string().into());
         flag("election-timeout", self.tuning.election_ms.to_string().into());

@@ -271,6 +271,10 @@ impl Place for Ssh {
         offered_by_all(self.nodes.values().map(|node| &node.remote))
     }
 
+    fn has_folders(&self) -> bool {
+        false
+    }
+
     async fn obey(&self, node: &NodeId, order: Order) -> Result<Answer, InjectError> {
         self.node(node)?.remote.obey(order).await
     }

@@ -245,15 +245,25 @@ fn a_fault_waits_for_an_election_that_another_one_brings_about() {
 
 #[test]
 fn a_fault_strikes_while_a_member_that_joins_is_sent_a_snapshot() {
-    if !sandbox_or_skip() {
-        return;
+    if sandbox_or_skip() {
+        expect_struck_at_a_snapshot(&[], 200);
     }
+}
+
+#[test]
+fn a_fault_strikes_while_a_snapshot_is_sent_that_only_encrypted_metrics_tell_of() {
+    if sandbox_or_skip() {
+        expect_struck_at_a_snapshot(&["--tls"], 20);
+    }
+}
+
+fn expect_struck_at_a_snapshot(args: &[&str], operations_min: u64) {
     let nemesis = ["--nemesis", "wipe,pause@leader:snapshot", "--snapshot-count", "100"];
     // With this seed the pause begins to wait before the wipe comes.
-    let args = ["--nodes", "3", "--time-limit", "15s", "--seed", "1"];
-    let run = Run::of(&[&nemesis[..], &args].concat());
+    let time = ["--nodes", "3", "--time-limit", "15s", "--seed", "1"];
+    let run = Run::of(&[&nemesis[..], &time, args].concat());
     run.expect_status(0);
-    run.expect_activity(200, &["wipe", "pause"]);
+    run.expect_activity(operations_min, &["wipe", "pause"]);
     let history = history(&run);
     let paused = history.iter().position(|e| e["f"] == "pause" && e["value"]["phase"] == "start");
     let wiped = history.iter().position(|e| e["f"] == "wipe" && e["value"]["phase"] == "start");
@@ -276,4 +286,70 @@ fn a_swarm_stands_in_the_plan_and_is_of_the_seed() {
     assert_ne!(one["nemesis"], other["nemesis"]);
     let count = |field: &str| one[field].as_array().map_or(0, Vec::len);
     assert!(count("switched_off") > 5 && count("nemesis") > 5, "{one:#}");
+}
+
+#[test]
+fn what_came_after_a_snapshot_is_found_to_be_lost_when_the_cluster_is_restored() {
+    if sandbox_or_skip() {
+        expect_taken_back(&[]);
+    }
+}
+
+#[test]
+fn what_came_after_a_snapshot_of_a_real_etcd_is_found_to_be_lost_when_it_is_restored() {
+    let Some(etcd) = etcd() else { return };
+    if sandbox_or_skip() {
+        expect_taken_back(&["--db", &etcd]);
+    }
+}
+
+/// The cluster serves again, all of it from the snapshot; what it has forgotten is found.
+fn expect_taken_back(args: &[&str]) {
+    let restore = ["--nemesis", "restore@n1", "--time-limit", "15s", "--nodes", "3"];
+    let run = Run::of(&[&restore[..], &["--seed", "3"], args].concat());
+    run.expect_status(1);
+    run.expect_activity(20, &["restore"]);
+    let results = run.results();
+    let told = results["tested"]["options"]["faults"].as_str().expect("the budget");
+    assert!(told.starts_with("need not be survived: restore"), "{told}");
+    let verdict = |name: &str| {
+        let checkers = results["checkers"].as_array().expect("checkers");
+        let one = checkers.iter().find(|one| one["name"] == name);
+        one.unwrap_or_else(|| panic!("no {name}: {results:#}"))["verdict"].clone()
+    };
+    assert_eq!(verdict("revisions"), "invalid");
+    // It is one cluster again, and none of its members died of that.
+    assert_eq!(verdict("members-equal"), "valid");
+    assert_eq!(verdict("nodes"), "valid");
+    let history = history(&run);
+    let is_end = |event: &&Value| event["f"] == "restore" && event["value"]["phase"] == "end";
+    for ended in history.iter().filter(is_end) {
+        let steps = ended["value"]["seen"]["steps"].as_array().expect("steps");
+        let did = |what: &'static str| steps.iter().filter(move |step| step["did"] == what);
+        assert_eq!(did("restore").count(), 3, "{ended}");
+        let revision = |what| did(what).next().and_then(|step| step["revision"].as_i64());
+        // On a busy machine nobody says so in time.
+        println!("from revision {:?} to {:?}", revision("halt"), revision("serve"));
+        assert!(did("start").count() <= 3 && did("snapshot").count() == 1, "{ended}");
+    }
+}
+
+#[test]
+fn a_fault_strikes_while_a_client_holds_a_lock() {
+    if !sandbox_or_skip() {
+        return;
+    }
+    let lock = ["--workload", "lock", "--nemesis", "pause@leader:lock", "--nodes", "3"];
+    let run = Run::of(&[&lock[..], &["--time-limit", "10s", "--seed", "5"]].concat());
+    run.expect_status(0);
+    run.expect_activity(1, &["pause"]);
+    let history = history(&run);
+    let is_start = |event: &Value| event["f"] == "pause" && event["value"]["phase"] == "start";
+    let paused = history.iter().position(is_start).expect("it began");
+    let done = |f: &str| {
+        let ok = |event: &&Value| event["f"] == f && event["type"] == "ok";
+        history[..paused].iter().filter(ok).count()
+    };
+    println!("{} acquired and {} released before", done("acquire"), done("release"));
+    assert!(done("acquire") > done("release"), "nobody held the lock");
 }

@@ -30,3 +30,51 @@ pub fn processes_and_clocks(play: impl Fn(&[Value]) -> (TempDir, Seen)) {
     assert_eq!(seen.clock("clock-drift", "monotonic_rate_ppm"), 1_000_000);
     assert!(seen.clock("clock-strobe", "times_set") > 3);
 }
+
+/// Has an operator's faults played, and looks at what the members themselves told.
+pub fn operators(play: impl Fn(&[Value]) -> (TempDir, Seen)) {
+    let (folder, seen) = play(&[
+        json!({"kind": "member-remove", "nodes": n3()}),
+        json!({"kind": "member-replace", "nodes": n3()}),
+        json!({"kind": "wipe", "nodes": n3()}),
+        json!({"kind": "learner", "nodes": n3()}),
+        json!({"kind": "move-leader", "nodes": {"these": ["n3", "n1"]}}),
+        json!({"kind": "compact"}),
+        json!({"kind": "defrag", "nodes": n3()}),
+        json!({"kind": "snapshot", "nodes": n3()}),
+        json!({"kind": "alarm", "nodes": n3()}),
+        json!({"kind": "rolling-restart", "order": ["n2", "n3", "n1"]}),
+    ]);
+    seen.before();
+    let step = |kind: &str, did: &str| -> Value {
+        let told = seen.during(kind).told;
+        let steps = told["steps"].as_array().expect("steps");
+        let found = steps.iter().find(|step| step["did"] == did);
+        found.unwrap_or_else(|| panic!("{kind} did no {did}: {told}")).clone()
+    };
+    for kind in ["member-remove", "member-replace", "wipe", "learner"] {
+        let told = seen.during(kind).told;
+        let id = |when: &str| {
+            let members = told[when].as_array().expect("members");
+            assert_eq!(members.len(), 3, "{kind}, {when}: {told}");
+            let n3 = members.iter().find(|member| member["node"] == "n3");
+            n3.unwrap_or_else(|| panic!("{kind}: no n3 {when}: {told}"))["id"].clone()
+        };
+        assert_ne!(id("members_before"), id("members_after"), "{kind}: n3 is another member now");
+        assert!(step(kind, "wipe")["bytes"].as_u64() > Some(0), "{kind}: {told}");
+    }
+    let moved = step("move-leader", "move-leader");
+    assert_ne!(moved["from"], moved["leader"]);
+    assert!(step("compact", "compact")["revision"].as_u64() > Some(1));
+    assert!(step("defrag", "defragment")["bytes_after"].as_u64() > Some(0));
+    let bytes = step("snapshot", "snapshot")["bytes"].as_u64();
+    let file = folder.path().join("out/nodes/n3/snapshot-7.db");
+    assert_eq!(std::fs::metadata(file).ok().map(|file| file.len()), bytes, "the file is here");
+    assert_eq!(
+        (&step("alarm", "raise")["alarms"], &step("alarm", "disarm")["alarms"]),
+        (&json!(1), &json!(0))
+    );
+    let restarted = seen.during("rolling-restart").told["steps"].clone();
+    let restarted = restarted.as_array().expect("steps").iter().filter(|s| s["did"] == "start");
+    assert_eq!(restarted.count(), 3);
+}

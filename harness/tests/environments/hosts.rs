@@ -78,6 +78,12 @@ pub fn processes_and_clocks() {
     }
 }
 
+pub fn operators() {
+    if !skipped() {
+        faults::operators(play);
+    }
+}
+
 pub fn links() {
     if skipped() {
         return;
@@ -103,11 +109,15 @@ pub fn disks() {
     }
     let (_folder, seen) = play(&[
         json!({"kind": "fsync-delay", "nodes": n3(), "files": "any", "delay_ms": 300}),
+        json!({"kind": "disk-full", "nodes": n3(), "bytes_free": 0}),
+        json!({"kind": "disk-error", "nodes": n3(), "files": "any", "access": "fsync"}),
         json!({"kind": "power-loss", "nodes": n3(), "survivors": "nothing", "seed": 7}),
     ]);
     seen.before();
-    let hits = seen.during("fsync-delay").told["disks"]["n3"]["requests_hit"].as_i64();
-    assert!(hits > Some(0), "{hits:?} fsyncs were late");
+    for kind in ["fsync-delay", "disk-full", "disk-error"] {
+        let hits = seen.during(kind).told["disks"]["n3"]["requests_hit"].as_i64();
+        assert!(hits > Some(0), "{kind}: {hits:?} requests were hit");
+    }
     seen.nothing_passed("power-loss");
 }
 

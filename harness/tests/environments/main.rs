@@ -19,8 +19,14 @@ use std::process::ExitCode;
 /// The binary under test.
 const ORDEAL: &str = env!("CARGO_BIN_EXE_ordeal");
 
-const TESTS: [runner::Test; 14] = [
+const TESTS: [runner::Test; 18] = [
     ("docker::processes_and_clocks", docker::processes_and_clocks),
+    ("docker::operators", docker::operators),
+    ("docker::an_etcd_is_restored_from_a_snapshot", docker::an_etcd_is_restored_from_a_snapshot),
+    (
+        "docker::connections_are_encrypted_and_written_down",
+        docker::connections_are_encrypted_and_written_down,
+    ),
     ("docker::links", docker::links),
     ("docker::an_etcd_reads_a_clock_that_was_put_back", docker::an_etcd_reads_its_clock),
     ("docker::two_runs_side_by_side", docker::two_runs_side_by_side),
@@ -30,6 +36,7 @@ const TESTS: [runner::Test; 14] = [
     ("docker::what_is_refused", docker::what_is_refused),
     ("compose::clusters_to_look_at", compose::clusters_to_look_at),
     ("hosts::processes_and_clocks", hosts::processes_and_clocks),
+    ("hosts::operators", hosts::operators),
     ("hosts::links", hosts::links),
     ("hosts::disks", hosts::disks),
     ("hosts::nothing_is_left_after_sigkill", hosts::nothing_is_left_after_sigkill),

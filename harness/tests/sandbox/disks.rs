@@ -62,6 +62,10 @@ fn trouble(bench: &Bench) {
     assert_eq!(bench.ask(1, "keep d1/kept twice"), "Uncategorized", "EIO has no name in Rust");
     assert_eq!(sandbox.mend_disk(&node(1), failing).unwrap(), 1);
     assert_eq!(bench.ask(1, "keep d1/kept twice"), "written");
+    let full = stand(Effect::Full { bytes_free: 4 });
+    assert_eq!(bench.ask(1, "keep d1/full more-than-that"), "StorageFull");
+    assert!(sandbox.mend_disk(&node(1), full).unwrap() >= 1);
+    assert_eq!(bench.ask(1, "keep d1/full more-than-that"), "written");
     let slow = stand(Effect::Delay { access: Access::Fsync, delay_ms: 3_600_000 });
     assert_eq!(bench.answer(1, "keep d1/slow x", SOON), None);
     let start = Instant::now();

@@ -67,7 +67,10 @@ fn seen(active: &Active) -> Vec<(&'static str, Value)> {
         Capability::Clock => vec![("clocks", clocks(&active.clocks))],
         Capability::Disk => vec![("disks", disks(&active.disks))],
         // These are done step by step.
-        Capability::Members | Capability::Maintenance | Capability::Upgrade => Vec::new(),
+        Capability::Members
+        | Capability::Maintenance
+        | Capability::Restore
+        | Capability::Upgrade => Vec::new(),
     }
 }
 

@@ -26,6 +26,8 @@ pub(super) struct Operation {
     pub(super) done: Vec<Value>,
     pub(super) before: Option<Vec<Member>>,
     pub(super) after: Option<Vec<Member>>,
+    /// The nodes whose data is a snapshot's, until they are started.
+    restored: Vec<NodeId>,
     /// Whether something was seen to change.
     pub(super) landed: bool,
 }
@@ -200,15 +202,66 @@ impl State {
                     return Err(format!("{node} knows of no leader"));
                 }
                 let version = Value::String(standing.version.into());
-                operation.record("serve", Some(node), vec![("version", version)]);
+                let more = vec![("version", version), ("revision", Value::Int(standing.revision))];
+                operation.record("serve", Some(node), more);
             }
             Step::Upgrade(node) => machinery.upgrade(node).await.map_err(told)?,
+            Step::Halt => self.halt(machinery, id, operation).await,
+            Step::Restore(of, name) => {
+                operation.restored = machinery.restore(of, name).await.map_err(told)?;
+                operation.landed |= !operation.restored.is_empty();
+                for node in &operation.restored.clone() {
+                    operation.record("restore", Some(node), Vec::new());
+                }
+            }
+            Step::StartRestored => self.start_restored(machinery, id, operation).await?,
             Step::Do(task) => maintain(machinery, task, operation).await?,
         }
         if matches!(step, Step::Add(_) | Step::AddLearner(_) | Step::Remove(_) | Step::Promote(_)) {
             operation.after = machinery.members().await.ok();
         }
         Ok(())
+    }
+
+    /// Ends every node's process, and holds all nodes down for this fault.
+    async fn halt<M: Machinery>(&mut self, machinery: &M, id: u32, operation: &mut Operation) {
+        let nodes = machinery.nodes();
+        let mut newest = None;
+        for node in &nodes {
+            // One that does not answer tells of none.
+            let standing = machinery.standing(node).await.ok();
+            newest = newest.max(standing.map(|standing| standing.revision));
+        }
+        for node in nodes {
+            // One that does not run is held down all the same.
+            let _ = machinery.kill(&node).await;
+            self.killed.entry(node).or_default().insert(id);
+        }
+        let revision = newest.map(|revision| ("revision", Value::Int(revision)));
+        operation.record("halt", None, revision.into_iter().collect());
+    }
+
+    /// Starts those restored nodes that no other fault holds down: it starts them later.
+    async fn start_restored<M: Machinery>(
+        &mut self,
+        machinery: &M,
+        id: u32,
+        operation: &mut Operation,
+    ) -> Result<(), String> {
+        let mut refused = Ok(());
+        for node in release(&mut self.killed, id) {
+            if !operation.restored.contains(&node) {
+                continue;
+            }
+            match machinery.start(&node).await {
+                Ok(()) => operation.record("start", Some(&node), Vec::new()),
+                Err(error) => {
+                    self.killed.entry(node).or_default().insert(id);
+                    refused = Err(error.to_string());
+                }
+            }
+        }
+        refused
     }
 
     /// Holds no node down any more for this fault.

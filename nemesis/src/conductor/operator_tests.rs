@@ -156,7 +156,14 @@ impl Machinery for Club {
         let there = self.time.now().as_millis() >= state.behind_until_ms;
         let has_leader = there && state.up.contains(node);
         let version = "3.5.30".to_owned();
-        ready(Ok(Standing { version, term: 2, has_leader, learner: false, db_bytes: 1 }))
+        ready(Ok(Standing {
+            version,
+            term: 2,
+            revision: 9,
+            has_leader,
+            learner: false,
+            db_bytes: 1,
+        }))
     }
     fn maintain(&self, task: &Task) -> impl Future<Output = Result<TaskDone, InjectError>> {
         self.tell(&format!("{task:?}"));
@@ -178,6 +185,16 @@ impl Machinery for Club {
                 TaskDone::Alarms(0)
             }
         }))
+    }
+    fn restore(
+        &self,
+        of: &NodeId,
+        name: &str,
+    ) -> impl Future<Output = Result<Vec<NodeId>, InjectError>> {
+        self.tell(&format!("restore {name} of {of}"));
+        let up = self.state.borrow().up.len();
+        assert_eq!(up, 0, "data is put in place of what no process holds open");
+        ready(Ok((1..=3).map(NodeId::numbered).collect()))
     }
     fn upgrade(&self, node: &NodeId) -> impl Future<Output = Result<(), InjectError>> {
         self.tell(&format!("upgrade {node}"));
@@ -225,7 +242,7 @@ fn told(faults: Vec<(u64, u64, Fault)>) -> (Vec<String>, Vec<Note>) {
 #[test]
 fn each_kind_takes_its_steps_in_order_and_leaves_the_cluster_as_it_was() {
     let node = NodeId::numbered;
-    let rows: [(Fault, &[&str]); 8] = [
+    let rows: [(Fault, &[&str]); 9] = [
         (
             Fault::MemberAdd { node: node(4) },
             &["add n4", "start n4", "remove n4", "kill n4", "wipe n4"],
@@ -248,6 +265,20 @@ fn each_kind_takes_its_steps_in_order_and_leaves_the_cluster_as_it_was() {
         ),
         (Fault::MoveLeader { nodes: these(&[1, 3]) }, &["MoveLeader(NodeId(\"n3\"))"]),
         (Fault::Alarm { nodes: these(&[1]) }, &["RaiseAlarm(NodeId(\"n1\"))", "DisarmAlarms"]),
+        (
+            Fault::Restore { nodes: Nodes::Leader },
+            &[
+                "Snapshot(NodeId(\"n1\"), \"snapshot-0\")",
+                "kill n1",
+                "kill n2",
+                "kill n3",
+                "kill n4",
+                "restore snapshot-0 of n1",
+                "start n1",
+                "start n2",
+                "start n3",
+            ],
+        ),
         (
             Fault::Upgrade { order: vec![node(3), node(1)] },
             &["terminate n3", "upgrade n3", "start n3", "terminate n1", "upgrade n1", "start n1"],
@@ -290,6 +321,39 @@ fn the_note_tells_who_was_a_member_before_and_after_and_what_was_seen() {
         let seen = notes[1].1["seen"].to_string();
         assert!(seen.contains(expected), "{seen}");
     }
+}
+
+#[test]
+fn an_operator_waits_for_somebody_to_lead_longer_than_the_others_do() {
+    let leaderless = async |club: &Club| {
+        club.state.borrow_mut().leader = None;
+        club.time.sleep(Duration::from_secs(6)).await;
+        club.state.borrow_mut().leader = Some(NodeId::numbered(2));
+    };
+    let wipe = Fault::Wipe { nodes: Nodes::Leader };
+    let kill = Fault::Kill { nodes: Nodes::Leader };
+    let (state, notes) = play(&schedule(vec![(0, 100, kill), (0, 100, wipe)]), leaderless);
+    assert_eq!(notes[0].1["error"], text("no node led for 3000 ms"), "{notes:?}");
+    let told = ["6000 kill n2", "6000 wipe n2", "6100 remove n2", "6100 add n2", "6100 start n2"];
+    assert_eq!(state.told, told);
+}
+
+#[test]
+fn a_cluster_is_restored_under_other_faults_and_those_held_down_start_when_they_are_let_go() {
+    let restore = Fault::Restore { nodes: these(&[2]) };
+    let kill = Fault::Kill { nodes: these(&[3]) };
+    let (found, notes) = told(vec![(0, 500, restore.clone()), (200, 3_000, kill)]);
+    let all = ["kill n1", "kill n2", "kill n3", "kill n4", "restore snapshot-0 of n2"];
+    let begin = ["Snapshot(NodeId(\"n2\"), \"snapshot-0\")", "kill n3"];
+    let end = ["start n1", "start n2", "start n3"];
+    assert_eq!(found, [&begin[..], &all, &end].concat());
+    assert!(notes.iter().all(|(_, note)| !note.contains_key("error")), "{notes:?}");
+    // Members do not change meanwhile: the snapshot is restored for those of the beginning.
+    let remove = Fault::MemberRemove { nodes: these(&[1]) };
+    let (found, _) = told(vec![(0, 500, restore), (200, 300, remove)]);
+    let restored = found.iter().position(|did| did.starts_with("restore"));
+    let removed = found.iter().position(|did| did == "remove n1");
+    assert!(restored.is_some() && restored < removed, "{found:?}");
 }
 
 #[test]

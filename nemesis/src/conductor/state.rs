@@ -87,7 +87,10 @@ impl Active {
             Capability::Clock => self.clocks.landed(),
             Capability::Disk => self.disks.landed(),
             // These are done step by step.
-            Capability::Members | Capability::Maintenance | Capability::Upgrade => false,
+            Capability::Members
+            | Capability::Maintenance
+            | Capability::Restore
+            | Capability::Upgrade => false,
         }
     }
 }

@@ -31,6 +31,7 @@ macro_rules! aimed {
             | Fault::Defrag { nodes }
             | Fault::Snapshot { nodes }
             | Fault::Alarm { nodes }
+            | Fault::Restore { nodes }
             | Fault::Partition { cut: Cut::Isolate(nodes) | Cut::OneWay(nodes) }
             | Fault::Flap { cut: Cut::Isolate(nodes) | Cut::OneWay(nodes), .. }
             | Fault::Delay { links: Links { of: nodes, .. }, .. }
@@ -91,6 +92,7 @@ impl Fault {
             Fault::Defrag { .. } => Kind::Defrag,
             Fault::Snapshot { .. } => Kind::Snapshot,
             Fault::Alarm { .. } => Kind::Alarm,
+            Fault::Restore { .. } => Kind::Restore,
             Fault::RollingRestart { .. } => Kind::RollingRestart,
             Fault::Upgrade { .. } => Kind::Upgrade,
         }

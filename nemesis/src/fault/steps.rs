@@ -1,7 +1,7 @@
 //! Faults of the cluster's own making: what an operator does, step by step.
 
 use super::Fault;
-use crate::{NodeId, Nodes, Task};
+use crate::{Capability, NodeId, Nodes, Task};
 
 /// One thing that an operator does. Each may be refused for a while, and is tried again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,12 @@ pub(crate) enum Step {
     Serve(NodeId),
     /// Have its next start be as the other binary.
     Upgrade(NodeId),
+    /// Every node's process is gone.
+    Halt,
+    /// All that members stored is as it was when this one's snapshot was saved under this name.
+    Restore(NodeId, String),
+    /// Start those that were restored, unless other faults hold them down.
+    StartRestored,
     /// Any other task.
     Do(Task),
 }
@@ -81,9 +87,15 @@ impl Fault {
             Fault::Compact {} => steps(vec![Step::Do(Task::Compact)], Vec::new()),
             Fault::Defrag { .. } => steps(each(Task::Defragment), Vec::new()),
             Fault::Snapshot { .. } => {
-                let save = |node: &NodeId| Task::Snapshot(node.clone(), format!("snapshot-{id}"));
+                let save = |node: &NodeId| Task::Snapshot(node.clone(), saved(id));
                 steps(nodes.iter().map(|node| Step::Do(save(node))).collect(), Vec::new())
             }
+            Fault::Restore { .. } => one().and_then(|node| {
+                let save = Step::Do(Task::Snapshot(node.clone(), saved(id)));
+                let restore = Step::Restore(node.clone(), saved(id));
+                let again = [Step::Halt, restore, Step::StartRestored, Step::Serve(node)];
+                steps(vec![save], again.into())
+            }),
             Fault::Alarm { .. } => {
                 steps(each(Task::RaiseAlarm), vec![Step::Do(Task::DisarmAlarms)])
             }
@@ -93,9 +105,9 @@ impl Fault {
         }
     }
 
-    /// Whether it changes who is a member: one such fault at a time.
+    /// Whether it changes who is a member, or takes it for given: one such fault at a time.
     pub(crate) fn changes_members(&self) -> bool {
-        self.needs() == crate::Capability::Members
+        matches!(self.needs(), Capability::Members | Capability::Restore)
     }
 
     /// What is wrong with its nodes, as a sentence's end; `None` when nothing.
@@ -110,6 +122,9 @@ impl Fault {
                 }
                 _ => None,
             },
+            Fault::Restore { nodes: Nodes::These(these) } if these.len() != 1 => {
+                Some(format!("it names {} nodes; the state of one is restored", these.len()))
+            }
             Fault::MoveLeader { nodes: Nodes::Leader } => {
                 Some("the leader cannot hand over to itself".to_owned())
             }
@@ -122,6 +137,11 @@ impl Fault {
             _ => None,
         }
     }
+}
+
+/// What the snapshot of the fault with this number is called.
+fn saved(id: u32) -> String {
+    format!("snapshot-{id}")
 }
 
 /// One after the other, each when the one before it serves.

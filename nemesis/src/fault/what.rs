@@ -119,6 +119,9 @@ impl Fault {
             Fault::Defrag { nodes } => format!("defragment {}", aim(nodes)),
             Fault::Snapshot { nodes } => format!("save a snapshot of {}", aim(nodes)),
             Fault::Alarm { nodes } => format!("{} is said to have no space", aim(nodes)),
+            Fault::Restore { nodes } => {
+                format!("restore all from a snapshot of {}", aim(nodes))
+            }
             Fault::RollingRestart { order } => format!("restart one by one {}", list(order)),
             Fault::Upgrade { order } => format!("upgrade one by one {}", list(order)),
         }

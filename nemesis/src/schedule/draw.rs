@@ -157,6 +157,7 @@ fn injected(kind: Kind, nodes: &[NodeId], first: bool, rng: &mut ChaCha8Rng) -> 
         | Kind::Defrag
         | Kind::Snapshot
         | Kind::Alarm
+        | Kind::Restore
         | Kind::RollingRestart
         | Kind::Upgrade => unreachable!("an operator's fault is drawn elsewhere"),
     }

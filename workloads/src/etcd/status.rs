@@ -12,6 +12,8 @@ pub struct Status {
     pub leader_id: u64,
     /// Its Raft term.
     pub term: u64,
+    /// The revision of its store.
+    pub revision: i64,
     /// The server's version, such as `3.5.30`.
     pub version: String,
     /// Whether it has no vote.
@@ -36,6 +38,7 @@ pub async fn status(endpoint: &str, options: &EtcdOptions) -> Result<Status, Sto
         member_id: answer.header().map(etcd_client::ResponseHeader::member_id).unwrap_or_default(),
         leader_id: answer.leader(),
         term: answer.raft_term(),
+        revision: answer.header().map(etcd_client::ResponseHeader::revision).unwrap_or_default(),
         version: answer.version().to_owned(),
         learner: answer.is_learner(),
         db_bytes: u64::try_from(answer.db_size()).unwrap_or_default(),

@@ -6,7 +6,7 @@ use super::course::Course;
 use crate::plan::{Db, Plan};
 use ordeal_checker::{Checker, Cost, Judgement, Limits, Verdict, Witness};
 use ordeal_history::History;
-use ordeal_nemesis::NodeId;
+use ordeal_nemesis::{Capability, NodeId};
 use ordeal_reports::{Circumstances, Judged, Results, Tested, coverage};
 use ordeal_workloads::{Options, Visitor, Workload, visit};
 use std::collections::{BTreeMap, BTreeSet};
@@ -180,10 +180,11 @@ fn nodes(plan: &Plan, history: &History, course: &Course) -> Judgement {
 }
 
 /// The nodes whose disks fail, lie or go bad by this plan: a store may stop for good at that, and
-/// etcd does.
+/// etcd does. One that is restored from a snapshot must run.
 fn failed_by_their_disks(plan: &Plan) -> BTreeSet<NodeId> {
     let faults = plan.schedule.0.iter().map(|scheduled| &scheduled.fault);
-    let beyond = faults.filter(|fault| !fault.kind().must_be_survived());
+    let beyond = faults
+        .filter(|fault| fault.needs() == Capability::Disk && !fault.kind().must_be_survived());
     beyond.flat_map(|fault| fault.strikes(None)).collect()
 }
 

@@ -340,7 +340,7 @@ impl Machinery for Fake {
     async fn standing(&self, node: &NodeId) -> Result<Standing, InjectError> {
         let has_leader = !self.state.borrow().down.contains(node);
         let version = "fake".to_owned();
-        Ok(Standing { version, term: 1, has_leader, learner: false, db_bytes: 1 })
+        Ok(Standing { version, term: 1, revision: 1, has_leader, learner: false, db_bytes: 1 })
     }
 
     async fn maintain(&self, task: &Task) -> Result<TaskDone, InjectError> {

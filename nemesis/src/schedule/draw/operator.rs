@@ -32,6 +32,7 @@ pub(super) fn fault(
         Kind::Defrag => Fault::Defrag { nodes: any(rng) },
         Kind::Snapshot => Fault::Snapshot { nodes: one(rng) },
         Kind::Alarm => Fault::Alarm { nodes: one(rng) },
+        Kind::Restore => Fault::Restore { nodes: one(rng) },
         Kind::RollingRestart => Fault::RollingRestart { order: shuffled(nodes, rng) },
         Kind::Upgrade => Fault::Upgrade { order: shuffled(nodes, rng) },
         _ => return None,
