@@ -4,8 +4,8 @@ use crate::etcd::Etcd;
 use crate::isolation::{ListAppend, RwRegister};
 use crate::linear::{Algorithm, Linearizable, MisfitAt, Model};
 use crate::others::{
-    Available, Bank, CleanLogs, Counter, Election, FencedMutex, Lease, LongFork, Responsive, Set,
-    SetFull, Stats, TotalQueue, Unhandled, UniqueIds, Watch,
+    Available, Bank, CleanLogs, Counter, Election, FencedMutex, Lease, Lists, LongFork, Responsive,
+    Rollout, Set, SetFull, Stats, TotalQueue, Unhandled, UniqueIds, Watch,
 };
 use crate::{Checker, Judgement, Limits, Online, Verdict, models};
 use ordeal_history::{History, Outcome, Value};
@@ -169,6 +169,8 @@ const OTHERS: &[Other] = &[
     other::<Election>(&["campaign", "proclaim", "resign", "leader", "observe"]),
     other::<Watch>(&["watch"]),
     other::<Lease>(&["lease-grant", "lease-keepalive", "lease-ttl", "lease-revoke"]),
+    other::<Lists>(&["list"]),
+    other::<Rollout>(&["change", "act"]),
     other::<Stats>(&[]),
     other::<Available>(&[]),
     other::<Responsive>(&[]),

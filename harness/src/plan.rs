@@ -62,6 +62,9 @@ pub struct Plan {
     /// How long a patient client waits for an answer, in milliseconds; every other client is
     /// impatient, and waits an eighth of it.
     pub op_timeout_ms: u64,
+    /// After so many milliseconds each client turns to the next member; 0: it stays.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub move_every_ms: u64,
     /// The cluster's own timeouts.
     pub tuning: Tuning,
     /// What was asked for to go wrong, in the words of `--nemesis`; what a swarm left of it.
@@ -77,6 +80,11 @@ pub struct Plan {
     /// What only a simulation has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub simulated: Option<Simulated>,
+}
+
+/// Whether a number is left out of the file.
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// What is put on trial.

@@ -16,6 +16,7 @@ mod services;
 mod sockets;
 mod status;
 mod survey;
+mod tokens;
 mod watches;
 
 pub use error::{classify, classify_connect, refuses};
@@ -23,14 +24,19 @@ pub use operator::{EtcdOperator, ListedMember};
 pub use sockets::Sockets;
 pub use status::{Status, status};
 pub use survey::{Contents, Hash, Inspected, inspect};
+pub use tokens::Tokens;
 
 use crate::people::root;
 use crate::store::{Answer, Login, Range, Request, Said, Store, StoreError};
-use etcd_client::{Channel, Client, CompactionOptions, ConnectOptions};
+use etcd_client::{Channel, Client, CompactionOptions};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 use watches::Watches;
+
+/// What a store may send ahead on a stream that nobody reads: as etcd's own clients have it, so that
+/// a slow reader is one.
+const STREAM_WINDOW_BYTES: u32 = 65_535;
 
 /// How to connect.
 #[derive(Clone, Debug)]
@@ -43,6 +49,8 @@ pub struct EtcdOptions {
     pub tls: Option<TlsOptions>,
     /// Where sockets come from, when not from this process' own network.
     pub sockets: Option<Sockets>,
+    /// What those who logged in have got for it.
+    pub tokens: Tokens,
 }
 
 /// What a client needs for an encrypted connection, as PEM.
@@ -59,13 +67,16 @@ pub struct TlsOptions {
 impl Default for EtcdOptions {
     fn default() -> Self {
         let connect_timeout = Duration::from_secs(1);
-        EtcdOptions { connect_timeout, login: None, tls: None, sockets: None }
+        let tokens = Tokens::default();
+        EtcdOptions { connect_timeout, login: None, tls: None, sockets: None, tokens }
     }
 }
 
 /// A connection to one member.
 pub struct EtcdStore {
+    endpoint: String,
     channel: tonic::transport::Channel,
+    tokens: Tokens,
     login: Option<Login>,
     /// A client for each who asked.
     clients: BTreeMap<Option<Login>, Client>,
@@ -78,8 +89,14 @@ impl EtcdStore {
     /// Errors are always [`StoreError::DidNotHappen`]: no request was sent.
     pub async fn connect(endpoint: &str, options: &EtcdOptions) -> Result<EtcdStore, StoreError> {
         let channel = channel(endpoint, options).await?;
-        let (login, clients) = (options.login.clone(), BTreeMap::new());
-        Ok(EtcdStore { channel, login, clients, watches: Watches::default() })
+        Ok(EtcdStore {
+            endpoint: endpoint.to_owned(),
+            channel,
+            tokens: options.tokens.clone(),
+            login: options.login.clone(),
+            clients: BTreeMap::new(),
+            watches: Watches::default(),
+        })
     }
 
     /// Whether the endpoint acknowledges a linearizable read: it is up, and a leader answers it.
@@ -90,20 +107,22 @@ impl EtcdStore {
         store.send(Request::Range(Range::of("ready"))).await.is_ok()
     }
 
-    /// The client of whoever asks. The first time a user does, its password is checked; an error
-    /// then means that the request itself was not sent.
+    /// The client of whoever asks. An error of logging in means that the request was not sent.
     async fn client(&mut self, login: &Option<Login>) -> Result<Client, StoreError> {
         if let Some(client) = self.clients.get(login) {
             return Ok(client.clone());
         }
-        let mut options = ConnectOptions::new();
-        if let Some(Login { user, password }) = login {
-            options = options.with_user(user, password);
-        }
-        let channel = Channel::Tonic(self.channel.clone());
-        let made = Client::from_channel(channel, Some(options)).await;
-        let client =
-            made.map_err(|error| StoreError::DidNotHappen(format!("no session: {error}")))?;
+        let no_session = |error: String| StoreError::DidNotHappen(format!("no session: {error}"));
+        let channel = match login {
+            None => Channel::Tonic(self.channel.clone()),
+            Some(login) => {
+                let token = self.tokens.get(&self.endpoint, login, self.channel.clone()).await;
+                let token = token.map_err(|error| no_session(error.to_string()))?;
+                tokens::shown(self.channel.clone(), token)
+            }
+        };
+        let made = Client::from_channel(channel, None).await;
+        let client = made.map_err(|error| no_session(error.to_string()))?;
         self.clients.insert(login.clone(), client.clone());
         Ok(client)
     }
@@ -180,7 +199,14 @@ impl Store for EtcdStore {
             request => (self.login.clone(), request),
         };
         let mut client = self.client(&login).await?;
-        self.ask(&mut client, request).await
+        let answer = self.ask(&mut client, request).await;
+        if let (Err(error), Some(login)) = (&answer, &login)
+            && error.to_string().contains("invalid auth token")
+        {
+            self.tokens.forget(&self.endpoint, login);
+            self.clients.remove(&Some(login.clone()));
+        }
+        answer
     }
 
     fn log_in(&mut self, login: &Login) {
@@ -202,6 +228,7 @@ async fn channel(
     let refused = |error: tonic::transport::Error| classify_connect(endpoint, &error);
     let mut target = Endpoint::from_shared(endpoint.to_owned())
         .map_err(refused)?
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .connect_timeout(options.connect_timeout);
     if let Some(tls) = &options.tls {
         let config = ClientTlsConfig::new()

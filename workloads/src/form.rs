@@ -52,6 +52,11 @@ pub(crate) fn member<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
     if let Value::Object(members) = value { members.get(name) } else { None }
 }
 
+/// The same, if it is not `null`.
+pub(crate) fn field<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
+    member(value, name).filter(|member| !member.is_null())
+}
+
 /// A member that is a whole number.
 pub(crate) fn number(value: &Value, name: &str) -> Option<i64> {
     member(value, name).and_then(Value::as_i64)

@@ -24,6 +24,9 @@ const KEYS_EACH: i64 = 3;
 /// How long leases live without being kept alive, in seconds.
 const TTL_S: std::ops::RangeInclusive<i64> = 2..=4;
 
+/// How many times longer than the others some leases are kept alive.
+const LONG_TIMES: u32 = 5;
+
 /// The workload.
 pub struct Leases;
 
@@ -40,20 +43,12 @@ impl Workload for Leases {
     }
 
     async fn send<S: Store>(store: &mut S, options: &Options, operation: &Planned) -> Completion {
-        if is_watching(operation.f) {
-            return watching::send(PREFIX, store, operation).await;
-        }
-        let Some(request) = request(options, operation) else {
-            return Completion::unknown(operation);
-        };
-        match store.send(request).await {
-            Ok(answer) => completion(operation, &answer),
-            Err(error) => Completion::of_error(error),
-        }
+        let own = watching::Own { request, completion };
+        watching::send(PREFIX, own, store, options, operation).await
     }
 
     fn patience(operation: &Planned) -> Patience {
-        if operation.f == "watch-next" { Patience::Open } else { Patience::Usual }
+        watching::patience(operation)
     }
 
     fn checkers(_options: &Options) -> Vec<Box<dyn Checker>> {
@@ -184,8 +179,8 @@ impl Generator for LeaseGenerator {
     fn next(&mut self, slot: usize, rng: &mut ChaCha8Rng) -> Next {
         if slot % 4 == 3 {
             if self.watching.count(slot) == 0 {
-                let prefix = Manner { until: Some(String::new()), ..Manner::default() };
-                self.watching.add(slot, Manner { from: "g".to_owned(), ..prefix }, 0);
+                let begins = Manner { from: "g".to_owned(), ..Manner::prefix() };
+                self.watching.add(slot, begins, 0);
             }
             return Next::Invoke(self.watching.next(slot, rng));
         }
@@ -205,8 +200,10 @@ impl Generator for LeaseGenerator {
             ("lease-grant", Outcome::Ok) => {
                 let id = number(&completion.value, "id").unwrap_or(0);
                 self.lives += 1;
-                // Spread without a draw: there is none to be had here.
-                let alive_for = 10 + u32::try_from(self.lives * 37 % 160).unwrap_or(0);
+                // Spread without a draw: there is none to be had here. Every other lease is kept
+                // alive for longer than it lives, and than a leader may be away (etcd #15247).
+                let times = if self.lives % 2 == 0 { LONG_TIMES } else { 1 };
+                let alive_for = (10 + u32::try_from(self.lives * 37 % 160).unwrap_or(0)) * times;
                 let (revokes, left) = (self.lives % 3 == 0, alive_for + 400);
                 let owner = Owner { id, life: self.lives, alive_for, left, revokes };
                 self.owners.insert(slot, owner);

@@ -3,13 +3,15 @@
 //! A lock rests on a lease: a holder that is not heard of loses it and is not told (etcd #11457).
 //! So exclusion in time is no promise, and not demanded. What is demanded: tokens, the revisions at
 //! which the holders' keys were created, rise; and whoever is told that it holds the lock had its
-//! key there at that moment (etcd #11456: the lease of one who waits may end while it waits).
+//! key there at that moment, and had its turn: its key was the oldest for once (etcd #11456: the
+//! lease of one who waits may end while it waits).
 
 use crate::form::{number, object};
 use crate::{
-    Completion, Generator, Next, Options, Patience, Planned, Range, Request, Said, Store,
+    Completion, Generator, KeyValue, Next, Options, Patience, Planned, Range, Request, Said, Store,
     StoreError, Workload,
 };
+use ordeal_checker::online::{Online, Recheck};
 use ordeal_checker::others::FencedMutex;
 use ordeal_checker::{Checker, Cost, Counterexample, Judgement, Limits, Verdict, Witness};
 use ordeal_history::{History, Outcome, Value};
@@ -32,7 +34,7 @@ impl Workload for Locks {
     const SUMMARY: &'static str =
         "clients take locks with short leases, hold them for a while, and let go";
     const CHECKS: &'static str =
-        "fencing tokens that do not rise; locks that are held without a key in the store";
+        "fencing tokens that do not rise; locks that are held without a key, or out of turn";
     const FAULTS: &'static [&'static str] = &["pause", "partition", "kill"];
 
     fn generator(options: &Options, slots: usize) -> Box<dyn Generator> {
@@ -91,23 +93,60 @@ pub(crate) fn key_of(name: &[u8], lease: i64) -> Vec<u8> {
 }
 
 /// The token is the revision at which the holder's key was created, and the version tells whether
-/// it was there when the lock was granted: 0 means that it was not.
+/// it was there when the lock was granted, and had its turn: 0 means that it was not, or had not.
 async fn acquire<S: Store>(
     store: &mut S,
     name: Vec<u8>,
     lease: i64,
 ) -> Result<Completion, StoreError> {
-    let answer = store.send(Request::Lock { name, lease }).await?;
+    let answer = store.send(Request::Lock { name: name.clone(), lease }).await?;
     let Said::Locked { key } = &answer.said else { return Ok(Completion::strange(&answer)) };
-    let then = Range { revision: answer.revision, ..Range::of(key.clone()) };
     // The lock is held whatever becomes of this: without an answer there is no token.
-    let Ok(seen) = store.send(Request::Range(then)).await else {
+    let Ok((token, held)) = look(store, &name, key, answer.revision).await else {
         return Ok(Completion::ok(Value::Null, answer.revision));
     };
-    let kv = seen.said.one();
-    let token = kv.map_or(Value::Null, |kv| Value::Int(kv.create_revision));
-    let version = Some(kv.map_or(0, |kv| kv.version));
-    Ok(Completion { version, ..Completion::ok(token, answer.revision) })
+    let token = token.map_or(Value::Null, Value::Int);
+    Ok(Completion { version: Some(i64::from(held)), ..Completion::ok(token, answer.revision) })
+}
+
+/// The holder's token, and whether it can have held the lock: its key was there at the revision
+/// of the answer, and if it is gone by now, it was the oldest under the lock's name before it went.
+/// A key that is the oldest once stays so, so one that never was had no turn (etcd #11456).
+async fn look<S: Store>(
+    store: &mut S,
+    name: &[u8],
+    key: &[u8],
+    told_at: i64,
+) -> Result<(Option<i64>, bool), StoreError> {
+    let Some(then) = one(store, key, told_at).await?.0 else { return Ok((None, false)) };
+    let (now, head) = one(store, key, 0).await?;
+    if now.is_some_and(|now| now.create_revision == then.create_revision) {
+        return Ok((Some(then.create_revision), true));
+    }
+    // There at the first, gone at the last.
+    let (mut there, mut gone) = (told_at, head);
+    while there + 1 < gone {
+        let middle = there + (gone - there) / 2;
+        let seen = one(store, key, middle).await?.0;
+        let same = seen.is_some_and(|kv| kv.create_revision == then.create_revision);
+        *(if same { &mut there } else { &mut gone }) = middle;
+    }
+    let prefix = [name, b"/"].concat();
+    let all = Range { revision: there, ..Range::prefix(prefix) };
+    let answer = store.send(Request::Range(all)).await?;
+    let oldest = answer.said.kvs().iter().map(|kv| kv.create_revision).min();
+    Ok((Some(then.create_revision), oldest == Some(then.create_revision)))
+}
+
+/// A key at a revision, 0 being now, and the revision of the answer.
+async fn one<S: Store>(
+    store: &mut S,
+    key: &[u8],
+    revision: i64,
+) -> Result<(Option<KeyValue>, i64), StoreError> {
+    let range = Range { revision, ..Range::of(key) };
+    let answer = store.send(Request::Range(range)).await?;
+    Ok((answer.said.one().cloned(), answer.revision))
 }
 
 /// What a slot is at.
@@ -172,8 +211,8 @@ impl Generator for LockGenerator {
     }
 }
 
-/// Judges that whoever was told that it holds the lock had its key in the store at that moment: an
-/// `acquire` that succeeded has a version, and it is not 0.
+/// Judges that whoever was told that it holds the lock had its key in the store at that moment, and
+/// that the key had its turn: an `acquire` that succeeded has a version, and it is not 0.
 struct HeldByKey;
 
 impl Checker for HeldByKey {
@@ -182,7 +221,7 @@ impl Checker for HeldByKey {
     }
 
     fn summary(&self) -> &str {
-        "whoever is told that it holds a lock has its key in the store at that moment"
+        "whoever is told that it holds a lock has its key in the store, and had its turn"
     }
 
     fn check(&self, history: &History, _: &Limits) -> Judgement {
@@ -203,8 +242,8 @@ impl Checker for HeldByKey {
                 let operation = &history.operations[*first as usize];
                 let (process, at) = (operation.process, operation.revision.unwrap_or(0));
                 let reason = format!(
-                    "Process {process} was told that it holds the lock at revision {at}, where \
-                     its key is not in the store."
+                    "Process {process} was told at revision {at} that it holds the lock; its key \
+                     was not in the store then, or went without ever having been the oldest."
                 );
                 let (operations, story) = (vec![*first], vec![reason.clone()]);
                 let found = Counterexample { operations, story, ..Counterexample::default() };
@@ -227,6 +266,10 @@ impl Checker for HeldByKey {
             operations: history.operations.len() as u64,
             cost: Cost::default(),
         }
+    }
+
+    fn online(&self, limits: &Limits) -> Option<Box<dyn Online>> {
+        Some(Box::new(Recheck::new(HeldByKey, limits.clone())))
     }
 }
 

@@ -8,15 +8,14 @@
 use crate::form::text;
 use crate::lock::key_of;
 use crate::rotation::Rotation;
+use crate::set::SetGenerator;
 use crate::{
-    Compare, CompareTarget, Completion, Generator, KeyValue, Next, Options, Patience, Planned, Put,
+    Compare, CompareTarget, Completion, Generator, KeyValue, Options, Patience, Planned, Put,
     Range, Request, Said, Store, StoreError, Txn, Workload,
 };
 use ordeal_checker::Checker;
 use ordeal_checker::others::SetFull;
 use ordeal_history::Value;
-use rand::Rng;
-use rand_chacha::ChaCha8Rng;
 
 /// Under which locks and sets lie in the store.
 const PREFIX: &str = "ordeal/lock-set/";
@@ -41,7 +40,7 @@ macro_rules! workload {
             const FAULTS: &'static [&'static str] = &["pause", "partition", "kill"];
 
             fn generator(options: &Options, slots: usize) -> Box<dyn Generator> {
-                Box::new(LockSetGenerator::new(options, slots))
+                Box::new(generator(options, slots))
             }
 
             async fn send<S: Store>(
@@ -149,37 +148,9 @@ fn elements(kv: Option<&KeyValue>) -> Value {
     Value::from(list.split_ascii_whitespace().map(element).collect::<Vec<_>>())
 }
 
-struct LockSetGenerator {
-    sets: Rotation,
-    elements: i64,
-}
-
-impl LockSetGenerator {
-    fn new(options: &Options, slots: usize) -> Self {
-        // A few sets, or nobody would wait for anybody.
-        let keys = options.keys.min(u32::try_from(slots / 3).unwrap_or(1)).max(1);
-        let options = Options { keys, ..options.clone() };
-        LockSetGenerator { sets: Rotation::new(&options, OPERATIONS_PER_SET, slots), elements: 0 }
-    }
-}
-
-impl Generator for LockSetGenerator {
-    fn next(&mut self, slot: usize, rng: &mut ChaCha8Rng) -> Next {
-        let (which, adds) = (rng.random(), rng.random_range(0..4_u32) > 0);
-        let key = Some(Value::from(format!("s{}", self.sets.take(which).number)));
-        if adds && slot % 3 != 2 {
-            self.elements += 1;
-            return Next::Invoke(Planned { f: "add", key, value: Value::Int(self.elements) });
-        }
-        Next::Invoke(Planned { f: "read", key, value: Value::Null })
-    }
-
-    fn observe(&mut self, _slot: usize, _operation: &Planned, _completion: &Completion) {}
-
-    fn next_final(&mut self, slot: usize) -> Next {
-        self.sets.next_final(slot).map_or(Next::Done, |set| {
-            let key = Some(Value::from(format!("s{set}")));
-            Next::Invoke(Planned { f: "read", key, value: Value::Null })
-        })
-    }
+/// A few sets, or nobody would wait for anybody.
+fn generator(options: &Options, slots: usize) -> SetGenerator {
+    let keys = options.keys.min(u32::try_from(slots / 3).unwrap_or(1)).max(1);
+    let options = Options { keys, ..options.clone() };
+    SetGenerator::new(Rotation::new(&options, OPERATIONS_PER_SET, slots), |slot| slot % 3 != 2)
 }

@@ -1,9 +1,12 @@
-//! The users of a cluster that asks for them: root, clients, and workers whose rights change.
+//! The users of a cluster that asks for them: root, clients, workers whose rights change, and those
+//! of a rollout: an operator, and some who may only read.
 
-use crate::{AuthChange, Grant, Login, Rights};
+use crate::{AuthChange, Grant, Login, Rights, after};
 
 /// Under which all workloads keep their keys.
 const EVERYTHING: &str = "ordeal/";
+/// Under which the configuration lies that is rolled out.
+pub(crate) const ROLLOUT: &str = "ordeal/rollout/";
 /// How many users the clients share.
 const CLIENTS: usize = 3;
 /// How many users there are whose rights are changed.
@@ -32,6 +35,16 @@ pub(crate) fn worker(number: usize) -> Login {
 /// The role that such a user has.
 pub(crate) fn role_of(number: usize) -> String {
     format!("work-{}", number % WORKERS)
+}
+
+/// The user who changes the configuration that is rolled out.
+pub(crate) fn operator() -> Login {
+    login("operator".to_owned())
+}
+
+/// The users who read it, and may not write it.
+pub(crate) fn readers() -> Vec<Login> {
+    ["provisioner", "dhcp", "machine"].map(|name| login(name.to_owned())).into()
 }
 
 /// What makes all of them, in this order, on a cluster that knows no user. The last one enables
@@ -64,6 +77,21 @@ pub fn setup() -> Vec<AuthChange> {
             AuthChange::UserAdd(worker.clone()),
             AuthChange::RoleAdd(role.clone()),
             grant_role(&worker, &role),
+        ]);
+    }
+    let rollout = |rights| Grant {
+        rights,
+        key: ROLLOUT.as_bytes().to_vec(),
+        range_end: after(ROLLOUT.as_bytes()),
+    };
+    let reads = readers().into_iter().map(|reader| (reader, Rights::Read));
+    for (login, rights) in reads.chain([(operator(), Rights::ReadWrite)]) {
+        let role = format!("rollout-{}", login.user);
+        changes.extend([
+            AuthChange::UserAdd(login.clone()),
+            AuthChange::RoleAdd(role.clone()),
+            AuthChange::RoleGrant { role: role.clone(), grant: rollout(rights) },
+            grant_role(&login, &role),
         ]);
     }
     changes.push(AuthChange::Enable);

@@ -1,8 +1,8 @@
 //! All workloads, by name.
 
 use crate::{
-    Append, Auth, Counters, Elections, Idle, Kv, Leases, LockSet, LockSetFenced, Locks, Mixed,
-    Register, Sets, Watches, Workload, Wr,
+    Append, Auth, Counters, Elections, Idle, Kubernetes, Kv, Leases, LockSet, LockSetFenced, Locks,
+    Mirror, Mixed, Register, Registry, Rollouts, Sets, Watches, Workload, Wr,
 };
 
 /// A workload, as a person is told of it.
@@ -67,6 +67,10 @@ workloads![
     LockSetFenced,
     Elections,
     Auth,
+    Kubernetes,
+    Registry,
+    Rollouts,
+    Mirror,
     Idle,
 ];
 

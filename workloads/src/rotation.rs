@@ -74,6 +74,20 @@ impl Rotation {
     }
 }
 
+/// What each slot does once.
+pub(crate) struct Once(Vec<bool>);
+
+impl Once {
+    pub(crate) fn new(slots: usize) -> Once {
+        Once(vec![false; slots])
+    }
+
+    /// Whether the slot has not asked before.
+    pub(crate) fn is_first(&mut self, slot: usize) -> bool {
+        self.0.get_mut(slot).is_some_and(|done| !std::mem::replace(done, true))
+    }
+}
+
 /// A place below `count`, given a draw: all alike without skew; with it the draw is raised to a
 /// power, so that the first places come more often.
 pub(crate) fn pick(draw: u32, count: usize, skew: u32) -> usize {

@@ -32,7 +32,7 @@ impl Workload for Sets {
 
     fn generator(options: &Options, slots: usize) -> Box<dyn Generator> {
         let sets = Rotation::new(options, OPERATIONS_PER_SET, slots);
-        Box::new(SetGenerator { sets, elements: 0 })
+        Box::new(SetGenerator::new(sets, |slot| slot.is_multiple_of(2)))
     }
 
     async fn send<S: Store>(store: &mut S, options: &Options, operation: &Planned) -> Completion {
@@ -76,16 +76,25 @@ fn element(name: &[u8]) -> Value {
     number.map_or_else(|| text(name), Value::Int)
 }
 
-struct SetGenerator {
+/// Adds to sets, and reads them.
+pub(crate) struct SetGenerator {
     sets: Rotation,
+    /// Whether a slot adds; all of them read.
+    adds: fn(usize) -> bool,
     elements: i64,
+}
+
+impl SetGenerator {
+    pub(crate) fn new(sets: Rotation, adds: fn(usize) -> bool) -> Self {
+        SetGenerator { sets, adds, elements: 0 }
+    }
 }
 
 impl Generator for SetGenerator {
     fn next(&mut self, slot: usize, rng: &mut ChaCha8Rng) -> Next {
         let (which, adds) = (rng.random(), rng.random_range(0..4_u32) > 0);
         let key = Some(Value::String(format!("s{}", self.sets.take(which).number).into()));
-        if adds && slot.is_multiple_of(2) {
+        if adds && (self.adds)(slot) {
             self.elements += 1;
             return Next::Invoke(Planned { f: "add", key, value: Value::Int(self.elements) });
         }

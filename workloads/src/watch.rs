@@ -2,8 +2,11 @@
 //!
 //! Watches begin now, in the past, in the future, and at the very revision that was compacted last;
 //! of one key, of a range, of everything; with previous values, with filters, in fragments; several
-//! on one connection. Every fourth client is slow in reading. One that was lost with its
-//! connection is resumed from the revision after the last that it told of.
+//! on one connection. One that was lost with its connection is resumed from the revision after the
+//! last that it told of.
+//!
+//! Every fourth client is slow in reading: it rests at times, while so much is written that the
+//! store must keep the rest back, and what it asks first then is how far its watches are.
 
 use crate::form::encode;
 use crate::rotation::pick;
@@ -17,6 +20,7 @@ use ordeal_checker::others::Watch;
 use ordeal_history::{Outcome, Value};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeMap;
 
 /// Under which the keys lie in the store.
 const PREFIX: &str = "ordeal/watch/";
@@ -24,6 +28,17 @@ const PREFIX: &str = "ordeal/watch/";
 const WATCHES_MAX: usize = 3;
 /// How far into the past watches reach.
 const PAST: i64 = 200;
+
+/// The key whose values are large, so that responses are.
+const LARGE: &str = "klarge";
+/// How large they are.
+const LARGE_BYTES: u32 = 128 << 10;
+/// So many of them are written while a slow reader rests: more than stores send ahead.
+const LARGE_VALUES: u32 = 72;
+/// For so many turns a slow reader reads, and then rests.
+const READS: u32 = 400;
+/// For so many turns it rests, and for three times as many at most while those are not written.
+const RESTS: u32 = 200;
 
 /// The workload.
 pub struct Watches;
@@ -45,24 +60,18 @@ impl Workload for Watches {
             head: 1,
             compacted: 0,
             deleted: None,
+            turns: BTreeMap::new(),
+            large_left: 0,
         })
     }
 
     async fn send<S: Store>(store: &mut S, options: &Options, operation: &Planned) -> Completion {
-        if is_watching(operation.f) {
-            return watching::send(PREFIX, store, operation).await;
-        }
-        let Some(request) = request(options, operation) else {
-            return Completion::unknown(operation);
-        };
-        match store.send(request).await {
-            Ok(answer) => completion(operation, &answer),
-            Err(error) => Completion::of_error(error),
-        }
+        let own = watching::Own { request, completion };
+        watching::send(PREFIX, own, store, options, operation).await
     }
 
     fn patience(operation: &Planned) -> Patience {
-        if operation.f == "watch-next" { Patience::Open } else { Patience::Usual }
+        watching::patience(operation)
     }
 
     fn checkers(_options: &Options) -> Vec<Box<dyn Checker>> {
@@ -76,7 +85,8 @@ fn stored(key: &Value) -> Option<Vec<u8>> {
 
 fn request(options: &Options, operation: &Planned) -> Option<Request> {
     let put = |key: &Value, value: &Value| {
-        Some(Request::Put(Put::of(stored(key)?, encode(value.as_i64()?, options.value_bytes))))
+        let bytes = if key.as_str() == Some(LARGE) { LARGE_BYTES } else { options.value_bytes };
+        Some(Request::Put(Put::of(stored(key)?, encode(value.as_i64()?, bytes))))
     };
     let delete = |key: &Value| Some(Request::Delete(Delete::of(stored(key)?)));
     match (operation.f, &operation.key, &operation.value) {
@@ -125,6 +135,10 @@ struct WatchGenerator {
     compacted: i64,
     /// A deletion's revision, at which a compaction is due.
     deleted: Option<i64>,
+    /// How far each slow reader is in its reading and resting.
+    turns: BTreeMap<usize, u32>,
+    /// Large values that are to be written yet.
+    large_left: u32,
 }
 
 impl WatchGenerator {
@@ -137,9 +151,11 @@ impl WatchGenerator {
         let (key, other) = (self.key(rng), self.key(rng));
         self.values += 1;
         let (name, value) = (Value::from(key.clone()), Value::Int(self.values));
+        let resting = self.turns.values().any(|turn| *turn > READS);
         match rng.random_range(0..100) {
-            // A key that was just deleted, compacted at that very revision: etcd issue #18089.
-            0..4 if self.deleted.is_some_and(|at| at < self.head) => {
+            // A key that was just deleted, compacted at that very revision: etcd issue #18089. Who
+            // rests is to find there what it has not read.
+            0..4 if !resting && self.deleted.is_some_and(|at| at < self.head) => {
                 let at = self.deleted.take().unwrap_or_default();
                 Planned { f: "compact", key: None, value: Value::Int(at) }
             }
@@ -151,8 +167,27 @@ impl WatchGenerator {
                 ];
                 Planned { f: "txn", key: None, value: Value::from(steps.to_vec()) }
             }
+            35..80 if self.large_left > 0 => {
+                self.large_left -= 1;
+                Planned { f: "write", key: Some(LARGE.into()), value }
+            }
             _ => Planned { f: "write", key: Some(name), value },
         }
+    }
+
+    /// What a slow reader does in place of reading.
+    fn slow(&mut self, slot: usize) -> Option<Next> {
+        let turn = self.turns.entry(slot).or_default();
+        *turn += 1;
+        let rested = turn.saturating_sub(READS);
+        if rested == 1 {
+            self.large_left = LARGE_VALUES;
+        }
+        if rested > 3 * RESTS || (rested > RESTS && self.large_left == 0) {
+            *turn = 0;
+            return Some(Next::Invoke(Watching::ask()));
+        }
+        (rested > 0).then_some(Next::Wait)
     }
 
     fn add_watch(&mut self, slot: usize, rng: &mut ChaCha8Rng) {
@@ -190,12 +225,16 @@ impl Generator for WatchGenerator {
             return Next::Invoke(self.write(rng));
         }
         let wanted = 1 + slot % WATCHES_MAX;
+        let is_slow = slot % 4 == 3;
+        if is_slow && self.watching.count(slot) == 0 {
+            let all = Manner { from: "k".to_owned(), ..Manner::prefix() };
+            self.watching.add(slot, all, 0);
+        }
         while self.watching.count(slot) < wanted {
             self.add_watch(slot, rng);
         }
-        // A slow reader takes a rest now and then, and then has much to read.
-        if slot % 4 == 3 && rng.random_range(0..3) > 0 {
-            return Next::Wait;
+        if is_slow && let Some(next) = self.slow(slot) {
+            return next;
         }
         Next::Invoke(self.watching.next(slot, rng))
     }

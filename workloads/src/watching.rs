@@ -5,7 +5,9 @@
 
 use crate::form::{decode_bytes, fields, member, number, object, text};
 use crate::store::{Change, Told};
-use crate::{Completion, Next, Planned, Request, Said, Store, WatchRequest, after};
+use crate::{
+    Answer, Completion, Next, Options, Patience, Planned, Request, Said, Store, WatchRequest, after,
+};
 use ordeal_history::{Outcome, Value};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -24,6 +26,13 @@ pub(crate) struct Manner {
     pub(crate) prev_kv: bool,
     pub(crate) fragment: bool,
     pub(crate) filter: Option<&'static str>,
+}
+
+impl Manner {
+    /// Of all keys that begin as `from` does.
+    pub(crate) fn prefix() -> Manner {
+        Manner { until: Some(String::new()), ..Manner::default() }
+    }
 }
 
 struct Watched {
@@ -62,6 +71,11 @@ impl Watching {
         state.watches.push(Watched { manner, id: None, next: start });
     }
 
+    /// The slot has no watch any more.
+    pub(crate) fn forget(&mut self, slot: usize) {
+        self.slots.remove(&slot);
+    }
+
     /// What the slot does next; it must have a watch.
     pub(crate) fn next(&mut self, slot: usize, rng: &mut ChaCha8Rng) -> Planned {
         let draw = rng.random_range(0..400);
@@ -72,10 +86,15 @@ impl Watching {
         state.turn = (state.turn + 1) % state.watches.len().max(1);
         let id = state.watches.get(state.turn).and_then(|watch| watch.id);
         match draw {
-            0..40 => plain("watch-progress", Value::Null),
+            0..40 => Self::ask(),
             40..44 => plain("watch-cancel", id.map_or(Value::Null, Value::Int)),
             _ => plain("watch-next", id.map_or(Value::Null, Value::Int)),
         }
+    }
+
+    /// The question how far all watches of a slot are.
+    pub(crate) fn ask() -> Planned {
+        plain("watch-progress", Value::Null)
     }
 
     /// What became of it.
@@ -132,7 +151,7 @@ impl Watching {
         }
         if !state.asked || state.final_left % 50 == 0 {
             state.asked = true;
-            return Next::Invoke(plain("watch-progress", Value::Null));
+            return Next::Invoke(Self::ask());
         }
         let id = state.watches[behind].id.unwrap_or_default();
         Next::Invoke(plain("watch-next", Value::Int(id)))
@@ -151,7 +170,7 @@ impl Slot {
     fn told(&mut self, place: usize, completion: &Completion) {
         let watch = &mut self.watches[place];
         let value = &completion.value;
-        if matches!(member(value, "canceled"), Some(Value::Bool(true))) {
+        if is_canceled(completion) {
             let compacted = number(value, "compact_revision").unwrap_or(0);
             watch.id = None;
             watch.next = watch.next.max(compacted);
@@ -202,8 +221,48 @@ pub(crate) fn is_watching(f: &str) -> bool {
     f.starts_with("watch")
 }
 
-/// Sends one of those operations; the keys lie under `prefix` in the store.
-pub(crate) async fn send<S: Store>(prefix: &str, store: &mut S, operation: &Planned) -> Completion {
+/// Whether that was the last response of a watch.
+pub(crate) fn is_canceled(completion: &Completion) -> bool {
+    matches!(member(&completion.value, "canceled"), Some(Value::Bool(true)))
+}
+
+/// How long such an operation may wait: what a watch tells next may never come.
+pub(crate) fn patience(operation: &Planned) -> Patience {
+    if operation.f == "watch-next" { Patience::Open } else { Patience::Usual }
+}
+
+/// The operations that a workload has besides watches: what each asks, and what the answer means.
+pub(crate) struct Own {
+    pub(crate) request: fn(&Options, &Planned) -> Option<Request>,
+    pub(crate) completion: fn(&Planned, &Answer) -> Completion,
+}
+
+/// Sends an operation of a workload that watches; its keys lie under `prefix` in the store.
+pub(crate) async fn send<S: Store>(
+    prefix: &str,
+    own: Own,
+    store: &mut S,
+    options: &Options,
+    operation: &Planned,
+) -> Completion {
+    if is_watching(operation.f) {
+        return send_watching(prefix, store, operation).await;
+    }
+    let Some(request) = (own.request)(options, operation) else {
+        return Completion::unknown(operation);
+    };
+    match store.send(request).await {
+        Ok(answer) => (own.completion)(operation, &answer),
+        Err(error) => Completion::of_error(error),
+    }
+}
+
+/// Sends one of the operations that [`Watching`] chooses.
+pub(crate) async fn send_watching<S: Store>(
+    prefix: &str,
+    store: &mut S,
+    operation: &Planned,
+) -> Completion {
     let id = operation.value.as_i64();
     let request = match (operation.f, id) {
         ("watch", _) => request(prefix, &operation.value).map(Request::Watch),

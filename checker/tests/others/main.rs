@@ -3,7 +3,9 @@
 
 mod counts;
 mod lease;
+mod lists;
 mod locks;
 mod random;
+mod rollout;
 mod sets;
 mod watch;

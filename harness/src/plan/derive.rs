@@ -44,6 +44,8 @@ pub struct PlanOptions {
     pub time_limit_ms: u64,
     /// How long a client waits for an answer, in milliseconds.
     pub op_timeout_ms: u64,
+    /// Milliseconds after which each client turns to the next member; 0: it stays.
+    pub move_every_ms: u64,
     /// What goes wrong.
     pub nemesis: Vec<Asked>,
     /// Whether some of it is switched off and the rest weighed, by the seed.
@@ -72,6 +74,7 @@ impl Default for PlanOptions {
             rate_per_s: 500,
             time_limit_ms: 20_000,
             op_timeout_ms: 1_000,
+            move_every_ms: 0,
             nemesis: Kind::survivable().into_iter().map(Asked::from).collect(),
             swarm: false,
             upgrade_to: None,
@@ -131,6 +134,7 @@ impl Plan {
             rate_per_s: options.rate_per_s,
             time_limit_ms: options.time_limit_ms,
             op_timeout_ms: options.op_timeout_ms,
+            move_every_ms: options.move_every_ms,
             tuning: Tuning {
                 heartbeat_ms: 50,
                 election_ms: 500,

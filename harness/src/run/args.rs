@@ -72,6 +72,9 @@ pub struct RunArgs {
     /// How long a client waits for an answer
     #[arg(long, value_name = "DUR", default_value = "1s", value_parser = duration::parse)]
     pub op_timeout: Duration,
+    /// Each client turns to the next member after so long, such as 3s [default: it stays]
+    #[arg(long, value_name = "DUR", value_parser = duration::parse)]
+    pub move_every: Option<Duration>,
     /// What every draw comes from [default: a new one]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
@@ -97,7 +100,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = [
         "env", "hosts", "ssh_config", "db", "nodes", "workload", "nemesis", "swarm", "upgrade_to",
         "time_limit", "concurrency", "rate", "keys", "values", "skew", "value_bytes", "op_timeout",
-        "seed", "auth", "tls", "snapshot_count", "bugs", "read",
+        "move_every", "seed", "auth", "tls", "snapshot_count", "bugs", "read",
     ])]
     pub plan: Option<PathBuf>,
     /// Write down what passes on these links, in the run's folder `pcap`, for tcpdump and
@@ -209,6 +212,7 @@ impl RunArgs {
             rate_per_s: self.rate,
             time_limit_ms: millis(self.time_limit),
             op_timeout_ms: millis(self.op_timeout),
+            move_every_ms: self.move_every.map_or(0, |every| millis(every).max(1)),
             nemesis: asked(&self.nemesis)?,
             swarm: self.swarm,
             upgrade_to: self

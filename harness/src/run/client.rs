@@ -1,4 +1,5 @@
-//! One logical process after another, in one slot, pinned to one node as long as the members stay.
+//! One logical process after another, in one slot, pinned to one node as long as the members stay,
+//! or moving from member to member where the plan says so.
 
 use super::environment::Environment;
 use super::flag::Flag;
@@ -37,6 +38,8 @@ pub struct Shared<'a, W, E, T> {
     pub slots: u32,
     /// How long a patient client waits for an answer.
     pub op_timeout: Duration,
+    /// After so many milliseconds each slot turns to the next member; 0: it stays.
+    pub move_every_ms: u64,
     pub workload: PhantomData<W>,
 }
 
@@ -184,17 +187,25 @@ impl<'a, W: Workload, E: Environment, T: Time> Client<'a, W, E, T> {
         reached
     }
 
-    /// Turns to another node if the members have changed so that this is no longer the slot's.
+    /// Turns to another node if the members have changed so that this is no longer the slot's, or
+    /// when it is time to move on.
     fn follow_members(&mut self) {
         let members = self.shared.environment.members();
         if members.is_empty() {
             return;
         }
-        let node = &members[self.slot % members.len()];
+        let node = &members[(self.slot + self.moves()) % members.len()];
         if *node != self.node {
             self.node = node.clone();
             self.store = None;
         }
+    }
+
+    /// How often it was time to move on.
+    fn moves(&self) -> usize {
+        let now_ms = self.shared.time.now().as_millis();
+        let moves = now_ms.checked_div(u128::from(self.shared.move_every_ms));
+        usize::try_from(moves.unwrap_or(0)).unwrap_or(0)
     }
 
     /// The connection that there is, or a new one.

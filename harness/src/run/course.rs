@@ -174,6 +174,7 @@ impl<E: Environment, T: Time> Run<'_, E, T> {
             generator: RefCell::new(W::generator(options, slots as usize)),
             slots,
             op_timeout: Duration::from_millis(plan.op_timeout_ms),
+            move_every_ms: plan.move_every_ms,
             workload: PhantomData,
         };
         let mut clients: Vec<Client<'_, W, E, T>> = (0..slots as usize)

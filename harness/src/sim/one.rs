@@ -23,8 +23,19 @@ use std::rc::Rc;
 use std::time::Duration;
 
 /// Workloads whose requests are not simulated yet.
-const ABSENT: [&str; 7] =
-    ["auth", "election", "lease", "lock", "lock-set", "lock-set-fenced", "watch"];
+const ABSENT: &[&str] = &[
+    "auth",
+    "election",
+    "kubernetes",
+    "lease",
+    "lock",
+    "lock-set",
+    "lock-set-fenced",
+    "mirror",
+    "registry",
+    "rollout",
+    "watch",
+];
 
 /// What came of one simulation.
 pub struct Simulated {

@@ -18,7 +18,7 @@ fn workloads() -> Vec<String> {
 
 fn pass_all(db: &[&str], but: &[&str]) {
     let names = workloads();
-    assert!(names.len() >= 13, "{names:?}");
+    assert!(names.len() >= 17, "{names:?}");
     for name in names.into_iter().filter(|name| !but.contains(&name.as_str())) {
         let workload = format!("--workload={name}");
         let mut args = vec![workload.as_str(), "--auth", "--tls", "--nemesis=kill"];

@@ -13,6 +13,10 @@ use std::collections::{BTreeMap, VecDeque};
 /// The number that etcd gives to what concerns all watches of a stream, or none.
 const ALL: i64 = -1;
 
+/// How large a response may be: as etcd's own clients have it, for etcd tells one who was slow of a
+/// thousand revisions at once.
+const RESPONSE_BYTES_MAX: usize = i32::MAX as usize;
+
 /// The watches of one connection.
 #[derive(Default)]
 pub(super) struct Watches {
@@ -35,7 +39,9 @@ impl Watches {
         match &mut self.stream {
             Some(stream) => stream.watch(key, Some(options)).await.map_err(classify)?,
             None => {
-                let stream = client.watch(key, Some(options)).await.map_err(classify)?;
+                let mut watcher =
+                    client.watch_client().max_decoding_message_size(RESPONSE_BYTES_MAX);
+                let stream = watcher.watch(key, Some(options)).await.map_err(classify)?;
                 self.stream = Some(stream);
             }
         }
