@@ -37,6 +37,12 @@ pub struct CampaignArgs {
     /// Run the K-th of N parts, such as 2/4; `ordeal merge` joins them
     #[arg(long, value_name = "K/N", value_parser = shard)]
     pub shard: Option<Shard>,
+    /// The same, counted from 0, for jobs that are told an index
+    #[arg(long, value_name = "K", requires = "shards", conflicts_with = "shard")]
+    pub shard_index: Option<usize>,
+    /// How many parts --shard-index counts in
+    #[arg(long, value_name = "N", requires = "shard_index")]
+    pub shards: Option<usize>,
     /// Where a binary of the file's [db] is, such as etcd-3.5=/opt/etcd; may be given several times
     #[arg(long, value_name = "NAME=PATH", value_parser = named_path)]
     pub db: Vec<(String, PathBuf)>,
@@ -124,7 +130,8 @@ fn try_run(args: &CampaignArgs) -> Result<u8, Failure> {
     let campaign =
         Campaign::load(&args.file).map_err(|error| Failure(error.to_string(), status::USAGE))?;
     let db = binaries(&campaign, args)?;
-    let tests = part(chosen(&campaign, &db), args.shard);
+    let shard = asked_part(args)?;
+    let tests = part(chosen(&campaign, &db), shard);
     if args.dry_run {
         for test in &tests {
             println!("{}", test.id);
@@ -133,7 +140,7 @@ fn try_run(args: &CampaignArgs) -> Result<u8, Failure> {
     }
     let head = Head {
         campaign: campaign.name.clone(),
-        shard: args.shard.map(|Shard { number, of }| format!("{number}/{of}")),
+        shard: shard.map(|Shard { number, of }| format!("{number}/{of}")),
         tests: tests.iter().map(Listed::from).collect(),
     };
     let mut ledger = Ledger::open(&folder(&campaign, args)?, &head)?;
@@ -213,6 +220,18 @@ fn chosen(campaign: &Campaign, db: &BTreeMap<String, PathBuf>) -> Vec<Test> {
         eprintln!("{} tests are left out, for their binary is not there", missing.len());
     }
     there
+}
+
+fn asked_part(args: &CampaignArgs) -> Result<Option<Shard>, Failure> {
+    let (Some(index), Some(of)) = (args.shard_index, args.shards) else { return Ok(args.shard) };
+    if index >= of {
+        let message = format!(
+            "--shard-index {index}: of {of} shards the last one is {}",
+            of.saturating_sub(1)
+        );
+        return Err(Failure(message, status::USAGE));
+    }
+    Ok(Some(Shard { number: index + 1, of }))
 }
 
 /// Every N-th test: so each part has some of every row, and takes about as long.

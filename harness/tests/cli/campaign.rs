@@ -149,12 +149,14 @@ fn a_campaign_that_cannot_be_followed_is_refused_in_a_sentence() {
     std::fs::create_dir(folder.join("full")).expect("a folder");
     std::fs::write(folder.join("full/something"), "").expect("a file");
     write(folder, "1");
-    let rows: [(&[&str], i32, &str); 8] = [
+    let rows: [(&[&str], i32, &str); 10] = [
         (&["campaign", "none.toml"], 64, "none.toml: No such file"),
         (&["campaign", "wrong.toml"], 64, "wrong.toml: line 2, column 1: unknown field"),
         (&["campaign", "etcd.toml"], 69, "there is no etcd at /nowhere/etcd"),
         (&["campaign", "etcd.toml", "--db", "etdc=/x"], 64, "did you mean etcd?"),
         (&["campaign", "simulated.toml", "--shard", "5/4"], 64, "expected a part such as 1/4"),
+        (&["campaign", "simulated.toml", "--shard-index=4", "--shards=4"], 64, "the last one is 3"),
+        (&["campaign", "simulated.toml", "--shard-index=0"], 64, "--shards"),
         (&["campaign", "simulated.toml", "--out", "full"], 64, "holds no campaign"),
         (&["campaign", "simulated.toml", "--resume"], 64, "there is no campaign in"),
         (&["merge", "full", "--out", "joined"], 64, "no campaign lies here"),
