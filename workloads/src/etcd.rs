@@ -34,8 +34,8 @@ use std::time::Duration;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 use watches::Watches;
 
-/// What a store may send ahead on a stream that nobody reads: as etcd's own clients have it, so that
-/// a slow reader is one.
+/// What a store may send ahead on a stream that nobody reads: as etcd's own clients have it, so
+/// that a slow reader is one.
 const STREAM_WINDOW_BYTES: u32 = 65_535;
 
 /// How to connect.

@@ -72,8 +72,8 @@ fn part(number: u32) -> String {
     format!("{ROLLOUT}machines/m{number:03}")
 }
 
-/// The operator makes the next configuration, on condition that the one that it sees is still there:
-/// so an earlier change whose outcome nobody knows cannot come after it.
+/// The operator makes the next configuration, on condition that the one that it sees is still
+/// there: so an earlier change whose outcome nobody knows cannot come after it.
 async fn change<S: Store>(
     store: &mut S,
     options: &Options,

@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 /// Judges `list` and the conditions of `txn`s against the changes of the history.
 ///
 /// `list` `{"prefix":p}` → `{"items":[{"key","value","mod"}]}` has all keys that begin so, as of
-/// the `revision` of its answer, or of `at` in it, where a copy tells how far it has come; `mod` may
-/// be absent where values are unique. A step `["c",k,r]` of a `txn` is the condition that the key's
+/// the `revision` of its answer, or of `at` in it, where a copy tells how far it has come; `mod`
+/// may be absent where values are unique. A step `["c",k,r]` of a `txn` is the condition that the key's
 /// last change was at revision r, or with 0 that the key is absent. The anomalies: `missing-item`,
 /// `stale-item` (the key had changed again by then), `phantom-item` (nobody can have written it),
 /// `wrong-item` (something else was written at its revision), `listed-twice`, `outside-list`,

@@ -15,8 +15,8 @@ use rustc_hash::FxHashMap;
 /// The anomalies: `torn` (parts of several configurations), `went-back` (older than one that
 /// somebody had acted on before this began), `not-yet` (older than one whose change had been
 /// acknowledged, or that the process had been told of), `unknown-configuration` (nobody had begun
-/// to make it), `forbidden-write`. An empty list is the configuration 0, from before the first. `Unknown` when nobody
-/// acted on any. O(n log n).
+/// to make it), `forbidden-write`. An empty list is the configuration 0, from before the first.
+/// `Unknown` when nobody acted on any. O(n log n).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rollout;
 

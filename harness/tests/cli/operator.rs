@@ -169,7 +169,11 @@ fn a_removal_that_was_not_heard_of_is_not_waited_for() {
         return;
     }
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let fault = |id: u32, at_ms: u32, for_ms: u32, fault: Value| serde_json::json!({"id": id, "at_ms": at_ms, "for_ms": for_ms, "fault": fault});
+    let fault = |id: u32, at_ms: u32, for_ms: u32, fault: Value| {
+        let mut one = serde_json::json!({"id": id, "at_ms": at_ms, "for_ms": for_ms});
+        one["fault"] = fault;
+        one
+    };
     let cut = serde_json::json!({"isolate": "leader"});
     let schedule = [
         fault(0, 300, 1200, serde_json::json!({"kind": "wipe", "nodes": "leader"})),
