@@ -14,14 +14,14 @@ use std::collections::BTreeMap;
 ///
 /// `list` `{"prefix":p}` → `{"items":[{"key","value","mod"}]}` has all keys that begin so, as of
 /// the `revision` of its answer, or of `at` in it, where a copy tells how far it has come; `mod`
-/// may be absent where values are unique. A step `["c",k,r]` of a `txn` is the condition that the key's
-/// last change was at revision r, or with 0 that the key is absent. The anomalies: `missing-item`,
-/// `stale-item` (the key had changed again by then), `phantom-item` (nobody can have written it),
-/// `wrong-item` (something else was written at its revision), `listed-twice`, `outside-list`,
-/// `lost-update` (another change came between what the condition names and the write),
-/// `created-twice`, `phantom-condition`, `went-back` (a copy of an earlier revision than a list
-/// before it had). Keys on leases may be missing. `Unknown` when no list
-/// succeeded. O(n log n), and O(keys under the prefix) a list.
+/// may be absent where values are unique. A step `["c",k,r]` of a `txn` is the condition that the
+/// key's last change was at revision r, or with 0 that the key is absent. The anomalies:
+/// `missing-item`, `stale-item` (the key had changed again by then), `phantom-item` (nobody can
+/// have written it), `wrong-item` (something else was written at its revision), `listed-twice`,
+/// `outside-list`, `lost-update` (another change came between what the condition names and the
+/// write), `created-twice`, `phantom-condition`, `went-back` (a copy of an earlier revision than a
+/// list before it had). Keys on leases may be missing. `Unknown` when no list succeeded. O(n log
+/// n), and O(keys under the prefix) a list.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Lists;
 
