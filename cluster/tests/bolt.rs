@@ -2,43 +2,22 @@
 //! writer: every page is of one node, keys are in order and found by way of the branches, and what
 //! was put in comes out.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ops::Range;
 
 use ordeal_cluster::bolt::read::File;
-use ordeal_cluster::bolt::{Bucket, Database, Pairs};
+use ordeal_cluster::bolt::{Bucket, Database, Rows};
 use proptest::prelude::*;
 
 const PAGE: usize = 4096;
 
 type Table = BTreeMap<Vec<u8>, Vec<u8>>;
 
-struct Entries(Vec<(Vec<u8>, Vec<u8>)>);
-
-impl Pairs for Entries {
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    fn key(&self, nth: usize) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.0[nth].0)
-    }
-
-    fn value_len(&self, nth: usize) -> usize {
-        self.0[nth].1.len()
-    }
-
-    fn put_value(&self, nth: usize, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.0[nth].1);
-    }
-}
-
 fn written(tables: &BTreeMap<&'static str, Table>) -> Vec<u8> {
     let buckets = tables.iter().map(|(name, table)| {
         let entries = table.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-        Bucket { name, pairs: Box::new(Entries(entries)) }
+        Bucket { name, pairs: Box::new(Rows::sorted(entries)) }
     });
     let database = Database::new(buckets.collect());
     let mut file = Vec::new();

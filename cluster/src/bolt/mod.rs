@@ -18,10 +18,10 @@ mod schema;
 mod tree;
 
 pub use schema::Backend;
-pub use tree::Pairs;
+pub use tree::{Pairs, Rows};
 
 use page::{Meta, PAGE_BYTES};
-use tree::{Rows, Tree};
+use tree::Tree;
 
 /// The first page after the meta pages.
 const FIRST_PAGE: u64 = 2;

@@ -28,7 +28,7 @@ pub trait Pairs {
 
 /// Few pairs, as they are.
 #[derive(Debug, Default)]
-pub(super) struct Rows(Vec<(Vec<u8>, Vec<u8>)>);
+pub struct Rows(Vec<(Vec<u8>, Vec<u8>)>);
 
 impl Rows {
     /// Adds a pair behind the others.

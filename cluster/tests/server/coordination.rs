@@ -206,6 +206,18 @@ fn locks_and_elections_go_as_etcds_go() {
     assert_eq!(shown[3], "Unknown: election: no leader");
 }
 
+#[test]
+fn an_observation_that_is_not_permitted_ends_without_a_word() {
+    let shown = like_etcd(async |mut client| {
+        client.user_add("root", "pw", None).await.expect("a user");
+        client.user_grant_role("root", "root").await.expect("a grant");
+        client.auth_enable().await.expect("root is there");
+        let mut observed = client.observe("e").await.expect("a stream");
+        vec![line(observed.message().await, |response| format!("{:?}", response.is_some()))]
+    });
+    assert_eq!(shown, ["false"]);
+}
+
 /// Lets a waiter's lease end while it waits for a lock, then frees the lock.
 fn lock_of_a_waiter_whose_lease_has_ended(bugs: &[Bug]) -> String {
     let cluster = Cluster::start_with(1, |config| config.bugs = bugs.iter().copied().collect());

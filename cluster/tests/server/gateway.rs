@@ -55,6 +55,9 @@ const REQUESTS: &[(&str, &str)] = &[
     ("/v3/auth/enable", "{}"),
     ("/v3/kv/range", r#"{"key":"aw=="}"#),
     ("/v3/auth/authenticate", r#"{"name":"root","password":"no"}"#),
+    ("/v3/maintenance/snapshot", "{}"),
+    ("/v3/maintenance/snapshot", "nonsense"),
+    ("/v3/lease/keepalive", r#"{"ID":"7"}"#),
     ("/v3/nothing", "{}"),
 ];
 
@@ -123,6 +126,14 @@ fn what_curl_posts_is_answered_as_a_real_etcd_answers() {
             let etcd = compared(answer(ask(&real.url, "POST", path, None, body)));
             assert_eq!(embedded, etcd, "{path} {body}");
         }
+    }
+    for (path, status, code, words) in [
+        ("/v3/maintenance/snapshot", 500, 2, "auth: user name is empty"),
+        ("/v3/lease/keepalive", 400, 3, "etcdserver: user name is empty"),
+    ] {
+        let error = json!({ "error": { "code": code, "message": words } });
+        let answered = answer(ask(cluster.url(0), "POST", path, None, r#"{"ID":"7"}"#));
+        assert_eq!(answered, (status, error), "the first answer of {path} is an error");
     }
     let (status, body) = answer(ask(cluster.url(0), "GET", "/v3/kv/range", None, ""));
     assert_eq!((status, body), (501, json!({ "code": 12, "message": "Method Not Allowed" })));

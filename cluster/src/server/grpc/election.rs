@@ -82,12 +82,8 @@ impl Election for Api {
         let api = self.clone();
         tokio::spawn(async move {
             tokio::select! {
-                ended = observe(&api, &caller, &request.name, &leaders) => {
-                    if let Err(status) = ended {
-                        // The observer may be gone.
-                        let _ = leaders.send(Err(status)).await;
-                    }
-                }
+                // What stops it, a want of permission too, ends the stream without a word in etcd.
+                _ = observe(&api, &caller, &request.name, &leaders) => {}
                 () = leaders.closed() => {}
             }
         });

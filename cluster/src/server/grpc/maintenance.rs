@@ -88,8 +88,7 @@ impl Maintenance for Api {
         grpc: Grpc<MoveLeaderRequest>,
     ) -> Result<Answer<MoveLeaderResponse>, Status> {
         let request = |body: MoveLeaderRequest| Request::MoveLeader { to: body.target_id };
-        ask!(self, grpc, request, Response::Header(header) => MoveLeaderResponse {
-            header: Some(header)
-        })
+        // In etcd this answer has no header, as that of Defragment.
+        ask!(self, grpc, request, Response::Header(_) => MoveLeaderResponse { header: None })
     }
 }

@@ -4,6 +4,7 @@ mod auth;
 mod cluster;
 mod concurrency;
 mod election;
+mod front;
 mod health;
 mod kv;
 mod lease;
@@ -20,13 +21,15 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::MetadataMap;
 use tonic::service::Routes;
 use tonic::transport::Server;
-use tonic::transport::server::{Router, TcpIncoming};
+use tonic::transport::server::TcpIncoming;
 use tonic::{Extensions, Status};
+
+use front::{Answers, Front};
 
 use super::Config;
 use super::authority::AnyAuthority;
 use super::driver::Handle;
-use super::http;
+use super::http::{self, GrpcCounts};
 use super::say::say;
 use super::stream::Certificate;
 use super::tls::Tls;
@@ -52,7 +55,7 @@ pub(super) fn serve(listener: TcpListener, tls: Option<Tls>, config: &Config, ap
     let handle = api.handle.clone();
     let bytes_max = config.limits.request_bytes.saturating_add(OVERHEAD_BYTES);
     let kv = KvServer::new(api.clone()).max_decoding_message_size(bytes_max);
-    let routes = Routes::new(kv)
+    let routes = Routes::new(kv.clone())
         .add_service(AuthServer::new(api.clone()))
         .add_service(ClusterServer::new(api.clone()))
         .add_service(MaintenanceServer::new(api.clone()))
@@ -61,9 +64,11 @@ pub(super) fn serve(listener: TcpListener, tls: Option<Tls>, config: &Config, ap
         .add_service(ElectionServer::new(api.clone()))
         .add_service(HealthServer::new(api.clone()))
         .add_service(WatchServer::new(api).max_decoding_message_size(bytes_max));
+    let counts = Arc::new(GrpcCounts::default());
     let routes = Routes::from(http::add_to(
         routes.prepare().into_axum_router(),
         handle,
+        counts.clone(),
         config.serving.gateway,
     ));
     let keepalive = Some(config.serving.keepalive_interval).filter(|every| !every.is_zero());
@@ -72,23 +77,27 @@ pub(super) fn serve(listener: TcpListener, tls: Option<Tls>, config: &Config, ap
         .accept_http1(true)
         .max_concurrent_streams(config.max_concurrent_streams)
         .http2_keepalive_interval(keepalive)
-        .http2_keepalive_timeout(Some(config.serving.keepalive_timeout))
-        .add_routes(routes);
-    serve_on(listener, tls, server);
+        .http2_keepalive_timeout(Some(config.serving.keepalive_timeout));
+    serve_on(listener, tls, server, Front::new(kv, routes, counts));
 }
 
 /// Serves what comes to a listener for as long as the runtime lives.
-pub(super) fn serve_on(listener: TcpListener, tls: Option<Tls>, server: Router) {
+pub(super) fn serve_on<S: Answers>(
+    listener: TcpListener,
+    tls: Option<Tls>,
+    server: Server,
+    service: S,
+) {
     tokio::spawn(async move {
         let served = match tls {
             Some(tls) => {
                 let incoming = ReceiverStream::new(tls.incoming(listener));
-                server.serve_with_incoming(incoming.map_ok(AnyAuthority::new)).await
+                server.serve_with_incoming(service, incoming.map_ok(AnyAuthority::new)).await
             }
             // Without TCP_NODELAY an answer may wait 40 ms for the client's acknowledgement.
             None => {
                 let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-                server.serve_with_incoming(incoming.map_ok(AnyAuthority::new)).await
+                server.serve_with_incoming(service, incoming.map_ok(AnyAuthority::new)).await
             }
         };
         if let Err(error) = served {

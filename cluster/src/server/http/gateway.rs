@@ -15,7 +15,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use futures::StreamExt as _;
+use futures::{StreamExt as _, stream};
 use prost_reflect::{
     DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, MethodDescriptor,
     SerializeOptions,
@@ -26,7 +26,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::metadata::{MetadataKey, MetadataMap};
-use tonic::{Code, Request, Status};
+use tonic::{Code, Request, Status, Streaming};
 
 use codec::Codec;
 
@@ -147,22 +147,40 @@ impl Way {
         let mut grpc = Grpc::new(self.grpc).max_decoding_message_size(usize::MAX);
         let metadata = metadata(headers);
         if !self.method.is_server_streaming() {
-            let bytes = axum::body::to_bytes(body, JSON_BYTES_MAX).await;
-            let bytes = bytes.map_err(|error| Status::invalid_argument(error.to_string()))?;
-            let mut request = Request::new(one_message(&self.method.input(), &bytes)?);
+            let mut request = Request::new(only_message(&self.method.input(), body).await?);
             *request.metadata_mut() = metadata;
             let answer = grpc.unary(request, path, codec).await?.into_inner();
             return Ok(json_of(StatusCode::OK, to_json(&answer)?));
         }
-        let (requests, received) = mpsc::channel(REQUESTS_MAX);
-        tokio::spawn(read_messages(self.method.input(), body, requests));
-        let mut request = Request::new(ReceiverStream::new(received));
-        *request.metadata_mut() = metadata;
-        let answers = grpc.streaming(request, path, codec).await?.into_inner();
-        let lines = answers.map(|answer| Ok::<_, std::convert::Infallible>(line(answer)));
-        let kind = [(header::CONTENT_TYPE, "application/json")];
-        Ok((kind, Body::from_stream(lines)).into_response())
+        let answers = if self.method.is_client_streaming() {
+            let (requests, received) = mpsc::channel(REQUESTS_MAX);
+            tokio::spawn(read_messages(self.method.input(), body, requests));
+            let mut request = Request::new(ReceiverStream::new(received));
+            *request.metadata_mut() = metadata;
+            grpc.streaming(request, path, codec).await
+        } else {
+            let mut request = Request::new(only_message(&self.method.input(), body).await?);
+            *request.metadata_mut() = metadata;
+            grpc.server_streaming(request, path, codec).await
+        };
+        Ok(lines(answers.map(tonic::Response::into_inner)).await)
     }
+}
+
+/// The answers of a stream, a line each. If the first is an error, the status tells of it too.
+async fn lines(answers: Result<Streaming<DynamicMessage>, Status>) -> Response {
+    let (first, rest) = match answers {
+        Ok(mut answers) => (answers.next().await, Some(answers)),
+        Err(status) => (Some(Err(status)), None),
+    };
+    let status = match &first {
+        Some(Err(status)) => http_status(status.code()),
+        _ => StatusCode::OK,
+    };
+    let answers = stream::iter(first).chain(stream::iter(rest).flatten());
+    let lines = answers.map(|answer| Ok::<_, std::convert::Infallible>(line(answer)));
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    (status, kind, Body::from_stream(lines)).into_response()
 }
 
 /// What goes on to the method of the headers: who asks, and what is named for it.
@@ -181,6 +199,13 @@ fn metadata(headers: &HeaderMap) -> MetadataMap {
         }
     }
     metadata
+}
+
+/// All that is posted, as the one message that a method takes.
+async fn only_message(kind: &MessageDescriptor, body: Body) -> Result<DynamicMessage, Status> {
+    let bytes = axum::body::to_bytes(body, JSON_BYTES_MAX).await;
+    let bytes = bytes.map_err(|error| Status::invalid_argument(error.to_string()))?;
+    one_message(kind, &bytes)
 }
 
 /// The one message of a call; nothing at all is one with its defaults.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{self, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 
@@ -50,14 +50,32 @@ impl GrpcCounts {
         self.lock().clone()
     }
 
+    /// Counts a call when its answer begins. An error that comes at the end of a stream counts as
+    /// OK: by then the call is out of sight.
+    pub(in crate::server) fn add<B>(&self, path: &str, response: &http::Response<B>) {
+        let code = response.headers().get("grpc-status").and_then(|code| code.to_str().ok());
+        let code = code.and_then(|code| code.parse::<usize>().ok()).unwrap_or(0);
+        if response.status() != StatusCode::OK || code == UNIMPLEMENTED {
+            return;
+        }
+        let name = CODES.get(code).copied().unwrap_or("Unknown");
+        let mut counts = self.lock();
+        if !counts.contains_key(path) {
+            counts.insert(path.to_owned(), Calls::default());
+        }
+        if let Some(calls) = counts.get_mut(path) {
+            calls.started += 1;
+            *calls.handled.entry(name).or_default() += 1;
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Calls>> {
         // Nothing that holds it can leave it half changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Passes a call on and counts it when its answer begins. An error that comes at the end of a
-/// stream counts as OK: by then the call is out of sight.
+/// Passes a call on and counts it.
 pub(super) async fn count(
     State(counts): State<Arc<GrpcCounts>>,
     request: Request,
@@ -65,14 +83,6 @@ pub(super) async fn count(
 ) -> Response {
     let path = request.uri().path().to_owned();
     let response = next.run(request).await;
-    let code = response.headers().get("grpc-status").and_then(|code| code.to_str().ok());
-    let code = code.and_then(|code| code.parse::<usize>().ok()).unwrap_or(0);
-    if response.status() == StatusCode::OK && code != UNIMPLEMENTED {
-        let name = CODES.get(code).copied().unwrap_or("Unknown");
-        let mut counts = counts.lock();
-        let calls = counts.entry(path).or_default();
-        calls.started += 1;
-        *calls.handled.entry(name).or_default() += 1;
-    }
+    counts.add(&path, &response);
     response
 }

@@ -38,8 +38,12 @@ struct Shared {
 }
 
 /// Adds the paths to those of the gRPC services.
-pub(super) fn add_to(router: Router, handle: Handle, with_gateway: bool) -> Router {
-    let counts = Arc::new(GrpcCounts::default());
+pub(super) fn add_to(
+    router: Router,
+    handle: Handle,
+    counts: Arc<GrpcCounts>,
+    with_gateway: bool,
+) -> Router {
     let shared = Shared { handle, counts: counts.clone() };
     let paths = Router::new()
         .route("/health", get(health))
@@ -59,8 +63,8 @@ pub(super) fn serve_metrics(listener: TcpListener, tls: Option<Tls>, handle: Han
         .route("/health", get(health))
         .route("/metrics", get(show_metrics))
         .with_state(shared);
-    let server = Server::builder().accept_http1(true).add_routes(Routes::from(paths));
-    grpc::serve_on(listener, tls, server);
+    let server = Server::builder().accept_http1(true);
+    grpc::serve_on(listener, tls, server, Routes::from(paths));
 }
 
 async fn version() -> Answer {
