@@ -5,6 +5,7 @@
 //! - [`auth`]: users, roles, permissions and the checks of them; a part of the state.
 //! - [`log`]: the write-ahead log and snapshots over a small [`disk`] trait.
 //! - [`bolt`]: the state as the database file that etcd's own tools read.
+//! - [`concurrency`]: locks and elections, made of keys and leases.
 //! - [`server`]: the sockets, threads and files around the core.
 //! - [`bugs`]: the bugs that can be switched on.
 //!
@@ -14,6 +15,7 @@
 pub mod auth;
 pub mod bolt;
 pub mod bugs;
+pub mod concurrency;
 pub mod core;
 pub mod disk;
 pub mod error;
