@@ -1,6 +1,6 @@
 //! The command line: it parses, calls one command, and gives its exit status.
 
-use crate::{check, doctor, list, node, replay, report, run, serve, sim, status};
+use crate::{check, doctor, list, node, replay, report, run, serve, sim, status, zoo};
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
@@ -36,6 +36,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// The smallest plan that still gives the same class of violation
     Shrink(replay::ShrinkArgs),
+    /// Every planted bug hunted in simulation, and the cluster without bugs: what is found, how fast
+    Zoo(zoo::ZooArgs),
     /// Write the report of a stored run again, or the index over a folder of runs
     Report(report::ReportArgs),
     /// Browse stored runs and watch those under way, on loopback
@@ -78,6 +80,7 @@ fn dispatch(command: Command) -> u8 {
         Command::Sim(args) => sim::run(&args),
         Command::Replay(args) => replay::replay(args),
         Command::Shrink(args) => replay::shrink_command(&args),
+        Command::Zoo(args) => zoo::run(&args),
         Command::Report(args) => report::run(args),
         Command::Serve(args) => serve::run(args),
         Command::List(args) => list::run(args),

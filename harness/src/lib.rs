@@ -23,3 +23,4 @@ pub mod sim;
 mod ssh;
 pub mod status;
 pub mod store;
+pub mod zoo;

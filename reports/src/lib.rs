@@ -28,6 +28,7 @@ mod plots;
 mod results;
 mod samples;
 mod scene;
+mod spacetime;
 mod terminal;
 mod text;
 mod timeline;
@@ -37,7 +38,9 @@ mod verdict;
 mod windows;
 
 pub use band::{Band, Note, Phase, bands, note, notes};
-pub use html::{Picture, RunSummary, Serving, encoded, html, index, live, pictures};
+pub use html::{
+    Picture, RunSummary, Serving, encoded, html, html_with_spacetime, index, live, pictures,
+};
 pub use judge::{Circumstances, Judged, count_faults, count_operations, coverage};
 pub use junit::junit;
 pub use logs::NodeLog;
@@ -46,4 +49,5 @@ pub use results::{
     CheckerResult, CounterexampleResult, Difference, FORMAT, FaultCounts, Latency, Outcomes,
     Results, Ruling, Tested,
 };
+pub use spacetime::{Moment, Sent, Spacetime, spacetime_svg};
 pub use terminal::{counterexample, terminal};
