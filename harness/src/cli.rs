@@ -36,7 +36,7 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// The smallest plan that still gives the same class of violation
     Shrink(replay::ShrinkArgs),
-    /// Every planted bug hunted in simulation, and the cluster without bugs: what is found, how fast
+    /// Every planted bug hunted in simulation, and the cluster without bugs
     Zoo(zoo::ZooArgs),
     /// Write the report of a stored run again, or the index over a folder of runs
     Report(report::ReportArgs),

@@ -28,7 +28,8 @@ pub struct ZooArgs {
     #[arg(long = "bug", value_name = "NAME")]
     pub bugs: Vec<String>,
     /// The budget of each bug, and of the cluster without bugs
-    #[arg(long, value_name = "N", default_value = "1000", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     pub budget: u64,
     /// The first seed
     #[arg(long, value_name = "N", default_value_t = 0)]
