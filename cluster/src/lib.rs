@@ -6,6 +6,7 @@
 //! - [`log`]: the write-ahead log and snapshots over a small [`disk`] trait.
 //! - [`bolt`]: the state as the database file that etcd's own tools read.
 //! - [`restore`](mod@restore): a member that begins with what a saved snapshot holds.
+//! - [`concurrency`]: locks and elections, made of keys and leases.
 //! - [`server`]: the sockets, threads and files around the core.
 //! - [`bugs`]: the bugs that can be switched on.
 //!
@@ -15,6 +16,7 @@
 pub mod auth;
 pub mod bolt;
 pub mod bugs;
+pub mod concurrency;
 pub mod core;
 pub mod disk;
 pub mod error;

@@ -1,6 +1,6 @@
 //! The command line: it parses, calls one command, and gives its exit status.
 
-use crate::{campaign, check, doctor, list, node, replay, report, run, serve, sim, status};
+use crate::{campaign, check, doctor, list, node, replay, report, run, serve, sim, status, zoo};
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
@@ -40,6 +40,8 @@ enum Command {
     Campaign(campaign::CampaignArgs),
     /// Join what the shards of a campaign found
     Merge(campaign::MergeArgs),
+    /// Every planted bug hunted in simulation, and the cluster without bugs
+    Zoo(zoo::ZooArgs),
     /// Write the report of a stored run again, or the index over a folder of runs
     Report(report::ReportArgs),
     /// Browse stored runs and watch those under way, on loopback
@@ -84,6 +86,7 @@ fn dispatch(command: Command) -> u8 {
         Command::Shrink(args) => replay::shrink_command(&args),
         Command::Campaign(args) => campaign::run(&args),
         Command::Merge(args) => campaign::merge(&args),
+        Command::Zoo(args) => zoo::run(&args),
         Command::Report(args) => report::run(args),
         Command::Serve(args) => serve::run(args),
         Command::List(args) => list::run(args),

@@ -24,3 +24,4 @@ pub mod sim;
 mod ssh;
 pub mod status;
 pub mod store;
+pub mod zoo;

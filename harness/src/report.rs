@@ -116,10 +116,18 @@ fn write_again(args: &ReportArgs) -> Result<PathBuf, ReportError> {
 ///
 /// [`ReportError::Unwritable`].
 pub fn write(folder: &Path, results: &Results, history: &History) -> Result<(), ReportError> {
-    put(folder, "report.html", &ordeal_reports::html(results, history, &logs(folder)))?;
+    let story = story(folder);
+    let page = ordeal_reports::html_with_spacetime(results, history, &logs(folder), story.as_ref());
+    put(folder, "report.html", &page)?;
     put(folder, "junit.xml", &ordeal_reports::junit(results))?;
     put(folder, "summary.md", &ordeal_reports::markdown(results))?;
     Ok(())
+}
+
+/// What the spacetime diagram of a shrunk simulation is drawn from, where there is one.
+fn story(folder: &Path) -> Option<ordeal_reports::Spacetime> {
+    let text = fs::read_to_string(folder.join("spacetime.json")).ok()?;
+    serde_json::from_str(&text).ok()
 }
 
 fn put(folder: &Path, name: &str, text: &str) -> Result<PathBuf, ReportError> {

@@ -29,6 +29,7 @@ mod plots;
 mod results;
 mod samples;
 mod scene;
+mod spacetime;
 mod terminal;
 mod text;
 mod timeline;
@@ -39,7 +40,9 @@ mod windows;
 
 pub use band::{Band, Note, Phase, bands, note, notes};
 pub use campaign::{CampaignTest, Standing, campaign_junit, campaign_markdown};
-pub use html::{Picture, RunSummary, Serving, encoded, html, index, live, pictures};
+pub use html::{
+    Picture, RunSummary, Serving, encoded, html, html_with_spacetime, index, live, pictures,
+};
 pub use judge::{Circumstances, Judged, count_faults, count_operations, coverage};
 pub use junit::junit;
 pub use logs::NodeLog;
@@ -48,4 +51,5 @@ pub use results::{
     CheckerResult, CounterexampleResult, Difference, FORMAT, FaultCounts, Latency, Outcomes,
     Results, Ruling, Tested,
 };
+pub use spacetime::{Moment, Sent, Spacetime, spacetime_svg};
 pub use terminal::{counterexample, terminal};

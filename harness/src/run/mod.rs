@@ -139,6 +139,7 @@ fn test(how: &How, plan: &Plan) -> Result<u8, Failure> {
         command: again(&folder, how.fail_fast),
         db_version: ran.db_version,
         logs: folder.logs(plan),
+        limits: judge::limits(),
     };
     let judged = judge::judge(plan, &history, &ran.course, about, Vec::new());
     let results = judged.results;

@@ -31,6 +31,17 @@ impl SimDisk {
         work(&mut self.held().bare)
     }
 
+    /// How many bytes its files hold together.
+    pub fn stored_bytes(&self) -> u64 {
+        let folders = ["member/wal", "member/snap"];
+        let bytes = |folder: &str| {
+            let names = self.list(folder).unwrap_or_default();
+            let of = |name: &String| self.read(&format!("{folder}/{name}")).map_or(0, |b| b.len());
+            names.iter().map(of).sum::<usize>() as u64
+        };
+        folders.into_iter().map(bytes).sum()
+    }
+
     fn held(&self) -> MutexGuard<'_, Held> {
         // One thread alone uses it, and a panic in it ends the simulation.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -24,7 +24,7 @@ impl Environment for Simulation {
     }
 
     async fn start(&self) -> Result<(), EnvironmentError> {
-        for node in self.0.nodes() {
+        for node in self.0.serving() {
             self.0.start(&node);
             self.0.time.sleep(START_APART).await;
         }
@@ -35,8 +35,12 @@ impl Environment for Simulation {
         SimStore::connect(&self.0, node).await
     }
 
-    fn log_in(&self, _login: &Login) {
-        // Plans with users are refused before.
+    fn members(&self) -> Vec<NodeId> {
+        self.0.serving()
+    }
+
+    fn log_in(&self, login: &Login) {
+        self.0.set_operator(login);
     }
 
     async fn inspect(&self, node: &NodeId, at: Option<i64>) -> Result<Inspected, StoreError> {
@@ -53,7 +57,7 @@ impl Environment for Simulation {
     }
 
     async fn revive(&self) -> Result<(), EnvironmentError> {
-        for node in self.0.nodes() {
+        for node in self.0.nodes().into_iter().filter(|node| self.0.is_in(node)) {
             self.0.start(&node);
         }
         Ok(())

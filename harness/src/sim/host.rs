@@ -2,19 +2,21 @@
 
 use super::disk::SimDisk;
 use super::settings::Settings;
-use super::world::Happening;
+use super::world::{Happening, Outlet, member};
 use crate::run::environment::Death;
 use crate::seed::stream;
 use futures::channel::oneshot;
-use ordeal_cluster::core::{Config, Effect, Event, Limits, Node, RequestId, Response, Status};
+use ordeal_cluster::core::{
+    Config, Effect, Event, Limits, Node, RequestId, Response, Status, StreamId,
+};
 use ordeal_cluster::error::ApiError;
-use ordeal_cluster::log::{self, Log, LogConfig, LogError};
+use ordeal_cluster::log::{self, Log, LogConfig, LogError, Owner};
 use ordeal_cluster::proto::etcdserverpb::Member;
 use ordeal_nemesis::NodeId;
 use ordeal_nemesis::clock::BareClock;
 use ordeal_workloads::etcd::{Contents, Hash, Inspected};
 use rand_chacha::ChaCha8Rng;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,18 +26,43 @@ const WALL_US: i64 = 1_600_000_000_000_000;
 /// The cluster that every simulation's nodes belong to.
 const CLUSTER_ID: u64 = 0x0_5ea1;
 
+/// A token is forgotten when it is not used for so long: short, so that some end while a run lasts.
+const TOKEN_TTL_US: u64 = 5_000_000;
+
+/// What a start says of a node that is no member any more.
+pub const REMOVED: &str = "it has been removed from the cluster";
+
 /// How a request was answered.
 pub type Answered = Result<Response, ApiError>;
+
+/// Where a machine's node stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A member with a vote.
+    In,
+    /// One without.
+    Learner,
+    /// No member.
+    Out,
+}
 
 /// A machine of the cluster.
 pub struct Host {
     pub id: NodeId,
+    /// Counts the machines, from 1.
     pub number: u64,
+    /// The id of the member that runs on it, or ran last.
+    pub member: u64,
+    pub place: Place,
+    /// It is a member anew, and these are the members that its next start is told of.
+    pub joining: Option<(u64, Vec<Member>)>,
     pub disk: SimDisk,
     pub clock: BareClock,
     /// Counts its processes: what was meant for an earlier one does not reach a later one.
     pub incarnation: u64,
     pub process: Option<Process>,
+    /// Its last start cut off a torn record.
+    pub torn: bool,
     /// The process is stopped, and this waits for it.
     pub paused: bool,
     pub held: Vec<Happening>,
@@ -51,6 +78,14 @@ pub struct Process {
     pub node: Node,
     pub log: Log,
     pub waiting: BTreeMap<RequestId, oneshot::Sender<Answered>>,
+    pub outlets: BTreeMap<StreamId, Outlet>,
+    /// The members that it has heard of, and those that are none any more.
+    pub known: BTreeSet<u64>,
+    pub removed: BTreeSet<u64>,
+    /// How many snapshots it has begun to send.
+    pub snapshots_begun: u64,
+    /// Those of them that are under way.
+    pub sending: u64,
     /// The newest number that was written, and whether an fsync is under way.
     pub written: u64,
     pub syncing: bool,
@@ -64,15 +99,19 @@ const SAID_MAX: usize = 6;
 
 impl Host {
     /// A machine with an empty disk and true clocks, on which nothing runs.
-    pub fn new(number: u64, seed: u64) -> Host {
+    pub fn new(id: &NodeId, number: u64, is_member: bool, seed: u64) -> Host {
         Host {
             rng: stream(seed, &format!("sim/host/{number}")),
-            id: NodeId(format!("n{number}")),
+            id: id.clone(),
             number,
+            member: number,
+            place: if is_member { Place::In } else { Place::Out },
+            joining: None,
             disk: SimDisk::default(),
             clock: BareClock::default(),
             incarnation: 0,
             process: None,
+            torn: false,
             paused: false,
             held: Vec::new(),
             said: VecDeque::new(),
@@ -92,23 +131,39 @@ impl Host {
         seed: u64,
     ) -> Result<(), String> {
         self.incarnation += 1;
+        let owner = log::owner(&self.disk).map_err(|error| error.to_string())?;
+        let (id, joins, known) = match (owner, self.joining.clone()) {
+            (Some(Owner { node_id, joined, .. }), _) => (node_id, joined, members.to_vec()),
+            (None, Some((id, listed))) => (id, true, listed),
+            (None, None) => (self.number, false, members.to_vec()),
+        };
+        self.member = id;
         let log_config = LogConfig {
-            node_id: self.number,
+            node_id: id,
             cluster_id: CLUSTER_ID,
             segment_bytes: settings.segment_bytes,
-            joined: false,
+            joined: joins,
             bugs: settings.bugs,
         };
         let opened = log::open(Arc::new(self.disk.clone()), log_config);
         let (log, recovered) = opened.map_err(|error| error.to_string())?;
         if recovered.torn_bytes > 0 {
+            self.torn = true;
             self.say(format!("cut off {} bytes of a torn record", recovered.torn_bytes));
         }
+        if let Some(image) = &recovered.snapshot
+            && image.state.removed.contains(&id)
+        {
+            return Err(REMOVED.to_owned());
+        }
+        let others = known.into_iter().filter(|other| other.id != id && other.name != self.id.0);
+        let members: Vec<Member> = others.chain([member(&self.id, id)]).collect();
+        let known = members.iter().map(|member| member.id).collect();
         let config = Config {
-            id: self.number,
+            id,
             cluster_id: CLUSTER_ID,
-            members: members.to_vec(),
-            joins: false,
+            members,
+            joins,
             incarnation: self.incarnation << 32 | self.number,
             seed,
             election_ticks: settings.election_ticks(),
@@ -116,8 +171,8 @@ impl Host {
             request_timeout_us: 5_000_000 + 2 * settings.election_us,
             snapshot_count: settings.snapshot_count,
             watch_progress_us: 600_000_000,
-            token_ttl_us: 300_000_000,
-            limits: Limits::default(),
+            token_ttl_us: TOKEN_TTL_US,
+            limits: Limits { strict_reconfig: settings.strict_reconfig, ..Limits::default() },
             bugs: settings.bugs,
         };
         let node = Node::new(config, recovered).map_err(|error| error.to_string())?;
@@ -126,6 +181,11 @@ impl Host {
             node,
             log,
             waiting: BTreeMap::new(),
+            outlets: BTreeMap::new(),
+            known,
+            removed: BTreeSet::new(),
+            snapshots_begun: 0,
+            sending: 0,
             written: 0,
             syncing: false,
             began_us,
@@ -182,15 +242,12 @@ impl Host {
         let member = |member: &Member| {
             format!("{} {:x} {}", member.name, member.id, member.peer_ur_ls.join(","))
         };
+        let users = state.auth.users().iter().map(|(name, user)| format!("user {name} {user:?}"));
+        let roles = state.auth.roles().iter().map(|(name, role)| format!("role {name} {role:?}"));
         let contents = Contents {
             leases: state.kv.leases().iter().map(|(id, _)| id).collect(),
             members: state.members.values().map(member).collect(),
-            auth: state
-                .auth
-                .users()
-                .iter()
-                .map(|(name, user)| format!("{name} {user:?}"))
-                .collect(),
+            auth: users.chain(roles).collect(),
         };
         Some(Inspected { revision, hash, contents })
     }

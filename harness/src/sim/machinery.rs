@@ -6,10 +6,13 @@ use super::world::World;
 use ordeal_nemesis::clock::{ClockReading, ClockSkew};
 use ordeal_nemesis::disk::{BareDisk, Corruption, Damage, Files, Loss, Rule, RuleId, Survivors};
 use ordeal_nemesis::link::{Counters, Shape};
-use ordeal_nemesis::{Capability, InjectError, Link, Machinery, NodeId, Side, Time};
+use ordeal_nemesis::{
+    Capability, InjectError, Link, Machinery, Member, NodeId, Side, Standing, Task, TaskDone, Time,
+};
+use std::collections::BTreeMap;
 
 /// What can be done to a simulated cluster.
-pub const OFFERED: [Capability; 8] = [
+pub const OFFERED: [Capability; 10] = [
     Capability::Kill,
     Capability::Terminate,
     Capability::Pause,
@@ -18,6 +21,8 @@ pub const OFFERED: [Capability; 8] = [
     Capability::Shape,
     Capability::Clock,
     Capability::Disk,
+    Capability::Members,
+    Capability::Maintenance,
 ];
 
 impl World {
@@ -145,7 +150,9 @@ impl Machinery for World {
     ) -> Result<Loss, InjectError> {
         // One that lies dead already loses what it had not fsynced when it died.
         World::kill(self, node);
-        self.disk(node, |disk| disk.lose_power(survivors, seed))
+        let loss = self.disk(node, |disk| disk.lose_power(survivors, seed))?;
+        self.count_loss(&loss);
+        Ok(loss)
     }
 
     async fn remember_files(&self, node: &NodeId, files: &Files) -> Result<(), InjectError> {
@@ -166,5 +173,44 @@ impl Machinery for World {
         }
         let damage = self.disk(node, |disk| disk.corrupt(corruption, files, seed))?;
         damage.map_err(|error| InjectError(error.to_string()))
+    }
+
+    async fn members(&self) -> Result<Vec<Member>, InjectError> {
+        self.listed_members().await
+    }
+
+    async fn remove_member(&self, node: &NodeId) -> Result<u64, InjectError> {
+        World::remove(self, node).await
+    }
+
+    async fn add_member(&self, node: &NodeId, learner: bool) -> Result<u64, InjectError> {
+        World::add(self, node, learner).await
+    }
+
+    async fn promote_member(&self, node: &NodeId) -> Result<(), InjectError> {
+        World::promote(self, node).await
+    }
+
+    async fn wipe(&self, node: &NodeId) -> Result<u64, InjectError> {
+        if self.runs(node) {
+            return Err(InjectError(format!("{node} runs: stop it before its data is taken")));
+        }
+        World::wipe(self, node)
+    }
+
+    async fn standing(&self, node: &NodeId) -> Result<Standing, InjectError> {
+        World::standing(self, node).await
+    }
+
+    async fn maintain(&self, task: &Task) -> Result<TaskDone, InjectError> {
+        World::maintain(self, task).await
+    }
+
+    async fn snapshots_begun(&self) -> Result<BTreeMap<NodeId, u64>, InjectError> {
+        Ok(World::snapshots_begun(self))
+    }
+
+    async fn has_key(&self, prefix: &str) -> Result<bool, InjectError> {
+        World::has_key(self, prefix).await
     }
 }

@@ -1,8 +1,10 @@
 //! Many simulations: a range of seeds on all processors, and what came of them.
 
 use super::args::SimArgs;
+use super::interrupt;
 use super::one::{Simulated, simulate};
 use super::swarm::Swarm;
+use super::world::RARE;
 use crate::calendar::Moment;
 use crate::plan::Plan;
 use crate::run::folder::{Folder, check_out};
@@ -37,6 +39,11 @@ struct Summary {
     faults: BTreeMap<String, FaultCounts>,
     /// How often what happened in the nodes.
     notes: BTreeMap<String, u64>,
+    /// The rare states that no seed has reached.
+    never: Vec<&'static str>,
+    /// Whether it was cut short from outside.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    interrupted: bool,
     /// One entry for each seed that is not valid.
     findings: Vec<Finding>,
     /// Seeds whose second run differed from the first.
@@ -98,29 +105,25 @@ fn all(args: &SimArgs) -> Result<u8, Failure> {
     let traces = Mutex::new(BTreeMap::new());
     let failure = Mutex::new(None);
     let (next, stop) = (AtomicU64::new(range.start), AtomicBool::new(false));
-    let jobs = args.jobs.or_else(|| std::thread::available_parallelism().ok());
-    std::thread::scope(|scope| {
-        for _ in 0..jobs.map_or(1, NonZeroUsize::get) {
-            scope.spawn(|| {
-                while !stop.load(Ordering::Relaxed) {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= range.end {
-                        return;
-                    }
-                    let told = one(&swarm, seed, args.check_determinism);
-                    let taken = told.and_then(|told| take(told, &out, &summary, &traces));
-                    match taken {
-                        Ok(violated) if violated && args.until_failure => {
-                            stop.store(true, Ordering::Relaxed);
-                        }
-                        Ok(_) => {}
-                        Err(error) => {
-                            stop.store(true, Ordering::Relaxed);
-                            locked(&failure).get_or_insert(error);
-                        }
-                    }
+    let interrupted = interrupt::flag();
+    on_all(args.jobs, || {
+        while !stop.load(Ordering::Relaxed) && !interrupted.load(Ordering::Relaxed) {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= range.end {
+                return;
+            }
+            let told = one(&swarm, seed, args.check_determinism);
+            let taken = told.and_then(|told| take(told, &out, &summary, &traces));
+            match taken {
+                Ok(violated) if violated && args.until_failure => {
+                    stop.store(true, Ordering::Relaxed);
                 }
-            });
+                Ok(_) => {}
+                Err(error) => {
+                    stop.store(true, Ordering::Relaxed);
+                    locked(&failure).get_or_insert(error);
+                }
+            }
         }
     });
     if let Some(failure) = failure.into_inner().unwrap_or_default() {
@@ -128,6 +131,9 @@ fn all(args: &SimArgs) -> Result<u8, Failure> {
     }
     let mut summary = summary.into_inner().unwrap_or_default();
     summary.wall_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    summary.interrupted = interrupted.load(Ordering::Relaxed);
+    let reached = |state: &&&str| !summary.notes.contains_key(**state);
+    summary.never = RARE.iter().filter(reached).copied().collect();
     summary.findings.sort_by_key(|finding| finding.seed);
     summary.not_deterministic.sort_unstable();
     let mut trace = super::trace::Trace::default();
@@ -146,11 +152,22 @@ fn all(args: &SimArgs) -> Result<u8, Failure> {
         print(&summary, &path);
     }
     Ok(match &summary {
+        Summary { interrupted: true, .. } => status::INTERRUPTED,
         Summary { not_deterministic, .. } if !not_deterministic.is_empty() => status::SOFTWARE,
         Summary { invalid: 1.., .. } => status::INVALID,
         Summary { unknown: 1.., .. } => status::UNKNOWN,
         _ => status::VALID,
     })
+}
+
+/// Runs the same work on so many threads, on each processor one if it is not said, to its end.
+pub fn on_all(jobs: Option<NonZeroUsize>, work: impl Fn() + Sync) {
+    let jobs = jobs.or_else(|| std::thread::available_parallelism().ok());
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.map_or(1, NonZeroUsize::get) {
+            scope.spawn(&work);
+        }
+    });
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -238,12 +255,21 @@ pub fn keep(plan: &Plan, simulated: &Simulated, path: &Path) -> Result<PathBuf, 
     let json = serde_json::to_string_pretty(&results)
         .map_err(|error| (error.to_string(), status::SOFTWARE))?;
     folder.write("results.json", &format!("{json}\n")).map_err(failed)?;
+    if let Some(story) = &simulated.story {
+        let json =
+            serde_json::to_string(story).map_err(|error| (error.to_string(), status::SOFTWARE))?;
+        folder.write("spacetime.json", &format!("{json}\n")).map_err(failed)?;
+        let picture = ordeal_reports::spacetime_svg(story, history);
+        folder.write("spacetime.svg", &picture).map_err(failed)?;
+    }
     report::write(folder.path(), &results, history)
         .map_err(|error| (error.to_string(), status::SOFTWARE))?;
     let text = terminal(&judgements.results, history, false);
     folder.write("verdict.txt", &text).map_err(failed)?;
-    if let Some(positions) = &judgements.counterexample {
-        folder.write_violation(plan, history, positions, &results).map_err(failed)?;
+    if results.verdict == Ruling::Invalid {
+        // What a promise of Raft was broken by is in the plan, and no operation need show it.
+        let positions = judgements.counterexample.clone().unwrap_or_default();
+        folder.write_violation(plan, history, &positions, &results).map_err(failed)?;
     }
     Ok(path.to_owned())
 }
@@ -267,6 +293,9 @@ fn print(summary: &Summary, path: &Path) {
     }
     for seed in &summary.not_deterministic {
         println!("seed {seed}: two runs differed; please report it");
+    }
+    if !summary.never.is_empty() {
+        println!("Rare states that no seed reached: {}", summary.never.join(", "));
     }
     println!("Summary: {} (trace {})", path.display(), summary.trace);
 }

@@ -1,10 +1,12 @@
 //! Between the workloads' plain types and the messages of the embedded cluster.
 
+use ordeal_cluster::proto::authpb::Permission;
 use ordeal_cluster::proto::etcdserverpb as pb;
 use ordeal_cluster::proto::mvccpb;
+use ordeal_cluster::proto::ordealpb::auth_change::Change;
 use ordeal_workloads::{
-    Compare, CompareOp, CompareTarget, Delete, KeyValue, Order, Put, Range, Request, Said, SortBy,
-    StoreError, Txn,
+    AuthChange, Change as KeyChange, Compare, CompareOp, CompareTarget, Delete, Grant, KeyValue,
+    Order, Put, Range, Request, Rights, Said, SortBy, StoreError, Told, Txn, WatchRequest,
 };
 
 /// What is said of a request that is not simulated.
@@ -145,7 +147,8 @@ pub fn txn_said(txn: pb::TxnResponse) -> Said {
     Said::Txn { succeeded: txn.succeeded, results: results.collect() }
 }
 
-fn key_value(kv: mvccpb::KeyValue) -> KeyValue {
+/// A key.
+pub fn key_value(kv: mvccpb::KeyValue) -> KeyValue {
     KeyValue {
         key: kv.key.to_vec(),
         value: kv.value.to_vec(),
@@ -154,4 +157,92 @@ fn key_value(kv: mvccpb::KeyValue) -> KeyValue {
         version: kv.version,
         lease: kv.lease,
     }
+}
+
+/// What stands in the store for a password: a simulation has no secrets, and bcrypt would take
+/// most of its time.
+pub fn hashed(password: &str) -> String {
+    format!("plain:{password}")
+}
+
+/// A change of users, roles and rights.
+pub fn auth_change(change: AuthChange) -> Change {
+    match change {
+        AuthChange::Enable => Change::Enable(pb::AuthEnableRequest {}),
+        AuthChange::UserAdd(login) => Change::UserAdd(pb::AuthUserAddRequest {
+            hashed_password: hashed(&login.password),
+            name: login.user,
+            ..Default::default()
+        }),
+        AuthChange::UserDelete(name) => Change::UserDelete(pb::AuthUserDeleteRequest { name }),
+        AuthChange::ChangePassword(login) => {
+            Change::UserChangePassword(pb::AuthUserChangePasswordRequest {
+                hashed_password: hashed(&login.password),
+                name: login.user,
+                ..Default::default()
+            })
+        }
+        AuthChange::UserGrantRole { user, role } => {
+            Change::UserGrantRole(pb::AuthUserGrantRoleRequest { user, role })
+        }
+        AuthChange::UserRevokeRole { user, role } => {
+            Change::UserRevokeRole(pb::AuthUserRevokeRoleRequest { name: user, role })
+        }
+        AuthChange::RoleAdd(name) => Change::RoleAdd(pb::AuthRoleAddRequest { name }),
+        AuthChange::RoleDelete(role) => Change::RoleDelete(pb::AuthRoleDeleteRequest { role }),
+        AuthChange::RoleGrant { role, grant } => {
+            let perm = Some(permission(grant));
+            Change::RoleGrantPermission(pb::AuthRoleGrantPermissionRequest { name: role, perm })
+        }
+        AuthChange::RoleRevoke { role, key, range_end } => {
+            let (key, range_end) = (key.into(), range_end.into());
+            let revoke = pb::AuthRoleRevokePermissionRequest { role, key, range_end };
+            Change::RoleRevokePermission(revoke)
+        }
+    }
+}
+
+fn permission(grant: Grant) -> Permission {
+    use ordeal_cluster::proto::authpb::permission::Type;
+    let rights = match grant.rights {
+        Rights::Read => Type::Read,
+        Rights::Write => Type::Write,
+        Rights::ReadWrite => Type::Readwrite,
+    };
+    let (key, range_end) = (grant.key.into(), grant.range_end.into());
+    Permission { perm_type: rights.into(), key, range_end }
+}
+
+/// A watch that is to begin.
+pub fn watch(watch: WatchRequest) -> pb::WatchCreateRequest {
+    use pb::watch_create_request::FilterType;
+    let filters = [(watch.no_put, FilterType::Noput), (watch.no_delete, FilterType::Nodelete)];
+    pb::WatchCreateRequest {
+        key: watch.key.into(),
+        range_end: watch.range_end.into(),
+        start_revision: watch.start,
+        progress_notify: watch.progress_notify,
+        filters: filters.into_iter().filter(|(on, _)| *on).map(|(_, it)| it.into()).collect(),
+        prev_kv: watch.prev_kv,
+        fragment: watch.fragment,
+        ..Default::default()
+    }
+}
+
+/// A response to a watch.
+pub fn told(response: pb::WatchResponse) -> Told {
+    Told {
+        changes: response.events.into_iter().filter_map(changed).collect(),
+        fragment: response.fragment,
+        canceled: response.canceled,
+        compact_revision: response.compact_revision,
+        reason: response.cancel_reason,
+    }
+}
+
+/// One change; an event without its key is none.
+fn changed(event: mvccpb::Event) -> Option<KeyChange> {
+    let deleted = event.r#type() == mvccpb::event::EventType::Delete;
+    let (kv, prev) = (event.kv.map(key_value)?, event.prev_kv.map(key_value));
+    Some(KeyChange { deleted, kv, prev })
 }

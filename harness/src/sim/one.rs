@@ -1,7 +1,6 @@
 //! One simulation, from its plan to its verdict.
 
 use super::environment::Simulation;
-use super::settings::Settings;
 use super::trace::Trace;
 use super::world::World;
 use crate::plan::Plan;
@@ -12,9 +11,10 @@ use crate::run::judge::{self, About, Judgements};
 use crate::run::progress::Progress;
 use crate::run::record::{Recorder, Sink};
 use futures::future::{Either, select};
-use ordeal_checker::{Cost, Judgement, Verdict, Witness};
+use ordeal_checker::{Cost, Judgement, Limits, Verdict, Witness};
 use ordeal_history::{Event, History, Writer};
 use ordeal_nemesis::VirtualTime;
+use ordeal_reports::Spacetime;
 use ordeal_workloads::{Visitor, Workload, visit};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -22,20 +22,8 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Workloads whose requests are not simulated yet.
-const ABSENT: &[&str] = &[
-    "auth",
-    "election",
-    "kubernetes",
-    "lease",
-    "lock",
-    "lock-set",
-    "lock-set-fenced",
-    "mirror",
-    "registry",
-    "rollout",
-    "watch",
-];
+/// How long a checker may take: a seed that needs longer is worth less than the next ones.
+const CHECK_MAX: Duration = Duration::from_secs(10);
 
 /// What came of one simulation.
 pub struct Simulated {
@@ -49,6 +37,8 @@ pub struct Simulated {
     pub trace: u64,
     /// How long it lasted, in simulated time.
     pub lasted: Duration,
+    /// What a picture of it is drawn from, where its operations are scripted.
+    pub story: Option<Spacetime>,
     /// How often what happened that seldom does.
     pub rare: BTreeMap<&'static str, u64>,
 }
@@ -58,18 +48,8 @@ pub struct Simulated {
 /// # Errors
 /// One sentence: why the plan cannot be simulated.
 pub fn simulate(plan: &Plan) -> Result<Simulated, String> {
-    if plan.auth {
-        return Err("users and roles are not simulated yet; leave --auth out".to_owned());
-    }
-    if ABSENT.contains(&plan.workload.name.as_str()) {
-        let name = &plan.workload.name;
-        return Err(format!(
-            "the workload `{name}` asks for what is not simulated yet (watches, locks, elections, \
-             users); docs/simulation.md tells which are"
-        ));
-    }
     let time = VirtualTime::new();
-    let world = Rc::new(World::new(&time, plan.nodes.len(), Settings::of(plan)?, plan.seed));
+    let world = Rc::new(World::new(&time, plan)?);
     let events = Rc::new(RefCell::new(Vec::new()));
     let sink: Sink = {
         let events = events.clone();
@@ -78,7 +58,8 @@ pub fn simulate(plan: &Plan) -> Result<Simulated, String> {
             Ok(())
         })
     };
-    let recorder = Recorder::new(&time, sink, Rc::new(Progress::default()));
+    let progress = Rc::new(Progress::default());
+    let recorder = Recorder::new(&time, sink, progress.clone());
     let environment = Simulation(world.clone());
     let drive = Drive { plan, environment: &environment, time: &time, recorder: &recorder };
     let running = visit(&plan.workload.name, drive);
@@ -105,6 +86,7 @@ pub fn simulate(plan: &Plan) -> Result<Simulated, String> {
         judgements,
         trace: trace.value(),
         lasted: course.worked,
+        story: world.story(progress.began.get().unwrap_or_default()),
         rare: world.notes(),
     })
 }
@@ -117,6 +99,7 @@ fn judged(plan: &Plan, history: &History, course: &Course, world: &World) -> Jud
         command: String::new(),
         db_version: None,
         logs: BTreeMap::new(),
+        limits: Limits { time: Some(CHECK_MAX), threads: 1, ..Limits::default() },
     };
     let operations = history.operations.len() as u64;
     judge::judge(plan, history, course, about, vec![safety(world, operations)])

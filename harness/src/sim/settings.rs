@@ -3,6 +3,7 @@
 use super::wire::Latency;
 use crate::plan::Plan;
 use ordeal_cluster::bugs::{Bug, Bugs};
+use ordeal_nemesis::Capability;
 use serde::{Deserialize, Serialize};
 
 /// The part of a plan that only a simulation has. All times in microseconds.
@@ -41,6 +42,8 @@ pub struct Settings {
     pub snapshot_count: u64,
     pub segment_bytes: u64,
     pub bugs: Bugs,
+    /// Whether members refuse a change of the membership that would cost the majority.
+    pub strict_reconfig: bool,
     pub latency: Latency,
     pub fsync_us: u64,
     pub fsync_spread_us: u64,
@@ -58,12 +61,15 @@ impl Settings {
             let bug: Bug = name.parse().map_err(|_| format!("there is no bug `{name}`"))?;
             bugs = bugs.with(bug);
         }
+        let kinds = plan.schedule.kinds();
         Ok(Settings {
             tick_us: plan.tuning.heartbeat_ms * 1_000,
             election_us: plan.tuning.election_ms * 1_000,
             snapshot_count: plan.tuning.snapshot_count.unwrap_or(10_000),
             segment_bytes: simulated.segment_bytes,
             bugs,
+            // As in a run: where the membership is to be broken the check would only be in the way.
+            strict_reconfig: kinds.iter().all(|kind| kind.needs() != Capability::Members),
             latency: Latency {
                 least_us: simulated.latency_us,
                 spread_us: simulated.latency_spread_us,

@@ -1,18 +1,22 @@
 //! A client's connection to a simulated node.
 //!
-//! Keys, transactions, compactions and leases. Deliberately absent so far: watches, locks,
-//! elections and users, whose requests are refused as ones that did not happen.
+//! Every request is a message on the simulated network. What etcd's own server does for a client
+//! around its core is done here, at the client's end: comparing a password, and standing in line
+//! for a lock or an office, by the code that the services of the real server run
+//! ([`ordeal_cluster::concurrency`]).
 
 use super::messages;
+use super::sessions;
+use super::watches::Watches;
+use super::way::Way;
 use super::wire::End;
 use super::world::World;
-use ordeal_cluster::core::{Request as Asked, Response};
-use ordeal_cluster::error::ApiError;
+use ordeal_cluster::core::{AuthAnswer, AuthResponse, Credentials, Request as Asked, Response};
 use ordeal_cluster::proto::etcdserverpb as pb;
 use ordeal_cluster::state::Applied;
 use ordeal_nemesis::NodeId;
-use ordeal_workloads::etcd::refuses;
-use ordeal_workloads::{Answer, Request, Said, Store, StoreError};
+use ordeal_workloads::{Answer, Login, Request, Said, Store, StoreError, root};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// A connection to the process that ran on a node when it was made.
@@ -20,6 +24,10 @@ pub struct SimStore {
     world: Rc<World>,
     end: End,
     process: u64,
+    login: Option<Login>,
+    /// The tokens of those who have asked on this connection.
+    tokens: BTreeMap<Login, Credentials>,
+    watches: Watches,
 }
 
 impl SimStore {
@@ -31,27 +39,63 @@ impl SimStore {
         let refused = || StoreError::DidNotHappen(format!("{node} refused the connection"));
         let end = world.end(node).ok_or_else(refused)?;
         match world.knock(end).await {
-            Ok(Some(process)) => Ok(SimStore { world: world.clone(), end, process }),
+            Ok(Some(process)) => Ok(SimStore {
+                world: world.clone(),
+                end,
+                process,
+                login: None,
+                tokens: BTreeMap::new(),
+                watches: Watches::default(),
+            }),
             _ => Err(refused()),
         }
+    }
+
+    /// The way to the node for whoever asks. The first time a user does, its password is checked;
+    /// an error then means that the request itself was not sent.
+    async fn way(&mut self, login: Option<&Login>) -> Result<Way, StoreError> {
+        let (world, end, process) = (self.world.clone(), self.end, self.process);
+        let nobody = Way { world, end, process, credentials: Credentials::None };
+        let Some(login) = login else { return Ok(nobody) };
+        if let Some(credentials) = self.tokens.get(login) {
+            return Ok(Way { credentials: credentials.clone(), ..nobody });
+        }
+        let token = self.world.authenticate(end, process, login).await;
+        let token =
+            token.map_err(|error| StoreError::DidNotHappen(format!("no session: {error}")))?;
+        let credentials = Credentials::SimpleToken(token);
+        self.tokens.insert(login.clone(), credentials.clone());
+        Ok(Way { credentials, ..nobody })
     }
 }
 
 impl Store for SimStore {
     async fn send(&mut self, request: Request) -> Result<Answer, StoreError> {
-        let asked = wanted(request)?;
-        match self.world.ask(self.end, self.process, asked).await {
-            Ok(Ok(response)) => answer(response),
-            Ok(Err(error)) => Err(meaning(error)),
-            Err(_) => Err(StoreError::Indeterminate("the connection broke".to_owned())),
+        let (login, request) = match request {
+            Request::As(login, request) => (Some(login), *request),
+            // Where there are users only root may compact.
+            compaction @ Request::Compact(_) if self.login.is_some() => (Some(root()), compaction),
+            request => (self.login.clone(), request),
+        };
+        let way = self.way(login.as_ref()).await?;
+        match request {
+            Request::Watch(watch) => self.watches.begin(&way, watch).await,
+            Request::WatchNext(number) => self.watches.next(number).await,
+            Request::WatchProgress => Ok(self.watches.ask_progress()),
+            Request::WatchCancel(number) => Ok(self.watches.cancel(number)),
+            Request::Lock { .. }
+            | Request::Unlock(_)
+            | Request::Campaign { .. }
+            | Request::Proclaim { .. }
+            | Request::Leads(_)
+            | Request::Resign(_) => sessions::ask(&way, request).await,
+            request => answer(way.ask(wanted(request)?).await?),
         }
     }
-}
 
-/// What an error of the embedded cluster means, by its words, as those of any etcd.
-fn meaning(error: ApiError) -> StoreError {
-    let words = error.to_string();
-    if refuses(&words) { StoreError::DidNotHappen(words) } else { StoreError::Indeterminate(words) }
+    fn log_in(&mut self, login: &Login) {
+        self.login = Some(login.clone());
+    }
 }
 
 fn wanted(request: Request) -> Result<Asked, StoreError> {
@@ -71,6 +115,7 @@ fn wanted(request: Request) -> Result<Asked, StoreError> {
         Request::LeaseTimeToLive(id) => {
             Asked::LeaseTimeToLive(pb::LeaseTimeToLiveRequest { id, ..Default::default() })
         }
+        Request::Auth(change) => Asked::AuthChange(messages::auth_change(change)),
         other => return Err(messages::absent(&other)),
     })
 }
@@ -97,6 +142,9 @@ fn answer(response: Response) -> Result<Answer, StoreError> {
         Response::LeaseTimeToLive(lease) => {
             let (id, ttl_s, granted_s) = (lease.id, lease.ttl, lease.granted_ttl);
             of(lease.header, Said::Lease { id, ttl_s, granted_s })
+        }
+        Response::Auth(AuthResponse { answer: AuthAnswer::Changed { .. }, .. }) => {
+            Ok(Answer { revision: 0, said: Said::Done })
         }
         other => Err(StoreError::Indeterminate(format!("an answer to another request: {other:?}"))),
     }

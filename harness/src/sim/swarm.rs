@@ -7,10 +7,15 @@
 use super::settings::Simulated;
 use crate::plan::{Environment, Mistake, Plan, PlanOptions};
 use crate::seed;
-use ordeal_nemesis::Asked;
+use ordeal_nemesis::{Asked, Kind, Schedule, Target};
 use rand::Rng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand_chacha::ChaCha8Rng;
+
+/// How much faster than in a run faults may follow each other.
+const TEMPOS: [u64; 5] = [1, 1, 2, 4, 8];
+/// The least lengths of values: those above a disk's sector can be torn in a power loss.
+const VALUE_BYTES: [u32; 5] = [0, 0, 0, 600, 2_000];
 
 /// What the command line fixes; what it leaves open is drawn.
 #[derive(Clone, Debug)]
@@ -34,11 +39,17 @@ impl Swarm {
         let mut options = PlanOptions { seed, nodes, ..self.options.clone() };
         if !self.every_kind {
             options.nemesis = some_of(&options.nemesis, &mut rng);
+            options.nemesis.iter_mut().for_each(|asked| aim(asked, &mut rng));
         }
         options.nemesis.retain(|asked| nodes >= asked.kind.nodes_min());
         options.environment = Environment::Simulation;
         options.snapshot_count = Some(pick(&[20, 100, 500, 5_000], &mut rng));
+        if options.value_bytes == 0 {
+            options.value_bytes = pick(&VALUE_BYTES, &mut rng);
+        }
+        let (tempo, layers) = (pick(&TEMPOS, &mut rng), pick(&[1, 1, 2], &mut rng));
         let mut plan = Plan::derive(&options)?;
+        plan.schedule = schedule(&options, tempo, layers)?;
         plan.tuning.heartbeat_ms = pick(&[20, 50, 50, 100], &mut rng);
         plan.tuning.election_ms = plan.tuning.heartbeat_ms * pick(&[5, 10, 10, 20], &mut rng);
         plan.simulated = Some(simulated(&mut rng));
@@ -54,6 +65,46 @@ fn simulated(rng: &mut ChaCha8Rng) -> Simulated {
         fsync_us: pick(&[100, 500, 2_000], rng),
         fsync_spread_us: pick(&[500, 5_000, 30_000], rng),
         segment_bytes: pick(&[4 << 10, 64 << 10, 1 << 20], rng),
+    }
+}
+
+/// The faults, `tempo` times as fast as in a run, of which the cluster would need so much longer:
+/// a fault that lasts about as long as an election meets the next one half done. With two layers
+/// the kinds are dealt into two schedules, which overlap as they like.
+fn schedule(options: &PlanOptions, tempo: u64, layers: usize) -> Result<Schedule, Mistake> {
+    let mut faults = Vec::new();
+    for layer in 0..layers {
+        let dealt = options.nemesis.iter().skip(layer).step_by(layers).cloned();
+        let time_limit_ms = options.time_limit_ms.saturating_mul(tempo);
+        let layer = PlanOptions { nemesis: dealt.collect(), time_limit_ms, ..options.clone() };
+        faults.extend(Plan::derive(&layer)?.schedule.0);
+    }
+    for fault in &mut faults {
+        fault.at_ms /= tempo;
+        fault.for_ms = (fault.for_ms / tempo).max(1);
+    }
+    faults.sort_by_key(|fault| (fault.at_ms, fault.for_ms));
+    for (id, fault) in (0_u32..).zip(&mut faults) {
+        fault.id = id;
+    }
+    Ok(Schedule(faults))
+}
+
+/// Whom a kind strikes in this run: mostly whomever each fault draws; in some runs the leader each
+/// time, a majority, or all at once, which is how what was not durable is lost for good.
+fn aim(asked: &mut Asked, rng: &mut ChaCha8Rng) {
+    let draw = rng.random_range(0..10);
+    let can = matches!(
+        asked.kind,
+        Kind::Kill | Kind::Restart | Kind::PowerLoss | Kind::Pause | Kind::FsyncDelay | Kind::Slow
+    );
+    if can && asked.target.is_none() {
+        asked.target = match draw {
+            0 | 1 => Some(Target::Leader),
+            2 => Some(Target::Majority),
+            3 | 4 => Some(Target::All),
+            _ => None,
+        };
     }
 }
 

@@ -98,8 +98,14 @@ impl<T> Wire<T> {
         self.lane(from, to).cut_since.is_some()
     }
 
-    /// Decides when something of so many bytes that is sent now arrives.
-    pub fn fate(&mut self, now: Duration, (from, to): (End, End), bytes: usize) -> Fate {
+    /// Decides when something of so many bytes that is sent now arrives; whether it may overtake.
+    pub fn fate(
+        &mut self,
+        now: Duration,
+        (from, to): (End, End),
+        bytes: usize,
+        in_order: bool,
+    ) -> Fate {
         let Latency { least_us, spread_us } = self.latency;
         let lane = self.lane_mut(from, to);
         if lane.cut_since.is_some() {
@@ -119,7 +125,7 @@ impl<T> Wire<T> {
         }
         let Some(again) = lane.sent_again() else { return Fate::Broken };
         let start = lane.through_bandwidth(now, bytes) + again;
-        let early = chance(shape.reorder_ppm, &mut lane.rng);
+        let early = chance(shape.reorder_ppm, &mut lane.rng) && !in_order;
         let late_us = if early {
             0
         } else {
@@ -154,12 +160,11 @@ impl<T> Wire<T> {
         whole
     }
 
-    /// Heals a link. What has waited, if the connection has lived through the cut.
-    pub fn heal(&mut self, now: Duration, from: End, to: End) -> Vec<(usize, T)> {
+    /// Heals a link. Whether the connection has lived through the cut, and what has waited.
+    pub fn heal(&mut self, now: Duration, from: End, to: End) -> (bool, Vec<(usize, T)>) {
         let lane = self.lane_mut(from, to);
-        let Some(since) = lane.cut_since.take() else { return Vec::new() };
-        let waiting = std::mem::take(&mut lane.waiting);
-        if now.saturating_sub(since) < GIVE_UP { waiting } else { Vec::new() }
+        let Some(since) = lane.cut_since.take() else { return (true, Vec::new()) };
+        (now.saturating_sub(since) < GIVE_UP, std::mem::take(&mut lane.waiting))
     }
 
     /// After a cut of this age the ends know that the connection is gone.
@@ -167,16 +172,23 @@ impl<T> Wire<T> {
         GIVE_UP
     }
 
-    /// The pause before what has waited on a link is sent again.
-    pub fn pause(&mut self, from: End, to: End) -> Duration {
-        AGAIN.mul_f64(self.lane_mut(from, to).rng.random_range(0.0..1.0))
+    /// The pause before what has waited on a link is sent again; what is sent meanwhile comes
+    /// behind it.
+    pub fn pause(&mut self, now: Duration, from: End, to: End) -> Duration {
+        let lane = self.lane_mut(from, to);
+        let pause = AGAIN.mul_f64(lane.rng.random_range(0.0..1.0));
+        lane.last = lane.last.max(now + pause);
+        pause
     }
 
-    /// Forgets what is under way and waits between two ends: their connection is gone.
-    pub fn forget(&mut self, one: End, other: End) {
+    /// Takes away what waits between two ends: their connection is gone. With whom each was for.
+    pub fn forget(&mut self, one: End, other: End) -> Vec<(End, T)> {
+        let mut gone = Vec::new();
         for (from, to) in [(one, other), (other, one)] {
-            self.lane_mut(from, to).waiting.clear();
+            let waiting = std::mem::take(&mut self.lane_mut(from, to).waiting);
+            gone.extend(waiting.into_iter().map(|(_, what)| (to, what)));
         }
+        gone
     }
 
     /// Gives a link a shape.
@@ -260,19 +272,19 @@ mod tests {
         let mut wire = Wire::<u8>::new(2, PERFECT, 1);
         let mut last = Duration::ZERO;
         for ms in 0..100 {
-            let arrival = at(wire.fate(Duration::from_micros(ms), (1, 2), 10));
+            let arrival = at(wire.fate(Duration::from_micros(ms), (1, 2), 10, false));
             assert!(arrival >= last);
             last = arrival;
         }
         let second = Duration::from_secs(1);
         assert!(wire.cut(second, 1, 2));
-        assert!(matches!(wire.fate(second, (1, 2), 10), Fate::Waits));
+        assert!(matches!(wire.fate(second, (1, 2), 10, false), Fate::Waits));
         wire.keep(1, 2, 10, 7);
-        assert!(at(wire.fate(second, (2, 1), 10)) < 2 * second, "one way only");
-        assert_eq!(wire.heal(2 * second, 1, 2), [(10, 7)]);
+        assert!(at(wire.fate(second, (2, 1), 10, false)) < 2 * second, "one way only");
+        assert_eq!(wire.heal(2 * second, 1, 2), (true, vec![(10, 7)]));
         wire.cut(second, 1, 2);
         wire.keep(1, 2, 10, 8);
-        assert_eq!(wire.heal(second + GIVE_UP, 1, 2), [], "the connection is gone");
+        assert_eq!(wire.heal(second + GIVE_UP, 1, 2), (false, vec![(10, 8)]), "it is gone");
     }
 
     #[test]
@@ -287,14 +299,14 @@ mod tests {
         wire.shape(1, CLIENTS, shape);
         for second in 0..200 {
             let now = Duration::from_secs(second);
-            assert!(at(wire.fate(now, (1, CLIENTS), 10)) >= now + Duration::from_millis(50));
+            assert!(at(wire.fate(now, (1, CLIENTS), 10, false)) >= now + Duration::from_millis(50));
         }
         let counters = wire.counters(1, CLIENTS);
         assert_eq!((counters.forwarded, counters.shaped.delayed), (200, 200));
         assert!(counters.shaped.lost > 40 && counters.shaped.duplicated > 60, "{counters:?}");
         wire.shape(1, CLIENTS, Shape { rate_bytes_per_s: 1_000, ..Shape::default() });
         let now = Duration::from_secs(1_000);
-        let arrivals = [0; 3].map(|_| at(wire.fate(now, (1, CLIENTS), 500)));
+        let arrivals = [0; 3].map(|_| at(wire.fate(now, (1, CLIENTS), 500, false)));
         assert!(arrivals[2] >= now + Duration::from_millis(1_500));
     }
 }

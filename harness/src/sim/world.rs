@@ -3,19 +3,33 @@
 //! One queue of happenings in the order of their time, and where that is equal in the order in
 //! which they were made. Nothing else moves, so a seed is the whole story.
 
+mod links;
+mod rare;
 mod turns;
 
-use super::host::{Answered, Host, as_ns};
+pub use rare::RARE;
+
+use super::host::{Answered, Host, Place, as_ns};
 use super::safety::Safety;
 use super::settings::Settings;
+use super::story::Story;
 use super::trace::Trace;
 use super::wire::{CLIENTS, End, Parcel, Wire};
+use crate::plan::Plan;
+use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use futures::channel::oneshot;
-use ordeal_cluster::core::{Effect, Message, Request, RequestId, StateRole};
+use ordeal_cluster::bugs::Bugs;
+use ordeal_cluster::core::{
+    Credentials, Effect, Message, Request, RequestId, StateRole, StreamId, WatchInput,
+};
+use ordeal_cluster::error::ApiError;
 use ordeal_cluster::log::snapshot::Image;
-use ordeal_cluster::proto::etcdserverpb::Member;
+use ordeal_cluster::proto::etcdserverpb::{Member, WatchResponse};
 use ordeal_nemesis::clock::{ClockReading, ClockSkew};
+use ordeal_nemesis::disk::Loss;
 use ordeal_nemesis::{NodeId, Time, VirtualTime};
+use ordeal_reports::Spacetime;
+use ordeal_workloads::Login;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -31,13 +45,33 @@ pub enum Happening {
     Disconnected(u64),
     Sync,
     Save(Box<Image>),
-    SnapshotSent { peer: u64, arrived: bool },
+    SnapshotSent {
+        peer: u64,
+        arrived: bool,
+    },
     Ask(Box<Asked>),
+    Open(StreamId, Outlet),
+    Watch(StreamId, Box<WatchInput>),
+    /// The others say that it is no member any more.
+    Expelled,
+}
+
+/// What comes over a stream of watches, or why it ends.
+pub type Streamed = Result<WatchResponse, ApiError>;
+
+/// A process' end of a stream of watches.
+#[derive(Clone)]
+pub struct Outlet {
+    end: End,
+    process: u64,
+    id: StreamId,
+    client: UnboundedSender<Streamed>,
 }
 
 /// A client's request on its way.
 pub struct Asked {
     pub request: Request,
+    pub credentials: Credentials,
     pub answer: oneshot::Sender<Answered>,
 }
 
@@ -46,6 +80,9 @@ enum Cargo {
     Raft(Box<Message>),
     Ask(Box<Asked>),
     Answer(oneshot::Sender<Answered>, Box<Answered>),
+    Open(StreamId, Outlet),
+    Watch(StreamId, Box<WatchInput>),
+    Watched(Outlet, Box<Streamed>),
     /// Whether a process is there to take a connection, and which.
     Knock(oneshot::Sender<Option<u64>>),
     Knocked(oneshot::Sender<Option<u64>>, Option<u64>),
@@ -76,20 +113,36 @@ struct Inner {
     hosts: Vec<Host>,
     wire: Wire<(Cargo, u64)>,
     trace: Trace,
+    story: Story,
     safety: Safety,
     effects: Vec<Effect>,
     last_request: RequestId,
     /// Those whose answers can come no more, and who cannot know it: the link is cut.
     limbo: Vec<oneshot::Sender<Answered>>,
+    /// Streams of the same kind.
+    limbo_streams: Vec<Outlet>,
+    last_stream: StreamId,
+    last_token: u64,
+    /// As whom operators ask.
+    operator: Option<Login>,
     /// How often the nodes said what.
     notes: BTreeMap<&'static str, u64>,
 }
 
 impl World {
-    /// A cluster of so many nodes, none of them started.
-    pub fn new(time: &VirtualTime, nodes: usize, settings: Settings, seed: u64) -> World {
-        let members = (1..=nodes as u64).map(member).collect();
-        let wire = Wire::new(nodes, settings.latency, seed);
+    /// The plan's cluster, no node of it started.
+    ///
+    /// # Errors
+    /// When the plan names a bug that there is not.
+    pub fn new(time: &VirtualTime, plan: &Plan) -> Result<World, String> {
+        let (settings, seed, everyone) = (Settings::of(plan)?, plan.seed, plan.everyone());
+        let numbered = (1_u64..).zip(&everyone);
+        let hosts: Vec<Host> = numbered
+            .map(|(number, id)| Host::new(id, number, plan.nodes.contains(id), seed))
+            .collect();
+        let first = hosts.iter().filter(|host| host.place == Place::In);
+        let members = first.map(|host| member(&host.id, host.number)).collect();
+        let wire = Wire::new(hosts.len(), settings.latency, seed);
         let inner = Inner {
             settings,
             members,
@@ -97,16 +150,24 @@ impl World {
             now: time.now(),
             queue: BTreeMap::new(),
             made: 0,
-            hosts: (1..=nodes as u64).map(|number| Host::new(number, seed)).collect(),
+            hosts,
             wire,
             trace: Trace::default(),
+            story: Story::of(
+                everyone.iter().map(ToString::to_string).collect(),
+                plan.script.is_some(),
+            ),
             safety: Safety::default(),
             effects: Vec::new(),
             last_request: 0,
             limbo: Vec::new(),
+            limbo_streams: Vec::new(),
+            last_stream: 0,
+            last_token: 0,
+            operator: None,
             notes: BTreeMap::new(),
         };
-        World { time: time.clone(), inner: RefCell::new(inner) }
+        Ok(World { time: time.clone(), inner: RefCell::new(inner) })
     }
 
     /// Lets everything happen whose time has come, for ever. Must be polled after whoever may
@@ -138,9 +199,49 @@ impl World {
         self.inner.borrow().safety.broken.clone()
     }
 
-    /// How often the nodes said what.
+    /// What a picture of it is drawn from, where that was kept.
+    pub fn story(&self, origin: Duration) -> Option<Spacetime> {
+        self.inner.borrow().story.told(origin)
+    }
+
+    /// How often what happened that seldom does.
     pub fn notes(&self) -> BTreeMap<&'static str, u64> {
         self.inner.borrow().notes.clone()
+    }
+
+    /// The bugs that are on.
+    pub fn bugs(&self) -> Bugs {
+        self.inner.borrow().settings.bugs
+    }
+
+    /// From now on operators ask as this user.
+    pub fn set_operator(&self, login: &Login) {
+        self.inner.borrow_mut().operator = Some(login.clone());
+    }
+
+    /// As whom operators ask.
+    pub fn operator(&self) -> Option<Login> {
+        self.inner.borrow().operator.clone()
+    }
+
+    /// The random part of a token; here it need only be new.
+    pub fn token_prefix(&self) -> String {
+        let mut inner = self.inner.borrow_mut();
+        inner.last_token += 1;
+        format!("token{}", inner.last_token)
+    }
+
+    /// Whether clients and a node's process can talk.
+    pub fn is_in_reach(&self, end: End) -> bool {
+        let inner = self.inner.borrow();
+        let whole = !inner.wire.is_cut(CLIENTS, end) && !inner.wire.is_cut(end, CLIENTS);
+        let host = &inner.hosts[end - 1];
+        whole && host.process.is_some() && !host.paused
+    }
+
+    /// Counts what a power loss took.
+    pub fn count_loss(&self, loss: &Loss) {
+        self.inner.borrow_mut().count_loss(loss);
     }
 
     /// Does something with a host.
@@ -243,11 +344,34 @@ impl World {
     }
 
     /// Sends a request to the process of this number on a node.
-    pub fn ask(&self, to: End, process: u64, request: Request) -> oneshot::Receiver<Answered> {
+    pub fn ask(
+        &self,
+        to: End,
+        process: u64,
+        request: Request,
+        credentials: Credentials,
+    ) -> oneshot::Receiver<Answered> {
         let (answer, hear) = oneshot::channel();
-        let asked = Box::new(Asked { request, answer });
+        let asked = Box::new(Asked { request, credentials, answer });
         self.send_from_client(to, Cargo::Ask(asked), process, 128);
         hear
+    }
+
+    /// Opens a stream of watches to the process of this number on a node.
+    pub fn open_stream(&self, to: End, process: u64) -> (StreamId, UnboundedReceiver<Streamed>) {
+        let (client, responses) = unbounded();
+        let mut inner = self.inner.borrow_mut();
+        inner.last_stream += 1;
+        let id = inner.last_stream;
+        drop(inner);
+        let outlet = Outlet { end: to, process, id, client };
+        self.send_from_client(to, Cargo::Open(id, outlet), process, 64);
+        (id, responses)
+    }
+
+    /// Sends something on a stream of watches.
+    pub fn tell_stream(&self, to: End, process: u64, id: StreamId, input: WatchInput) {
+        self.send_from_client(to, Cargo::Watch(id, Box::new(input)), process, 96);
     }
 
     fn send_from_client(&self, to: End, cargo: Cargo, process: u64, bytes: usize) {
@@ -272,12 +396,18 @@ impl WireView<'_> {
     }
 }
 
-fn member(number: u64) -> Member {
+/// A node as a member with this id.
+pub fn member(node: &NodeId, id: u64) -> Member {
     Member {
-        id: number,
-        name: format!("n{number}"),
-        peer_ur_ls: vec![format!("http://n{number}:2380")],
-        client_ur_ls: vec![format!("http://n{number}:2379")],
+        id,
+        name: node.0.clone(),
+        peer_ur_ls: vec![peer_url(node)],
+        client_ur_ls: vec![format!("http://{node}:2379")],
         is_learner: false,
     }
+}
+
+/// Where other members reach a node.
+pub fn peer_url(node: &NodeId) -> String {
+    format!("http://{node}:2380")
 }

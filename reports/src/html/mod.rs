@@ -27,6 +27,7 @@ use crate::band::bands;
 use crate::logs::NodeLog;
 use crate::results::{CheckerResult, Results, Ruling};
 use crate::scene::Scene;
+use crate::spacetime::{self, Spacetime};
 use crate::text::{NAME_MAX, SENTENCE_MAX, clean, counted, duration};
 use crate::trace;
 use crate::verdict::{bug_warning, sentence, stopped, subject};
@@ -47,6 +48,16 @@ const STYLE_OF_PICTURES: &str = concat!(include_str!("colours.css"), include_str
 /// The report of a run as one self-contained HTML file, with what the nodes wrote into their
 /// `logs` around the violation. O(operations · log).
 pub fn html(results: &Results, history: &History, logs: &[NodeLog]) -> String {
+    html_with_spacetime(results, history, logs, None)
+}
+
+/// The same with the spacetime diagram of a run that is small enough for one.
+pub fn html_with_spacetime(
+    results: &Results,
+    history: &History,
+    logs: &[NodeLog],
+    story: Option<&Spacetime>,
+) -> String {
     let bands = bands(history);
     let scene = Scene::new(results, history, &bands, logs);
     let trace = trace::pack(results, history, &bands, &scene.reigns);
@@ -69,6 +80,7 @@ pub fn html(results: &Results, history: &History, logs: &[NodeLog]) -> String {
                     (first_screen(results))
                     (facts::section(results, &scene))
                     (counterexample::sections(results, history, &bands))
+                    @if let Some(story) = story { (in_space_and_time(story, history)) }
                     (logs::section(results, history, &scene))
                     (context::section(&trace))
                     (over_time::sections(history, &scene))
@@ -80,6 +92,21 @@ pub fn html(results: &Results, history: &History, logs: &[NodeLog]) -> String {
         }
     };
     page.into_string()
+}
+
+/// The section with the diagram.
+fn in_space_and_time(story: &Spacetime, history: &History) -> Markup {
+    html! {
+        section.card aria-label="Space and time" {
+            h2 { "Space and time" }
+            p {
+                "Time runs down. Blue lines are messages that arrive, red ones never do; dots are \
+                 what a node did: fsyncs, and in words what changed its role. The bars are the \
+                 clients' operations."
+            }
+            div style="overflow-x: auto" tabindex="0" { (spacetime::svg(story, history)) }
+        }
+    }
 }
 
 /// The class and the sign of a verdict; the sign says it to those who do not see the colour.

@@ -22,6 +22,7 @@ use crate::error::ApiError;
 use crate::mvcc::Mvcc;
 use crate::proto::etcdserverpb::watch_request::RequestUnion;
 use crate::proto::etcdserverpb::{ResponseHeader, WatchRequest, WatchResponse};
+use prost::Message as _;
 use recent::Recent;
 use stream::{Budget, Stream};
 
@@ -48,6 +49,13 @@ pub enum WatchInput {
     Taken(usize),
     /// The client is gone.
     Close,
+}
+
+impl WatchInput {
+    /// The client has taken this one.
+    pub fn taken(response: &WatchResponse) -> WatchInput {
+        WatchInput::Taken(response.encoded_len())
+    }
 }
 
 /// All streams of watches.

@@ -8,21 +8,29 @@ use tonic::codegen::tokio_stream::Stream;
 use tonic::codegen::tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request as Grpc, Response as Answer, Status};
 
-use super::concurrency::{
-    Session, created_at, delete_if_still_there, end_of, first_created, is_deletion, op, prefix_of,
-};
+use super::concurrency::{Own, failed};
 use super::{Api, Caller};
-use crate::proto::etcdserverpb::request_op::Request as Op;
-use crate::proto::etcdserverpb::{PutRequest, ResponseHeader, TxnRequest, TxnResponse};
+use crate::concurrency::{
+    self, Failure, Session, Watching, end_of, first_created, is_deletion, prefix_of,
+};
+use crate::proto::etcdserverpb::ResponseHeader;
 use crate::proto::mvccpb::KeyValue;
 use crate::proto::v3electionpb::election_server::Election;
 use crate::proto::v3electionpb::{
-    CampaignRequest, CampaignResponse, LeaderKey, LeaderRequest, LeaderResponse, ProclaimRequest,
+    CampaignRequest, CampaignResponse, LeaderRequest, LeaderResponse, ProclaimRequest,
     ProclaimResponse, ResignRequest, ResignResponse,
 };
 
 /// Leaders that may wait for an observer to read of them.
 const LEADERS_MAX: usize = 16;
+
+impl Api {
+    /// The node itself, on behalf of whoever calls; and what it is asked.
+    fn own<T>(&self, grpc: Grpc<T>) -> (Own, T) {
+        let (caller, request) = Caller::of(grpc);
+        (Own { api: self.clone(), caller }, request)
+    }
+}
 
 #[tonic::async_trait]
 impl Election for Api {
@@ -30,45 +38,21 @@ impl Election for Api {
         &self,
         grpc: Grpc<CampaignRequest>,
     ) -> Result<Answer<CampaignResponse>, Status> {
-        let (caller, request) = Caller::of(grpc);
-        let session = Session { api: self, caller: &caller };
-        let prefix = prefix_of(&request.name);
-        let place = session.stand(&prefix, request.lease, request.value.clone()).await?;
-        let guard = session.guard(&place);
-        let leader = LeaderKey {
-            name: request.name,
-            key: place.key,
-            rev: place.revision,
-            lease: place.lease,
-        };
-        let mut header = Some(place.header);
-        if place.found.is_some_and(|found| found.value != request.value) {
-            header = proclaim(&session, &leader, request.value).await?.header;
-        }
-        session.wait_for_older(&prefix, leader.rev).await?;
-        guard.keep();
-        Ok(Answer::new(CampaignResponse { header, leader: Some(leader) }))
+        let (own, request) = self.own(grpc);
+        concurrency::campaign(&own, request).await.map(Answer::new).map_err(failed)
     }
 
     async fn proclaim(
         &self,
         grpc: Grpc<ProclaimRequest>,
     ) -> Result<Answer<ProclaimResponse>, Status> {
-        let (caller, request) = Caller::of(grpc);
-        let session = Session { api: self, caller: &caller };
-        let leader = request.leader.ok_or_else(no_leader_key)?;
-        let header = proclaim(&session, &leader, request.value).await?.header;
-        Ok(Answer::new(ProclaimResponse { header }))
+        let (own, request) = self.own(grpc);
+        concurrency::proclaim(&own, request).await.map(Answer::new).map_err(failed)
     }
 
     async fn leader(&self, grpc: Grpc<LeaderRequest>) -> Result<Answer<LeaderResponse>, Status> {
-        let (caller, request) = Caller::of(grpc);
-        let session = Session { api: self, caller: &caller };
-        let response = session.range(first_created(&prefix_of(&request.name))).await?;
-        match response.kvs.into_iter().next() {
-            Some(kv) => Ok(Answer::new(LeaderResponse { header: response.header, kv: Some(kv) })),
-            None => Err(Status::unknown("election: no leader")),
-        }
+        let (own, request) = self.own(grpc);
+        concurrency::leader(&own, request).await.map(Answer::new).map_err(failed)
     }
 
     type ObserveStream = Pin<Box<dyn Stream<Item = Result<LeaderResponse, Status>> + Send>>;
@@ -77,13 +61,12 @@ impl Election for Api {
         &self,
         grpc: Grpc<LeaderRequest>,
     ) -> Result<Answer<Self::ObserveStream>, Status> {
-        let (caller, request) = Caller::of(grpc);
+        let (own, request) = self.own(grpc);
         let (leaders, observed) = mpsc::channel(LEADERS_MAX);
-        let api = self.clone();
         tokio::spawn(async move {
             tokio::select! {
                 // What stops it, a want of permission too, ends the stream without a word in etcd.
-                _ = observe(&api, &caller, &request.name, &leaders) => {}
+                _ = observe(&own, &request.name, &leaders) => {}
                 () = leaders.closed() => {}
             }
         });
@@ -91,40 +74,18 @@ impl Election for Api {
     }
 
     async fn resign(&self, grpc: Grpc<ResignRequest>) -> Result<Answer<ResignResponse>, Status> {
-        let (caller, request) = Caller::of(grpc);
-        let session = Session { api: self, caller: &caller };
-        let leader = request.leader.ok_or_else(no_leader_key)?;
-        // One that no longer leads has nothing to do.
-        let header = session.txn(delete_if_still_there(leader.key, leader.rev)).await?.header;
-        Ok(Answer::new(ResignResponse { header }))
+        let (own, request) = self.own(grpc);
+        concurrency::resign(&own, request).await.map(Answer::new).map_err(failed)
     }
-}
-
-fn no_leader_key() -> Status {
-    Status::unknown("\"leader\" field must be provided")
-}
-
-async fn proclaim(
-    session: &Session<'_>,
-    leader: &LeaderKey,
-    value: bytes::Bytes,
-) -> Result<TxnResponse, Status> {
-    let LeaderKey { key, lease, rev, .. } = leader.clone();
-    let compare = vec![created_at(key.clone(), rev)];
-    let put = PutRequest { key, value, lease, ..Default::default() };
-    let success = vec![op(Op::RequestPut(put))];
-    let response = session.txn(TxnRequest { compare, success, failure: Vec::new() }).await?;
-    if response.succeeded { Ok(response) } else { Err(Status::unknown("election: not leader")) }
 }
 
 /// Tells who leads and what is proclaimed, from now on, until the observer or the node is gone.
 async fn observe(
-    api: &Api,
-    caller: &Caller,
+    own: &Own,
     name: &[u8],
     leaders: &mpsc::Sender<Result<LeaderResponse, Status>>,
-) -> Result<(), Status> {
-    let session = Session { api, caller };
+) -> Result<(), Failure> {
+    let session = Session { behind: own };
     let prefix = prefix_of(name);
     loop {
         let response = session.range(first_created(&prefix)).await?;
@@ -159,10 +120,10 @@ async fn observe(
 
 /// Waits for somebody to stand for an election in which nobody stands.
 async fn first_put(
-    session: &Session<'_>,
+    session: &Session<'_, Own>,
     prefix: &[u8],
     from: i64,
-) -> Result<(ResponseHeader, KeyValue), Status> {
+) -> Result<(ResponseHeader, KeyValue), Failure> {
     let mut watch = session.watch(prefix.to_vec().into(), end_of(prefix), from).await?;
     loop {
         let response = watch.next().await?;

@@ -121,7 +121,7 @@ pub(super) struct Api {
 
 /// What a call tells of its client, besides what it asks.
 #[derive(Clone)]
-struct Caller {
+pub(super) struct Caller {
     metadata: MetadataMap,
     extensions: Extensions,
 }

@@ -12,8 +12,13 @@ use ordeal_workloads::{Options, Visitor, Workload, visit};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-/// How long a checker may take before it must say that it does not know.
+/// How long a checker of a run may take.
 const CHECK_MAX: Duration = Duration::from_secs(120);
+
+/// What a checker of a run may take before it must say that it does not know.
+pub fn limits() -> Limits {
+    Limits { time: Some(CHECK_MAX), ..Limits::default() }
+}
 
 /// What is told of a run beside its history and course.
 pub struct About {
@@ -27,6 +32,8 @@ pub struct About {
     pub db_version: Option<String>,
     /// What each node wrote to its log.
     pub logs: BTreeMap<NodeId, String>,
+    /// What a checker may take before it must say that it does not know.
+    pub limits: Limits,
 }
 
 /// The verdict on a run, and the judgements that it is made of.
@@ -60,11 +67,10 @@ pub fn judge(
     about: About,
     more: Vec<Judgement>,
 ) -> Judgements {
-    let limits = Limits { time: Some(CHECK_MAX), ..Limits::default() };
     let mut judged: Vec<Judged> = Vec::new();
     for checker in checkers(plan) {
         let began = Instant::now();
-        let judgement = checker.check(history, &limits);
+        let judgement = checker.check(history, &about.limits);
         let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         judged.push(Judged { judgement, ms });
     }

@@ -1,10 +1,10 @@
 //! What comes of a happening: the node is stepped, and what it wants done is done.
 
 use super::{Asked, Cargo, Due, Happening, Inner};
-use crate::sim::host::{Host, fatal};
+use crate::sim::host::{Host, REMOVED, fatal};
 use crate::sim::wire::{CLIENTS, End, Fate, Parcel, Wire};
 use ordeal_cluster::bugs::Bug;
-use ordeal_cluster::core::{Effect, Event, Message, MessageType, Note, encoded};
+use ordeal_cluster::core::{Effect, Event, Message, MessageType, Note, WatchInput, encoded};
 use ordeal_cluster::log::Write;
 use ordeal_cluster::log::snapshot::{self, Image};
 use ordeal_nemesis::NodeId;
@@ -55,7 +55,19 @@ impl Inner {
     pub(super) fn arrive(&mut self, parcel: Parcel<Cargo>, process: u64) {
         let Parcel { to, what } = parcel;
         match what {
-            Cargo::Raft(message) => self.happen(to, Happening::Message(message)),
+            Cargo::Raft(message) => self.meet_message(to, message),
+            Cargo::Open(id, outlet) => {
+                if self.host(to).incarnation == process {
+                    self.happen(to, Happening::Open(id, outlet));
+                }
+            }
+            Cargo::Watch(id, input) => {
+                if self.host(to).incarnation == process {
+                    self.happen(to, Happening::Watch(id, input));
+                }
+            }
+            // Whoever watched may be gone.
+            Cargo::Watched(outlet, streamed) => drop(outlet.client.unbounded_send(*streamed)),
             Cargo::Ask(asked) => {
                 // One that was meant for an earlier process is refused: the asker is dropped.
                 if self.host(to).incarnation == process && self.host(to).process.is_some() {
@@ -95,15 +107,37 @@ impl Inner {
             Happening::Sync => self.sync(end),
             Happening::Save(image) => self.save(end, &image),
             Happening::SnapshotSent { peer, arrived } => {
+                if let Some(process) = &mut host.process {
+                    process.sending -= 1;
+                }
                 self.event(end, Event::SnapshotSent { peer, arrived });
             }
             Happening::Ask(asked) => {
                 self.last_request += 1;
-                let Asked { request, answer } = *asked;
+                let Asked { request, credentials, answer } = *asked;
                 if let Some(process) = &mut host.process {
                     process.waiting.insert(self.last_request, answer);
                 }
-                self.event(end, Event::Request(self.last_request, request));
+                self.event(end, Event::RequestAs(self.last_request, request, credentials));
+            }
+            Happening::Open(id, outlet) => {
+                if let Some(process) = &mut host.process {
+                    process.outlets.insert(id, outlet);
+                }
+                self.event(end, Event::Watch(id, WatchInput::Open));
+            }
+            Happening::Watch(id, input) => {
+                if *input == WatchInput::Close
+                    && let Some(process) = &mut host.process
+                {
+                    process.outlets.remove(&id);
+                }
+                self.event(end, Event::Watch(id, *input));
+            }
+            Happening::Expelled => {
+                host.say(REMOVED.to_owned());
+                self.count("member-expelled");
+                self.kill(end);
             }
         }
     }
@@ -119,7 +153,7 @@ impl Inner {
         self.effects = effects;
         let host = &self.hosts[end - 1];
         if let Some(status) = host.status() {
-            self.safety.look(host.number, &status);
+            self.safety.look(host.member, &status);
         }
     }
 
@@ -129,8 +163,12 @@ impl Inner {
             Effect::SendSnapshot(mut message, image) => {
                 message.mut_snapshot().data = image.encode();
                 let peer = message.to;
-                let to = peer as End;
-                let whole = to <= self.hosts.len() && !self.wire.is_cut(end, to);
+                if let Some(process) = &mut self.host(end).process {
+                    process.snapshots_begun += 1;
+                    process.sending += 1;
+                }
+                let to = self.end_of(peer);
+                let whole = to.is_some_and(|to| !self.wire.is_cut(end, to));
                 let after = if whole { 50 } else { 5_000 };
                 let sent = Happening::SnapshotSent { peer, arrived: whole };
                 self.for_process(Duration::from_millis(after), end, sent);
@@ -152,33 +190,48 @@ impl Inner {
                     self.send(end, CLIENTS, 256, cargo, 0);
                 }
             }
-            // Nobody watches, and the members stay as they are.
-            Effect::Watch(..) | Effect::WatchEnded(..) | Effect::Members { .. } => {}
+            Effect::Watch(id, response) => {
+                let revision = response.header.as_ref().map_or(0, |header| header.revision);
+                self.trace.add_all(&[id, revision as u64, response.events.len() as u64]);
+                self.stream(end, id, Ok(response), false);
+            }
+            Effect::WatchEnded(id, error) => self.stream(end, id, Err(error), true),
+            Effect::Members { members, removed } => {
+                self.know(end, members.iter().map(|member| member.id).collect(), removed);
+            }
             Effect::Removed => {
-                self.kill(end);
+                // It goes on until then, so that the others hear of it.
+                let farewell = Duration::from_micros(self.settings.election_us);
+                self.for_process(farewell, end, Happening::Expelled);
             }
             Effect::Note(note) => self.note(end, &note),
         }
     }
 
     pub(super) fn note(&mut self, end: End, note: &Note) {
-        *self.notes.entry(name_of(note)).or_default() += 1;
+        self.count_note(end, note);
         let line = format!("{:?} {note}", self.now);
         self.trace.add(line.as_bytes());
+        self.story.happened(end, self.now, || note.to_string());
         self.host(end).say(line);
     }
 
     pub(super) fn send_message(&mut self, end: End, message: Message) {
         let bytes = encoded(&message);
         self.trace.add(&bytes);
-        let to = message.to as End;
-        if (1..=self.hosts.len()).contains(&to) {
+        if let Some(to) = self.end_of(message.to) {
             self.send(end, to, bytes.len(), Cargo::Raft(Box::new(message)), 0);
         }
     }
 
     pub(super) fn send(&mut self, from: End, to: End, bytes: usize, cargo: Cargo, process: u64) {
-        match self.wire.fate(self.now, (from, to), bytes) {
+        let in_order = matches!(cargo, Cargo::Open(..) | Cargo::Watch(..) | Cargo::Watched(..));
+        let fate = self.wire.fate(self.now, (from, to), bytes, in_order);
+        if let Cargo::Raft(message) = &cargo {
+            let arrives = if let Fate::Arrives(at, _) = &fate { Some(*at) } else { None };
+            self.story.sent((from, to), self.now, arrives, || words_of(message));
+        }
+        match fate {
             Fate::Arrives(at, again) => {
                 if let (Some(at), Cargo::Raft(message)) = (again, &cargo)
                     && message.get_msg_type() != MessageType::MsgPropose
@@ -191,7 +244,10 @@ impl Inner {
                 self.later(at, Due::Parcel(Parcel { to, what: cargo }, process));
             }
             Fate::Waits => self.wire.keep(from, to, bytes, (cargo, process)),
-            Fate::Broken => self.broken(from, to),
+            Fate::Broken => {
+                self.lost(to, cargo, process);
+                self.broken(from, to);
+            }
         }
     }
 
@@ -199,8 +255,9 @@ impl Inner {
     pub(super) fn broken(&mut self, one: End, other: End) {
         for (end, peer) in [(one, other), (other, one)] {
             if end != CLIENTS && peer != CLIENTS {
-                self.for_process(HANDSHAKE, end, Happening::Disconnected(peer as u64));
-                self.for_process(4 * HANDSHAKE, end, Happening::Reachable(peer as u64));
+                let peer = self.host(peer).member;
+                self.for_process(HANDSHAKE, end, Happening::Disconnected(peer));
+                self.for_process(4 * HANDSHAKE, end, Happening::Reachable(peer));
             }
         }
     }
@@ -210,20 +267,27 @@ impl Inner {
         if !still || !self.wire.is_cut(from, to) {
             return;
         }
-        self.wire.forget(from, to);
+        for (to, (cargo, process)) in self.wire.forget(from, to) {
+            self.lost(to, cargo, process);
+        }
         for (end, peer) in [(from, to), (to, from)] {
             if end != CLIENTS && peer != CLIENTS {
-                self.for_process(Duration::ZERO, end, Happening::Disconnected(peer as u64));
+                let peer = self.host(peer).member;
+                self.for_process(Duration::ZERO, end, Happening::Disconnected(peer));
             }
         }
     }
 
     pub(super) fn heal(&mut self, from: End, to: End) {
-        let waiting = self.wire.heal(self.now, from, to);
-        let pause = self.wire.pause(from, to);
+        let (lives, waiting) = self.wire.heal(self.now, from, to);
+        let pause = self.wire.pause(self.now, from, to);
         for (_, (cargo, process)) in waiting {
-            let parcel = Parcel { to, what: cargo };
-            self.later(self.now + pause, Due::Parcel(parcel, process));
+            if lives {
+                let parcel = Parcel { to, what: cargo };
+                self.later(self.now + pause, Due::Parcel(parcel, process));
+            } else {
+                self.lost(to, cargo, process);
+            }
         }
         if from != CLIENTS && to != CLIENTS && !self.wire.is_cut(to, from) {
             self.meet(from, to, pause);
@@ -233,7 +297,7 @@ impl Inner {
     /// Two nodes that both run find each other.
     pub(super) fn meet(&mut self, one: End, other: End, after: Duration) {
         for (end, peer) in [(one, other), (other, one)] {
-            let reachable = Happening::Reachable(peer as u64);
+            let reachable = Happening::Reachable(self.host(peer).member);
             self.for_process(after + HANDSHAKE, end, reachable);
         }
     }
@@ -262,7 +326,10 @@ impl Inner {
         process.syncing = false;
         let number = process.written;
         match process.log.sync() {
-            Ok(()) => self.event(end, Event::Persisted(number)),
+            Ok(()) => {
+                self.story.happened(end, self.now, || format!("fsync of write {number}"));
+                self.event(end, Event::Persisted(number));
+            }
             Err(error) => self.die(end, fatal(&error)),
         }
     }
@@ -282,11 +349,16 @@ impl Inner {
         }
         let (settings, members) = (self.settings.clone(), self.members.clone());
         let (now, seed) = (self.now, self.seed);
-        let number = self.host(end).number;
-        self.safety.restarted(number);
         if let Err(why) = self.host(end).start(&settings, &members, now, seed) {
+            if why == REMOVED {
+                return self.host(end).say(why);
+            }
             return self.host(end).die(format!("fatal: {why}"));
         }
+        let member = self.host(end).member;
+        self.safety.restarted(member);
+        self.count_start(end);
+        self.story.happened(end, now, || "starts".to_owned());
         let first = self.host(end).rng.random_range(0..settings.tick_us.max(1));
         let first = Duration::from_micros(first);
         self.for_process(first, end, Happening::Tick);
@@ -310,16 +382,22 @@ impl Inner {
 
     /// Tells those who are connected to a process that it is gone, where they can hear it.
     pub(super) fn bury(&mut self, end: End) {
-        let number = self.host(end).number;
+        self.count_end(end);
+        if self.host(end).process.is_some() {
+            self.story.happened(end, self.now, || "ends".to_owned());
+        }
+        let member = self.host(end).member;
         for peer in 1..=self.hosts.len() {
             if peer != end && !self.wire.is_cut(end, peer) {
-                self.for_process(HANDSHAKE, peer, Happening::Disconnected(number));
+                self.for_process(HANDSHAKE, peer, Happening::Disconnected(member));
             }
         }
+        // What the process was to be told is told nobody.
         if self.wire.is_cut(end, CLIENTS)
             && let Some(process) = &mut self.hosts[end - 1].process
         {
             self.limbo.extend(std::mem::take(&mut process.waiting).into_values());
+            self.limbo_streams.extend(std::mem::take(&mut process.outlets).into_values());
         }
     }
 
@@ -329,8 +407,10 @@ impl Inner {
             return false;
         }
         host.paused = pause;
+        let what = if pause { "stopped" } else { "goes on" };
+        self.story.happened(end, self.now, || what.to_owned());
         if !pause {
-            for happening in std::mem::take(&mut host.held) {
+            for happening in std::mem::take(&mut self.host(end).held) {
                 self.for_process(Duration::ZERO, end, happening);
             }
         }
@@ -338,16 +418,10 @@ impl Inner {
     }
 }
 
-fn name_of(note: &Note) -> &'static str {
-    match note {
-        Note::BecameLeader { .. } => "became-leader",
-        Note::Follows { .. } => "follows",
-        Note::NoLeader { .. } => "no-leader",
-        Note::SavesSnapshot { .. } => "saves-snapshot",
-        Note::ReleasedLog { .. } => "released-log",
-        Note::SendsSnapshot { .. } => "sends-snapshot",
-        Note::InstalledSnapshot { .. } => "installed-snapshot",
-        Note::DamagedSnapshot { .. } => "damaged-snapshot",
-        Note::UnreadableEntry { .. } => "unreadable-entry",
-    }
+/// A message of Raft, for a picture.
+fn words_of(message: &Message) -> String {
+    let Message { term, index, entries, .. } = message;
+    let kind = format!("{:?}", message.get_msg_type());
+    let kind = kind.strip_prefix("Msg").unwrap_or(&kind);
+    format!("{kind}, term {term}, index {index}, {} entries", entries.len())
 }
