@@ -38,6 +38,8 @@ const PROBE_MAX: Duration = Duration::from_secs(1);
 const SETUP_MAX: Duration = Duration::from_secs(10);
 /// How long a node may take to say what it holds.
 const INSPECTION_MAX: Duration = Duration::from_secs(5);
+/// How often a node is asked at last that does not say.
+const INSPECTIONS: usize = 5;
 /// The rest between two attempts, and between two looks at the nodes.
 const PROBE_REST: Duration = Duration::from_millis(50);
 const LOOK_REST: Duration = Duration::from_millis(200);
@@ -246,10 +248,29 @@ impl<E: Environment, T: Time> Run<'_, E, T> {
             }
             if self.time.now() >= give_up || self.stopped() {
                 // As of a revision that all of them have, or one that stays behind could not tell.
-                return self.inspect(least).await;
+                return self.inspect_patiently(least).await;
             }
             self.time.sleep(LOOK_REST).await;
         }
+    }
+
+    /// Asks again where one does not say: its token may be forgotten between two of its answers.
+    async fn inspect_patiently(
+        &self,
+        at: Option<i64>,
+    ) -> BTreeMap<NodeId, Result<Inspected, String>> {
+        let mut held = self.inspect(at).await;
+        for _ in 1..INSPECTIONS {
+            if held.values().all(Result::is_ok) || self.stopped() {
+                break;
+            }
+            self.time.sleep(LOOK_REST).await;
+            let mut anew = self.inspect(at).await;
+            held.retain(|node, said| said.is_ok() || !anew.get(node).is_some_and(Result::is_ok));
+            anew.retain(|node, _| !held.contains_key(node));
+            held.append(&mut anew);
+        }
+        held
     }
 
     async fn inspect(&self, at: Option<i64>) -> BTreeMap<NodeId, Result<Inspected, String>> {

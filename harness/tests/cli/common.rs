@@ -61,7 +61,8 @@ impl Run {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut all = vec!["run", "--out", "out"];
         all.extend(args);
-        if !args.contains(&"--seed") && !args.contains(&"--plan") {
+        let says = |option: &str| args.iter().any(|arg| arg.split('=').next() == Some(option));
+        if !says("--seed") && !says("--plan") {
             all.extend(["--seed", "1"]);
         }
         let output = ordeal(folder.path(), &all);
@@ -104,9 +105,8 @@ impl Run {
     /// The end of each node's log, for a person who looks at a failed test.
     fn last_words(&self) -> String {
         let Ok(nodes) = std::fs::read_dir(self.file("nodes")) else { return String::new() };
-        let logs = nodes.flatten().flat_map(|node| std::fs::read_dir(node.path())).flatten();
-        logs.flatten()
-            .filter_map(|log| Some((log.path(), std::fs::read_to_string(log.path()).ok()?)))
+        let logs = nodes.flatten().map(|node| node.path().join("log"));
+        logs.filter_map(|log| Some((log.clone(), std::fs::read_to_string(&log).ok()?)))
             .map(|(path, text)| {
                 let lines: Vec<&str> = text.lines().rev().take(8).collect();
                 let tail: Vec<&str> = lines.into_iter().rev().collect();
