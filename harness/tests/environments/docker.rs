@@ -308,7 +308,8 @@ pub fn two_runs_side_by_side() {
     if skipped() {
         return;
     }
-    let args = ["--env=docker", "--nodes=3", "--nemesis=none", "--time-limit=15s"];
+    let patient = "--op-timeout=5s";
+    let args = ["--env=docker", "--nodes=3", "--nemesis=none", "--time-limit=15s", patient];
     let runs = [1, 2].map(|_| Run::start(&args, None));
     for (folder, output) in runs.map(Run::end) {
         assert_eq!(output.status.code(), Some(0), "{}", told(&output));
