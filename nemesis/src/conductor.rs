@@ -127,11 +127,13 @@ impl<'a, M: Machinery, T: Time, N: Fn(&'static str, Value)> Conductor<'a, M, T, 
                 }
                 Step::Start(position) => {
                     let fault = &schedule.0[position];
-                    let (now, id) = (self.time.now(), fault.id);
-                    let again = |poll| steps.insert((now + poll, id, false), step);
+                    let (time, id) = (self.time, fault.id);
+                    let now = time.now();
+                    let again = |poll| steps.insert((time.now() + poll, id, false), step);
                     match self.start(fault).await {
                         Begun::No => {}
-                        Begun::NotYet => drop(again(POLL)),
+                        // Others must have their turn as well, where a try takes long.
+                        Begun::NotYet => drop(again(POLL.max(time.now() - now))),
                         Begun::Dormant => drop(again(TRIGGER_POLL)),
                         Begun::Yes => {
                             let now = self.time.now();
