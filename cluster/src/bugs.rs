@@ -130,7 +130,7 @@ pub const REGISTRY: &[BugInfo] = &[
         source: "the reason for etcd's auth revision in the header of every logged request \
                  (etcd's design of v3 authentication)",
         workload: "auth",
-        fault: "partition",
+        fault: "delay or partition",
     },
     BugInfo {
         bug: Bug::AuthIndexNotSaved,
@@ -245,7 +245,7 @@ pub const REGISTRY: &[BugInfo] = &[
                   it leads, without asking a majority",
         source: "RedisRaft #19",
         workload: "register",
-        fault: "pause of the leader",
+        fault: "partition or pause of the leader",
     },
     BugInfo {
         bug: Bug::RetryDuplicates,
@@ -253,7 +253,7 @@ pub const REGISTRY: &[BugInfo] = &[
         summary: "a write that waits when the leader changes is proposed again, though the first \
                   may have been committed",
         source: "etcd #14890",
-        workload: "append",
+        workload: "counter",
         fault: "any that makes the leader change",
     },
     BugInfo {

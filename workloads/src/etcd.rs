@@ -34,8 +34,8 @@ use std::time::Duration;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 use watches::Watches;
 
-/// What a store may send ahead on a stream that nobody reads: as etcd's own clients have it, so
-/// that a slow reader is one.
+/// What a store may send ahead on a stream that nobody reads, in bytes: as etcd's own clients have
+/// it, so that a slow reader is one.
 const STREAM_WINDOW_BYTES: u32 = 65_535;
 
 /// How to connect.
@@ -214,9 +214,11 @@ impl Store for EtcdStore {
     }
 }
 
-/// A client, of whoever the options say.
+/// A client, of whoever the options say, who logs in anew: a token that was kept may be one that
+/// the member does not know any more.
 async fn connect(endpoint: &str, options: &EtcdOptions) -> Result<Client, StoreError> {
-    let mut store = EtcdStore::connect(endpoint, options).await?;
+    let options = EtcdOptions { tokens: Tokens::default(), ..options.clone() };
+    let mut store = EtcdStore::connect(endpoint, &options).await?;
     store.client(&options.login).await
 }
 
