@@ -104,17 +104,23 @@ impl Node {
         if leader == 0 || self.asides.waiting.is_empty() {
             return;
         }
+        let (now_us, retry_us) = (self.now_us, RETRY_TICKS * self.config.tick_us);
+        let is_due = |waiting: &Waiting| {
+            !waiting.asked.is_some_and(|(who, at)| who == leader && now_us < at + retry_us)
+        };
         if leader == self.config.id {
-            for (id, waiting) in std::mem::take(&mut self.asides.waiting) {
-                let Waiting { what, credentials, deadline_us, .. } = waiting;
+            let all = std::mem::take(&mut self.asides.waiting).into_iter();
+            let (due, later) = all.partition(|(_, waiting)| is_due(waiting));
+            self.asides.waiting = later;
+            let due: BTreeMap<RequestId, Waiting> = due;
+            for (id, Waiting { what, credentials, deadline_us, .. }) in due {
                 let query = Query::Aside(what, Asker::Client { deadline_us });
                 self.reads.add(Read { id, deadline_us, query, credentials });
             }
             return;
         }
-        let retry_us = RETRY_TICKS * self.config.tick_us;
         for (id, waiting) in &mut self.asides.waiting {
-            if waiting.asked.is_some_and(|(who, at)| who == leader && self.now_us < at + retry_us) {
+            if !is_due(waiting) {
                 continue;
             }
             waiting.asked = Some((leader, self.now_us));
@@ -168,6 +174,16 @@ impl Node {
             return;
         }
         let answer = match what {
+            What::KeepAlive(request) if self.is_overdue(request.id) => {
+                // A peer asks again by itself.
+                if let Asker::Client { deadline_us } = asker {
+                    let (what, asked) =
+                        (What::KeepAlive(request), Some((self.config.id, self.now_us)));
+                    let waiting = Waiting { what, credentials, deadline_us, asked };
+                    self.asides.waiting.insert(id, waiting);
+                }
+                return;
+            }
             What::KeepAlive(request) => What::KeptAlive(self.renew(&request)),
             What::TimeToLive(request) => What::Lives(self.time_to_live(&request)),
             What::KeptAlive(_) | What::Lives(_) => return,
@@ -212,7 +228,14 @@ impl Node {
         lives.keys.iter().try_for_each(permit)
     }
 
-    /// Starts a lease again; one that is not there, or whose time is up, has no time to live.
+    /// Whether a lease's time is up and it is there yet: it is being revoked, and whoever would keep
+    /// it alive must not hear of its end before it is over, or its keys would outlive it for them
+    /// (`Renew` in etcd's lessor waits likewise).
+    fn is_overdue(&self, id: i64) -> bool {
+        self.state.kv.leases().get(id).is_some() && self.leases.left_us(id, self.now_us).is_none()
+    }
+
+    /// Starts a lease again; one that is not there has no time to live.
     fn renew(&mut self, request: &LeaseKeepAliveRequest) -> LeaseKeepAliveResponse {
         let id = request.id;
         let mut ttl = 0;

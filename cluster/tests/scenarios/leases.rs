@@ -127,6 +127,24 @@ fn a_lease_expires_unless_it_is_kept_alive_through_any_member() {
 }
 
 #[test]
+fn whoever_hears_that_a_lease_is_over_finds_none_of_its_keys() {
+    let mut over = 0;
+    for step in 0..60 {
+        let (mut world, leader) = elected(Options::new(3, 5));
+        let follower = leader % 3 + 1;
+        grant(&mut world, leader, 1, 3).expect("a grant");
+        asked(&mut world, leader, put_with_lease("bound", 1)).expect("a put");
+        world.run_us(3 * SECOND - SECOND / 10 + step * SECOND / 100);
+        let by = if step % 2 == 0 { leader } else { follower };
+        if keep_alive(&mut world, by, 1) == 0 {
+            over += 1;
+            assert!(keys_at(&mut world, leader).is_empty(), "step {step}");
+        }
+    }
+    assert!((1..60).contains(&over), "{over} of 60 came after the end");
+}
+
+#[test]
 fn a_new_leader_gives_every_lease_its_whole_time_again() {
     let (mut world, leader) = elected(Options::new(3, 3));
     grant(&mut world, leader, 1, 10).expect("a grant");
