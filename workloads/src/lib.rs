@@ -54,8 +54,8 @@ pub use registry::{Described, Visitor, all, visit};
 pub use rollout::Rollouts;
 pub use set::Sets;
 pub use store::{
-    Answer, AuthChange, Change, Compare, CompareOp, CompareTarget, Delete, Grant, KeyValue, Leader,
-    Login, Order, Put, Range, Request, Rights, Said, SortBy, Store, StoreError, Told, Txn,
+    Answer, AuthChange, Change, Compare, CompareOp, CompareTarget, Delete, Grant, Heard, KeyValue,
+    Leader, Login, Order, Put, Range, Request, Rights, Said, SortBy, Store, StoreError, Told, Txn,
     WatchRequest, after,
 };
 pub use watch::Watches;

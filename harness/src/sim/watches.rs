@@ -13,12 +13,8 @@ use ordeal_cluster::proto::etcdserverpb::watch_request::RequestUnion;
 use ordeal_cluster::proto::etcdserverpb::{
     WatchCancelRequest, WatchProgressRequest, WatchResponse,
 };
-use ordeal_workloads::{Answer, Said, StoreError, WatchRequest};
-use std::collections::{BTreeMap, VecDeque};
+use ordeal_workloads::{Answer, Heard, Said, StoreError, WatchRequest};
 use std::rc::Rc;
-
-/// The number that etcd gives to what concerns all watches of a stream, or none.
-const ALL: i64 = -1;
 
 /// A stream of watches to one process; the node forgets it when this is dropped.
 pub struct Stream {
@@ -73,10 +69,7 @@ impl Drop for Stream {
 #[derive(Default)]
 pub struct Watches {
     stream: Option<Stream>,
-    /// Ours by the node's numbers.
-    ours: BTreeMap<i64, i64>,
-    /// What nobody has asked for yet, by our numbers.
-    waiting: BTreeMap<i64, VecDeque<Answer>>,
+    heard: Heard,
 }
 
 impl Watches {
@@ -101,8 +94,7 @@ impl Watches {
                 let reason = response.cancel_reason;
                 return Err(StoreError::DidNotHappen(format!("etcdserver: {reason}")));
             }
-            self.ours.insert(response.watch_id, number);
-            self.waiting.insert(number, VecDeque::new());
+            self.heard.begin(response.watch_id, number);
             return Ok(Answer { revision, said: Said::Watching });
         }
     }
@@ -110,11 +102,7 @@ impl Watches {
     /// The next response to the watch of this number.
     pub async fn next(&mut self, number: i64) -> Result<Answer, StoreError> {
         loop {
-            let Some(waiting) = self.waiting.get_mut(&number) else {
-                let none = format!("this connection has no watch {number}");
-                return Err(StoreError::DidNotHappen(none));
-            };
-            if let Some(answer) = waiting.pop_front() {
+            if let Some(answer) = self.heard.next(number)? {
                 return Ok(answer);
             }
             let response = self.message().await?;
@@ -132,8 +120,7 @@ impl Watches {
 
     /// Ends one; what it has told until then is told still.
     pub fn cancel(&mut self, number: i64) -> Answer {
-        let theirs = self.ours.iter().find(|(_, ours)| **ours == number).map(|(theirs, _)| *theirs);
-        if let (Some(stream), Some(watch_id)) = (&self.stream, theirs) {
+        if let (Some(stream), Some(watch_id)) = (&self.stream, self.heard.theirs(number)) {
             stream.ask(RequestUnion::CancelRequest(WatchCancelRequest { watch_id }));
         }
         Answer { revision: 0, said: Said::Done }
@@ -146,17 +133,7 @@ impl Watches {
 
     fn keep(&mut self, response: WatchResponse) {
         let revision = response.header.as_ref().map_or(0, |header| header.revision);
-        let to: Vec<i64> = match response.watch_id {
-            ALL => self.ours.values().copied().collect(),
-            theirs => self.ours.get(&theirs).copied().into_iter().collect(),
-        };
-        if response.canceled {
-            self.ours.remove(&response.watch_id);
-        }
-        let told = messages::told(response);
-        for number in to {
-            let answer = Answer { revision, said: Said::Told(told.clone()) };
-            self.waiting.entry(number).or_default().push_back(answer);
-        }
+        let watch_id = response.watch_id;
+        self.heard.keep(watch_id, revision, &messages::told(response));
     }
 }

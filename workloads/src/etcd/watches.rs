@@ -5,13 +5,9 @@
 
 use super::convert::key_value;
 use super::error::classify;
-use crate::store::{Answer, Change, Said, StoreError, Told, WatchRequest};
+use crate::store::{Answer, Change, Heard, Said, StoreError, Told, WatchRequest};
 use etcd_client::proto::{PbEvent, PbWatchResponse};
 use etcd_client::{Client, WatchFilterType, WatchOptions, WatchStream};
-use std::collections::{BTreeMap, VecDeque};
-
-/// The number that etcd gives to what concerns all watches of a stream, or none.
-const ALL: i64 = -1;
 
 /// How large a response may be: as etcd's own clients have it, for etcd tells one who was slow of a
 /// thousand revisions at once.
@@ -21,10 +17,7 @@ const RESPONSE_BYTES_MAX: usize = i32::MAX as usize;
 #[derive(Default)]
 pub(super) struct Watches {
     stream: Option<WatchStream>,
-    /// Ours by etcd's numbers.
-    ours: BTreeMap<i64, i64>,
-    /// What nobody has asked for yet, by our numbers.
-    waiting: BTreeMap<i64, VecDeque<Answer>>,
+    heard: Heard,
 }
 
 impl Watches {
@@ -56,8 +49,7 @@ impl Watches {
                 let reason = response.cancel_reason;
                 return Err(StoreError::DidNotHappen(format!("etcdserver: {reason}")));
             }
-            self.ours.insert(response.watch_id, number);
-            self.waiting.insert(number, VecDeque::new());
+            self.heard.begin(response.watch_id, number);
             return Ok(Answer { revision, said: Said::Watching });
         }
     }
@@ -65,11 +57,7 @@ impl Watches {
     /// The next response to the watch of this number.
     pub(super) async fn next(&mut self, number: i64) -> Result<Answer, StoreError> {
         loop {
-            let Some(waiting) = self.waiting.get_mut(&number) else {
-                let none = format!("this connection has no watch {number}");
-                return Err(StoreError::DidNotHappen(none));
-            };
-            if let Some(answer) = waiting.pop_front() {
+            if let Some(answer) = self.heard.next(number)? {
                 return Ok(answer);
             }
             let response = self.message().await?;
@@ -87,8 +75,7 @@ impl Watches {
 
     /// Ends one; what it has told until then is told still.
     pub(super) async fn cancel(&mut self, number: i64) -> Result<Answer, StoreError> {
-        let theirs = self.ours.iter().find(|(_, ours)| **ours == number).map(|(theirs, _)| *theirs);
-        if let (Some(stream), Some(theirs)) = (&mut self.stream, theirs) {
+        if let (Some(stream), Some(theirs)) = (&mut self.stream, self.heard.theirs(number)) {
             stream.cancel(theirs).await.map_err(classify)?;
         }
         Ok(Answer { revision: 0, said: Said::Done })
@@ -106,13 +93,7 @@ impl Watches {
 
     fn keep(&mut self, response: PbWatchResponse) {
         let revision = response.header.as_ref().map_or(0, |header| header.revision);
-        let to: Vec<i64> = match response.watch_id {
-            ALL => self.ours.values().copied().collect(),
-            theirs => self.ours.get(&theirs).copied().into_iter().collect(),
-        };
-        if response.canceled {
-            self.ours.remove(&response.watch_id);
-        }
+        let watch_id = response.watch_id;
         let told = Told {
             changes: response.events.into_iter().filter_map(change).collect(),
             fragment: response.fragment,
@@ -120,10 +101,7 @@ impl Watches {
             compact_revision: response.compact_revision,
             reason: response.cancel_reason,
         };
-        for number in to {
-            let answer = Answer { revision, said: Said::Told(told.clone()) };
-            self.waiting.entry(number).or_default().push_back(answer);
-        }
+        self.heard.keep(watch_id, revision, &told);
     }
 }
 

@@ -3,10 +3,12 @@
 //! One request, one answer: what etcd has streams for (watches, keepalives) is asked for piece by
 //! piece, so that each piece is an operation of a history with a beginning and an end.
 
+mod heard;
 mod kv;
 mod rights;
 mod services;
 
+pub use heard::Heard;
 pub use kv::{
     Compare, CompareOp, CompareTarget, Delete, KeyValue, Order, Put, Range, SortBy, Txn, after,
 };
