@@ -54,8 +54,8 @@ fn a_mistake_in_a_plan_is_told_with_its_place() {
         ("\"n5\"", "\"../n5\"", "plan.json: nodes[4]: `../n5` is no node's name"),
         (
             "\"register\"",
-            "\"registre\"",
-            "workload.name: there is no workload `registre`; did you mean register?",
+            "\"regster\"",
+            "workload.name: there is no workload `regster`; did you mean register?",
         ),
         (
             "\"rate_per_s\": 500",
