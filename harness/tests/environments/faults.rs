@@ -17,13 +17,13 @@ pub fn processes_and_clocks(play: impl Fn(&[Value]) -> (TempDir, Seen)) {
         json!({"kind": "clock-drift", "nodes": n3(), "monotonic_ppm": 1_000_000}),
         json!({"kind": "clock-strobe", "nodes": n3(), "wall_ms": 60_000, "period_ms": 100}),
     ]);
-    seen.before();
+    let (before, _) = seen.before();
     for kind in ["kill", "pause", "restart", "outage"] {
         seen.nothing_passed(kind);
     }
-    // It stands still for 300 ms at a time: what is acknowledged at all is late, now and then.
+    // It stands still for 300 of 400 ms: what is acknowledged is late now and then, or is little.
     let slow = seen.during("slow");
-    assert!(slow.acknowledged == 0 || slow.longest_ms > 200.0, "{slow:?}");
+    assert!(slow.longest_ms > 200.0 || 3 * slow.acknowledged < before, "{slow:?}, {before} before");
     assert!(seen.told("slow", "times") > 2);
     let wall = seen.clock("clock-jump", "wall_ahead_us");
     assert!((-3_600_100_000..-3_599_900_000).contains(&wall), "{wall}");
