@@ -27,8 +27,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let start = Instant::now();
     let limits = Limits { time: Some(Duration::from_secs(seconds)), ..Limits::default() };
     let judgement = checker.check(&history, &limits);
+    let kept = match &judgement.verdict {
+        Verdict::Invalid(part) => part.operations.len(),
+        _ => 0,
+    };
     println!(
-        "{} by {}: read {} ms, checked {} ms, {} configurations in {} MiB, {} in all: {}",
+        "{} by {}: read {} ms, checked {} ms, {} configurations in {} MiB, {} in all, {} \
+         operations in the counterexample: {}",
         match judgement.verdict {
             Verdict::Valid(_) => "valid",
             Verdict::Invalid(_) => "invalid",
@@ -40,6 +45,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         judgement.cost.configurations,
         judgement.cost.memory_bytes_max >> 20,
         peak().unwrap_or_else(|| "unknown memory".to_owned()),
+        kept,
         judgement.reason
     );
     Ok(())

@@ -1,20 +1,18 @@
 //! One object, one decision: the choice of the algorithm, and the proof of what it says.
 
+use super::attempts::{self, Attempts};
 use super::blocks::{self, Conflict, Decision};
 use super::layers;
-use super::minimize::{minimize, minimize_singly};
 use super::model::Model;
 use super::object::{self, Entry, Object};
 use super::refute::refute;
 use super::search::{Answer, Budget, Found, Hint, search};
 use super::story;
-use super::trials::Trials;
 use super::verify::verify;
 use crate::models::RegisterOp;
 use crate::{Cost, Counterexample};
 use ordeal_history::{History, Operation, Outcome, Value};
 use rustc_hash::{FxHashMap, FxHashSet};
-use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 /// Which algorithm decides linearizability.
@@ -44,14 +42,11 @@ pub(super) enum Failure {
     Unknown(String),
 }
 
-/// Configurations that one attempt at a smaller counterexample may cost, at the least.
-const ATTEMPT_CONFIGURATIONS: u64 = 20_000;
-
 /// Configurations of a layer in the first attempt to refute a part of a counterexample.
 const PART_WIDTH: usize = 256;
 
 /// What an explanation may take: so many times as long as the decision, and this besides. The
-/// first half of it may go into the event at which the history broke.
+/// first quarter of it may go into the event at which the history broke.
 const EXPLAIN_TIMES: u32 = 4;
 const EXPLAIN_LEAST: Duration = Duration::from_secs(6);
 
@@ -63,7 +58,7 @@ const WHOLE_MAX: usize = 10_000;
 const STRAIGHT_CONFIGURATIONS: u64 = 10_000;
 
 /// A finding, before it is explained.
-enum Raw {
+pub(super) enum Raw {
     Valid(Vec<u32>),
     /// The operations among which the contradiction is, and the end at which it was complete.
     Invalid(Option<Conflict>, u64, Hint),
@@ -110,7 +105,7 @@ impl<M: Model> Case<'_, M> {
     ) -> (Counterexample, String) {
         let entries = &self.object.entries;
         let start = Instant::now();
-        let broken = self.broken_at(end, conflict.as_ref(), &hint, self.within(start, share / 2));
+        let broken = self.broken_at(end, conflict.as_ref(), &hint, self.within(start, share / 4));
         let shown = hint.times.map(|(_, until)| until);
         let last = broken.map(|event| event + 1).or(shown).unwrap_or(u64::MAX);
         let until = || (0..entries.len() as u32).filter(|&i| entries[i as usize].call <= last);
@@ -125,52 +120,19 @@ impl<M: Model> Case<'_, M> {
         let mut budget = self.within(start, share);
         budget.configurations = budget
             .configurations
-            .min(ATTEMPT_CONFIGURATIONS.max(cost.configurations.saturating_mul(4)));
-        let thinned = self.thinned(&ground, &hint, (start, share));
-        // Whether every smaller part that was tried was decided.
-        let is_minimal = Cell::new(true);
-        let trials = RefCell::new(Trials::new(self.model, entries));
-        let is_invalid = |kept: &[u32]| {
-            if trials.borrow_mut().is_valid(kept) {
-                return false;
-            }
-            let part: Vec<_> = kept.iter().map(|&i| entries[i as usize].clone()).collect();
-            // The pass that the hint tells of needs all of what is thin already.
-            if thinned.is_none() && self.is_refuted(&part, &hint, budget) {
-                return true;
-            }
-            let raw = decide(self.model, &part, Algorithm::Auto, budget).0;
-            is_minimal.set(is_minimal.get() && !matches!(raw, Raw::Unknown(_)));
-            if let Raw::Valid(order) = &raw {
-                trials.borrow_mut().found(kept, order);
-            }
-            matches!(raw, Raw::Invalid(..))
-        };
+            .min(attempts::CONFIGURATIONS.max(cost.configurations.saturating_mul(4)));
+        let (thinned, hint) = self.thinned(&ground, hint, (start, share));
+        let attempts = Attempts::new(self, hint, thinned.is_some(), budget);
         // Everything up to that event needs no second decision.
-        let ground =
-            if conflict.is_none() || is_invalid(&ground) { ground } else { until().collect() };
-        is_minimal.set(true);
-        let kept = if bounded.is_some() {
-            ground
-        } else {
-            let is_spent = || budget.deadline.is_some_and(|deadline| Instant::now() >= deadline);
-            let try_part = |part: &[u32]| {
-                if is_spent() {
-                    is_minimal.set(false);
-                    return None;
-                }
-                Some(is_invalid(part))
-            };
-            match thinned.clone() {
-                Some(ground) => minimize_singly(self.model, entries, ground, try_part),
-                None => minimize(self.model, entries, ground, try_part),
-            }
-        };
+        let is_enough = conflict.is_none() || attempts.is_invalid(&ground);
+        let ground = thinned.unwrap_or(if is_enough { ground } else { until().collect() });
+        let (kept, is_minimal) =
+            if bounded.is_some() { (ground, true) } else { attempts.shrink(ground) };
         let part: Vec<_> = kept.iter().map(|&i| entries[i as usize].clone()).collect();
         let mut tale = story::tell(self.model, self.history, &part.iter().collect::<Vec<_>>());
         let reason = match (bounded, registers(self.model, entries)) {
             (Some(conflict), Some(registers)) => story::explain(conflict, self.history, &registers),
-            _ => self.reason(&part, is_minimal.get()),
+            _ => self.reason(&part, is_minimal),
         };
         tale.push(sentence(&reason));
         let counterexample = Counterexample {
@@ -420,7 +382,7 @@ pub(super) fn registers<'a, M: Model>(
         .collect()
 }
 
-fn decide<M: Model>(
+pub(super) fn decide<M: Model>(
     model: &M,
     entries: &[Entry<M::Op>],
     algorithm: Algorithm,

@@ -7,6 +7,7 @@
 //! goes through [`verify`], which shares no code with either, and every counterexample is made
 //! minimal and told in prose.
 
+mod attempts;
 pub mod blocks;
 mod decide;
 mod gaps;
