@@ -15,6 +15,9 @@ use ordeal_history::{History, Operation, Outcome, Value};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::time::{Duration, Instant};
 
+/// What is said of a counterexample that time did not let be made minimal.
+const NOT_FOUND_OUT: &str = "it was not found out whether all of them are needed for that";
+
 /// Which algorithm decides linearizability.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Algorithm {
@@ -179,7 +182,8 @@ impl<M: Model> Case<'_, M> {
                 _ => refute(&registers),
             };
             if let Some(conflict) = conflict {
-                return story::explain(&conflict, self.history, &registers);
+                let told = story::explain(&conflict, self.history, &registers);
+                return if is_minimal { told } else { format!("{told}; {NOT_FOUND_OUT}") };
             }
         }
         // What a person would blame is an answer, and of these the last; where no operation only
@@ -197,7 +201,7 @@ impl<M: Model> Case<'_, M> {
                 if is_minimal {
                     "without any one of them the others have an order"
                 } else {
-                    "it was not found out whether all of them are needed for that"
+                    NOT_FOUND_OUT
                 }
             ),
             None => "no order explains these operations".to_owned(),
