@@ -228,9 +228,9 @@ impl Node {
         lives.keys.iter().try_for_each(permit)
     }
 
-    /// Whether a lease's time is up and it is there yet: it is being revoked, and whoever would keep
-    /// it alive must not hear of its end before it is over, or its keys would outlive it for them
-    /// (`Renew` in etcd's lessor waits likewise).
+    /// Whether a lease's time is up and it is there yet: it is being revoked, and whoever would
+    /// keep it alive must not hear of its end before it is over, or its keys would outlive it for
+    /// them (`Renew` in etcd's lessor waits likewise).
     fn is_overdue(&self, id: i64) -> bool {
         self.state.kv.leases().get(id).is_some() && self.leases.left_us(id, self.now_us).is_none()
     }
