@@ -86,6 +86,14 @@ fn try_replay(args: ReplayArgs) -> Result<u8, (String, u8)> {
         None => {}
     }
     if plan.environment != Environment::Simulation {
+        if plan.script.is_some() {
+            let what = args.what.display();
+            let message = format!(
+                "--env sandbox: the clients of {what} play a script in simulated time; replay the \
+                 plan that it was shrunk from"
+            );
+            return Err((message, status::USAGE));
+        }
         let how = run::How { out: args.out, ..run::How::default() };
         return Ok(run::run_plan(&plan, &how));
     }
