@@ -52,6 +52,8 @@ pub struct Console<'a> {
     flags: Vec<String>,
     /// What is known by which name; the names of numbers that hold others first.
     names: Vec<(String, String)>,
+    /// Ids as they are shown where they are filled up, and their names.
+    filled_up: Vec<(String, String)>,
     held: BTreeMap<String, Held>,
     leases: usize,
     folder: TempDir,
@@ -71,6 +73,7 @@ impl<'a> Console<'a> {
             target,
             flags,
             names: Vec::new(),
+            filled_up: Vec::new(),
             held: BTreeMap::new(),
             leases: 0,
             folder,
@@ -196,7 +199,7 @@ impl<'a> Console<'a> {
 
     /// What is known, longest first, so that no name is found within another.
     fn known(&self) -> Vec<(String, String)> {
-        let mut known = self.names.clone();
+        let mut known = [&self.names[..], &self.filled_up].concat();
         let folder = self.folder.path().to_str().expect("text");
         known.push((folder.to_owned(), "$DIR".into()));
         known.sort_by_key(|(known, _)| std::cmp::Reverse(known.len()));
@@ -320,6 +323,10 @@ impl<'a> Console<'a> {
     }
 
     fn know(&mut self, id: u64, name: &str) {
+        // Some commands fill an id of fewer digits up to sixteen with spaces.
+        if id < 1 << 60 {
+            self.filled_up.push((format!(" {id:>16x}"), format!(" ${name}")));
+        }
         self.names.push((format!("{id:x}"), format!("${name}")));
         self.names.push((id.to_string(), format!("${name}-10")));
     }
