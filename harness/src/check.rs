@@ -101,7 +101,7 @@ pub fn run(args: CheckArgs) -> u8 {
         let status = match judged {
             Ok(judged) => {
                 let text = if args.json { output::json(&judged) } else { output::text(&judged) };
-                println!("{text}");
+                say!("{text}");
                 let status = status_of(&judged.judgement.verdict);
                 if inputs.peek().is_none() {
                     // The process ends next: nobody needs a large history to be taken apart before.
@@ -110,7 +110,7 @@ pub fn run(args: CheckArgs) -> u8 {
                 status
             }
             Err(error) => {
-                eprintln!("ordeal check: {error}");
+                tell!("ordeal check: {error}");
                 status::USAGE
             }
         };

@@ -2,6 +2,9 @@
 //!
 //! It alone wires: no other crate reads a file, a flag or the process' environment.
 
+#[macro_use]
+mod say;
+
 pub mod agent;
 pub mod calendar;
 pub mod campaign;

@@ -62,7 +62,7 @@ pub fn shrink_command(args: &ShrinkArgs) -> u8 {
 
 fn finish(result: Result<u8, (String, u8)>) -> u8 {
     result.unwrap_or_else(|(message, status)| {
-        eprintln!("ordeal: {message}");
+        tell!("ordeal: {message}");
         status
     })
 }
@@ -104,8 +104,8 @@ fn try_replay(args: ReplayArgs) -> Result<u8, (String, u8)> {
         .unwrap_or_else(|| Path::new("runs").join("replay").join(Moment::now().for_folder()));
     let folder = keep(&plan, &simulated, &out)?;
     let results = &simulated.judgements.results;
-    print!("{}", terminal(results, &simulated.history, false));
-    println!("Report: {}", folder.join("report.html").display());
+    say!("{}", terminal(results, &simulated.history, false).trim_end());
+    say!("Report: {}", folder.join("report.html").display());
     Ok(match results.verdict {
         Ruling::Valid => status::VALID,
         Ruling::Invalid => status::INVALID,
@@ -121,14 +121,14 @@ fn try_shrink(args: &ShrinkArgs) -> Result<u8, (String, u8)> {
     let plan = Plan { environment: Environment::Simulation, ..plan };
     let began = simulate(&plan).map_err(ours)?;
     if class_of(&began).is_empty() {
-        println!("No violation came of it, so there is nothing to shrink.");
+        say!("No violation came of it, so there is nothing to shrink.");
         return Ok(status::VALID);
     }
     let shrunk = shrink(&plan, args.time_limit).map_err(ours)?;
     let folder = keep(&shrunk.plan, &shrunk.simulated, &out)?;
     let checkers: Vec<String> = class_of(&shrunk.simulated).into_iter().collect();
     let operations = |of: &sim::Outcome| of.history.operations.len();
-    println!(
+    say!(
         "{} tries: {} of {} faults and {} of {} operations are left, invalid by {}{}",
         shrunk.tries,
         shrunk.plan.schedule.0.len(),
@@ -138,8 +138,9 @@ fn try_shrink(args: &ShrinkArgs) -> Result<u8, (String, u8)> {
         checkers.join(", "),
         if shrunk.is_minimal { "" } else { "; the time was over before nothing more could go" },
     );
-    print!("{}", terminal(&shrunk.simulated.judgements.results, &shrunk.simulated.history, false));
-    println!("Reproducer: {}", folder.join("reproducer.json").display());
+    let told = terminal(&shrunk.simulated.judgements.results, &shrunk.simulated.history, false);
+    say!("{}", told.trim_end());
+    say!("Reproducer: {}", folder.join("reproducer.json").display());
     Ok(status::INVALID)
 }
 

@@ -72,11 +72,11 @@ pub enum ReportError {
 pub fn run(args: ReportArgs) -> u8 {
     match write_again(&args) {
         Ok(path) => {
-            println!("{}", path.display());
+            say!("{}", path.display());
             status::VALID
         }
         Err(error) => {
-            eprintln!("ordeal report: {error}");
+            tell!("ordeal report: {error}");
             match error {
                 ReportError::Unwritable { .. } | ReportError::Undrawn(_) => status::SOFTWARE,
                 _ => status::USAGE,

@@ -76,7 +76,7 @@ pub fn run(args: &ZooArgs) -> u8 {
     match try_run(args) {
         Ok(status) => status,
         Err((message, status)) => {
-            eprintln!("ordeal: {message}");
+            tell!("ordeal: {message}");
             status
         }
     }
@@ -101,7 +101,7 @@ fn try_run(args: &ZooArgs) -> Result<u8, Failure> {
         }
         let hunted = hunt(args, info, &out, &interrupted)?;
         if !args.json {
-            println!("{}", table::told(&hunted));
+            say!("{}", table::told(&hunted));
         }
         zoo.bugs.push(hunted);
     }
@@ -121,10 +121,10 @@ fn finish(args: &ZooArgs, zoo: &Zoo, out: &Path) -> Result<u8, Failure> {
             .map_err(|error| failed(format!("cannot write {}: {error}", path.display())))?;
     }
     if args.json {
-        println!("{json}");
+        say!("{json}");
     } else {
-        println!("\n{}", table::table(zoo));
-        println!("Table: {}", out.join("zoo.md").display());
+        say!("\n{}", table::table(zoo));
+        say!("Table: {}", out.join("zoo.md").display());
     }
     let missed = zoo.bugs.iter().any(|hunt| hunt.found.is_none());
     let alarmed = zoo.control.as_ref().is_some_and(|control| !control.invalid.is_empty());

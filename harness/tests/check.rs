@@ -293,3 +293,23 @@ fn found(folder: PathBuf) -> Option<PathBuf> {
     }
     found
 }
+
+#[test]
+fn a_reader_that_is_gone_changes_no_verdict() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("history.jsonl");
+    let stale = r#"{"index":0,"time":0,"process":1,"type":"invoke","f":"read","value":null}
+{"index":1,"time":1,"process":1,"type":"ok","f":"read","value":7}
+"#;
+    std::fs::write(&path, stale).expect("a file of the test's own");
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_ordeal"))
+        .arg("check")
+        .arg(&path)
+        .stdout(writer)
+        .output()
+        .expect("the binary runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), &*said), (Some(1), ""));
+}

@@ -86,12 +86,12 @@ pub async fn drive(tests: &[Test], how: &How, ledger: &mut Ledger) -> Result<Ran
                 ledger.enter(entry)?;
                 let done = ledger.entries.len();
                 let left = pace.for_all(&waiting, how.jobs);
-                eprintln!("[{done}/{total}] {told}{}", ahead(left));
+                tell!("[{done}/{total}] {told}{}", ahead(left));
             }
             () = &mut interrupt, if !ran.interrupted => {
                 ran.interrupted = true;
                 end.send_replace(true);
-                eprintln!("interrupted: what is under way is ended");
+                tell!("interrupted: what is under way is ended");
             }
             () = wait(over), if over.is_some() && !*end.borrow() => {
                 ran.out_of_time = true;

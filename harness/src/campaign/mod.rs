@@ -121,7 +121,7 @@ pub fn merge(args: &MergeArgs) -> u8 {
 
 fn finish(command: &str, result: Result<u8, Failure>) -> u8 {
     result.unwrap_or_else(|Failure(message, status)| {
-        eprintln!("ordeal {command}: {message}");
+        tell!("ordeal {command}: {message}");
         status
     })
 }
@@ -134,7 +134,7 @@ fn try_run(args: &CampaignArgs) -> Result<u8, Failure> {
     let tests = part(chosen(&campaign, &db), shard);
     if args.dry_run {
         for test in &tests {
-            println!("{}", test.id);
+            say!("{}", test.id);
         }
         return Ok(status::VALID);
     }
@@ -217,7 +217,7 @@ fn chosen(campaign: &Campaign, db: &BTreeMap<String, PathBuf>) -> Vec<Test> {
     let is_there = |test: &Test| test.db.as_ref().is_none_or(|name| db.contains_key(name));
     let (there, missing): (Vec<Test>, Vec<Test>) = campaign.tests().into_iter().partition(is_there);
     if !missing.is_empty() {
-        eprintln!("{} tests are left out, for their binary is not there", missing.len());
+        tell!("{} tests are left out, for their binary is not there", missing.len());
     }
     there
 }
@@ -276,17 +276,17 @@ fn write(folder: &Path, name: &str, tests: &[CampaignTest]) -> Result<(), Ledger
 fn print(folder: &Path, tests: &[CampaignTest]) {
     for test in tests.iter().filter(|test| test.standing > Standing::Skipped) {
         let CampaignTest { row, seeds, standing, reason, command, .. } = test;
-        println!("{} {row}, seed {seeds}: {reason}\n  {command}", standing.word());
+        say!("{} {row}, seed {seeds}: {reason}\n  {command}", standing.word());
     }
     let count = |standing| tests.iter().filter(|test| test.standing == standing).count();
     let skipped = count(Standing::Skipped);
-    println!(
+    say!(
         "{} of {} tests passed{}",
         count(Standing::Passed),
         tests.len() - skipped,
         if skipped == 0 { String::new() } else { format!(", and {skipped} were not run") }
     );
-    println!("Index: {}", folder.join("index.html").display());
+    say!("Index: {}", folder.join("index.html").display());
 }
 
 /// Takes away, of all but the newest `keep` campaigns beside this one, the runs that passed.

@@ -27,7 +27,7 @@ pub(super) fn play(args: &[&str]) -> Option<u8> {
     Some(match played {
         Ok(()) => 0,
         Err(error) => {
-            eprintln!("ordeal: {error}");
+            tell!("ordeal: {error}");
             70
         }
     })

@@ -292,11 +292,11 @@ pub fn translate(words: impl IntoIterator<Item = OsString>) -> Result<Vec<OsStri
     let environment = |name: &str| std::env::var(name).ok();
     match words.and_then(|words| words::translate(words, environment)) {
         Ok(words) => {
-            words.notes.iter().for_each(|note| eprintln!("ordeal node: {note}"));
+            words.notes.iter().for_each(|note| tell!("ordeal node: {note}"));
             Ok(words.words.into_iter().map(OsString::from).collect())
         }
         Err(error) => {
-            eprintln!("ordeal node: {error}");
+            tell!("ordeal node: {error}");
             Err(EXIT_USAGE)
         }
     }
@@ -323,7 +323,7 @@ pub fn run(args: NodeArgs) -> u8 {
             Err(error) => (status_of(&error), error.to_string()),
         },
     };
-    eprintln!("ordeal node: {error}");
+    tell!("ordeal node: {error}");
     status
 }
 

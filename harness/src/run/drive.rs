@@ -174,7 +174,7 @@ impl<'a, P: Place> Visitor for Drive<'a, P> {
                 Either::Left((course, _)) => course,
                 Either::Right((error, running)) => {
                     // The run goes on, and cannot be interrupted.
-                    eprintln!("ordeal: cannot listen for interrupts: {error}");
+                    tell!("ordeal: cannot listen for interrupts: {error}");
                     running.await
                 }
             }
@@ -193,7 +193,7 @@ async fn interrupts(flag: Flag) -> std::io::Error {
     loop {
         select(pin!(int.recv()), pin!(term.recv())).await;
         if !flag.is_raised() {
-            eprintln!("ordeal: interrupted: healing, stopping, and judging what was recorded");
+            tell!("ordeal: interrupted: healing, stopping, and judging what was recorded");
         }
         flag.raise();
     }

@@ -98,7 +98,7 @@ fn inside(how: &How, plan: &Plan) -> u8 {
 }
 
 fn complain(error: &dyn std::fmt::Display, status: u8) -> u8 {
-    eprintln!("ordeal: {error}");
+    tell!("ordeal: {error}");
     status
 }
 

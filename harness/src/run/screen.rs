@@ -49,7 +49,7 @@ async fn lines<T: Time>(progress: &Progress, time: &T, limit: Duration) {
     loop {
         time.sleep(LINE_REST).await;
         let worked = worked(progress, time);
-        eprintln!("{}: {}", stage(progress, worked, limit), counts(progress));
+        tell!("{}: {}", stage(progress, worked, limit), counts(progress));
     }
 }
 

@@ -228,7 +228,7 @@ fn watch(child: Pid, signals: &SigSet) -> Result<u8, SandboxError> {
             WaitStatus::Exited(_, status) => return Ok(status as u8),
             WaitStatus::Signaled(..) if ended_by_us => return Ok(INTERRUPTED),
             WaitStatus::Signaled(_, signal, _) => {
-                eprintln!("ordeal: the sandbox was ended by {signal}; nothing of it is left");
+                tell!("ordeal: the sandbox was ended by {signal}; nothing of it is left");
                 return Ok(FAILED);
             }
             _ => {}

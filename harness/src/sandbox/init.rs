@@ -152,7 +152,7 @@ fn killed(signal: Signal) -> u8 {
     match signal {
         Signal::SIGINT | Signal::SIGTERM => INTERRUPTED,
         _ => {
-            eprintln!("ordeal: the supervisor was ended by {signal}; nothing of it is left");
+            tell!("ordeal: the supervisor was ended by {signal}; nothing of it is left");
             FAILED
         }
     }

@@ -162,7 +162,7 @@ pub fn run_init_if_asked() {
 /// Sets up and executes; returns an exit status when that failed.
 fn become_node(mut args: impl Iterator<Item = OsString>) -> i32 {
     let Some(reporting) = args.next().and_then(descriptor) else {
-        eprintln!("ordeal: {ASKED} is not for people; see ordeal --help");
+        tell!("ordeal: {ASKED} is not for people; see ordeal --help");
         return 64;
     };
     let mut reporter = Reporter::new(reporting);

@@ -26,7 +26,7 @@ pub struct ServeArgs {
 /// Serves until it is interrupted; gives the exit status.
 pub fn run(args: ServeArgs) -> u8 {
     if !args.listen.ip().is_loopback() {
-        eprintln!(
+        tell!(
             "ordeal serve: --listen {}: this is no loopback address; name one such as \
              127.0.0.1:{}, and reach it from elsewhere through ssh -L",
             args.listen,
@@ -46,20 +46,20 @@ pub fn run(args: ServeArgs) -> u8 {
     match served {
         Ok(()) => status::VALID,
         Err(error) => {
-            eprintln!("ordeal serve: {}: {error}", args.listen);
+            tell!("ordeal serve: {}: {error}", args.listen);
             status::UNAVAILABLE
         }
     }
 }
 
 fn refuse(dir: &std::path::Path, why: &str) -> u8 {
-    eprintln!("ordeal serve: {}: {why}", dir.display());
+    tell!("ordeal serve: {}: {why}", dir.display());
     status::USAGE
 }
 
 async fn serve(dir: PathBuf, listen: SocketAddr) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::bind(listen).await?;
-    println!("http://{}/", listener.local_addr()?);
+    say!("http://{}/", listener.local_addr()?);
     let app = pages::router(dir, live::start());
     axum::serve(listener, app).with_graceful_shutdown(interrupted()).await
 }

@@ -12,7 +12,7 @@ pub fn flag() -> Arc<AtomicBool> {
     std::thread::spawn(move || {
         if let Err(error) = listen(&raised) {
             // The work goes on, and an interrupt ends it without a summary.
-            eprintln!("ordeal: cannot listen for interrupts: {error}");
+            tell!("ordeal: cannot listen for interrupts: {error}");
         }
     });
     flag
@@ -31,9 +31,7 @@ fn listen(flag: &AtomicBool) -> std::io::Result<()> {
             if flag.swap(true, Ordering::Relaxed) {
                 std::process::exit(i32::from(crate::status::INTERRUPTED));
             }
-            eprintln!(
-                "ordeal: interrupted: ending the seeds under way, and telling what was found"
-            );
+            tell!("ordeal: interrupted: ending the seeds under way, and telling what was found");
         }
     })
 }

@@ -79,7 +79,7 @@ pub fn run(args: &SimArgs) -> u8 {
     match all(args) {
         Ok(status) => status,
         Err((message, status)) => {
-            eprintln!("ordeal: {message}");
+            tell!("ordeal: {message}");
             status
         }
     }
@@ -147,7 +147,7 @@ fn all(args: &SimArgs) -> Result<u8, Failure> {
     std::fs::write(&path, format!("{json}\n"))
         .map_err(|error| (format!("cannot write {}: {error}", path.display()), status::SOFTWARE))?;
     if args.json {
-        println!("{json}");
+        say!("{json}");
     } else {
         print(&summary, &path);
     }
@@ -277,7 +277,7 @@ pub fn keep(plan: &Plan, simulated: &Simulated, path: &Path) -> Result<PathBuf, 
 fn print(summary: &Summary, path: &Path) {
     let Summary { runs, valid, invalid, unknown, operations, simulated_ms, wall_ms, .. } = summary;
     let times = simulated_ms / (*wall_ms).max(1);
-    println!(
+    say!(
         "{runs} seeds: {valid} valid, {invalid} invalid, {unknown} unknown; {operations} \
          operations in {} s of simulated time, {:.1} s of real time ({times} times as fast)",
         simulated_ms / 1_000,
@@ -286,16 +286,16 @@ fn print(summary: &Summary, path: &Path) {
     for finding in &summary.findings {
         let Finding { seed, verdict, checkers, reason, counterexample, folder } = finding;
         let checkers = checkers.join(", ");
-        println!("seed {seed}: {verdict:?} by {checkers}, {counterexample} operations: {reason}");
+        say!("seed {seed}: {verdict:?} by {checkers}, {counterexample} operations: {reason}");
         if let Some(folder) = folder {
-            println!("  {}", folder.join("report.html").display());
+            say!("  {}", folder.join("report.html").display());
         }
     }
     for seed in &summary.not_deterministic {
-        println!("seed {seed}: two runs differed; please report it");
+        say!("seed {seed}: two runs differed; please report it");
     }
     if !summary.never.is_empty() {
-        println!("Rare states that no seed reached: {}", summary.never.join(", "));
+        say!("Rare states that no seed reached: {}", summary.never.join(", "));
     }
-    println!("Summary: {} (trace {})", path.display(), summary.trace);
+    say!("Summary: {} (trace {})", path.display(), summary.trace);
 }
