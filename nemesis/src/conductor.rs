@@ -224,15 +224,20 @@ impl<'a, M: Machinery, T: Time, N: Fn(&'static str, Value)> Conductor<'a, M, T, 
             let wait_ms = wait_max.as_millis();
             active.errors.push(format!("no node led for {wait_ms} ms"));
         } else if active.operation.is_some() {
-            if !self.operate(id, &mut active).await && waited < REFUSAL_WAIT_MAX {
-                return Begun::NotYet;
+            if !self.operate(id, &mut active).await {
+                if self.hangs(&active) {
+                    // It may have been done: now it must be gone through with, for this node.
+                    active.errors.clear();
+                } else if waited < REFUSAL_WAIT_MAX {
+                    return Begun::NotYet;
+                }
             }
         } else {
             self.inject(id, leader.as_ref(), &mut active).await;
         }
         self.waiting.remove(&id);
         let name = fault.kind().name();
-        if active.took_hold() {
+        if active.took_hold() || self.hangs(&active) {
             (self.note)(name, started(id, &active));
             self.active.insert(id, active);
             Begun::Yes
@@ -258,6 +263,12 @@ impl<'a, M: Machinery, T: Time, N: Fn(&'static str, Value)> Conductor<'a, M, T, 
         let refusal = active.operation.as_ref().and_then(|operation| operation.refusal());
         active.errors.extend(refusal.map(str::to_owned));
         false
+    }
+
+    /// Whether it is not known if the change of members that the fault begins with was made.
+    fn hangs(&self, active: &Active) -> bool {
+        let changes = active.operation.as_ref().and_then(|operation| operation.changes());
+        changes.is_some_and(|node| self.machinery.is_uncertain(node))
     }
 
     async fn inject(&mut self, id: u32, leader: Option<&NodeId>, active: &mut Active) {

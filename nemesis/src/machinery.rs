@@ -195,6 +195,16 @@ pub trait Machinery {
         ready(Err(no_operator()))
     }
     /// Takes a node out of the cluster, by another member. Its process may end by itself then, and
+    /// Whether the change of members that was last asked for on behalf of this node may have been
+    /// made without our hearing of it. Until that is known it must be asked for again.
+    fn is_uncertain(&self, _node: &NodeId) -> bool {
+        false
+    }
+    /// Starts a node again that ended by itself while it joined, as it does when the member that
+    /// it asked had not heard of it yet. Whether it was started.
+    fn rejoin(&self, _node: &NodeId) -> impl Future<Output = Result<bool, InjectError>> {
+        ready(Ok(false))
+    }
     /// that is no death. The id that it had.
     fn remove_member(&self, _node: &NodeId) -> impl Future<Output = Result<u64, InjectError>> {
         ready(Err(no_operator()))

@@ -101,7 +101,13 @@ impl<P: Place> Cluster<P> {
     }
 
     /// Remembers how the node died, if it did and nobody killed it: its next start forgets it.
+    ///
+    /// One that joins ends where the member that it asks has not heard of it yet, and whoever
+    /// operates it starts it again; its log tells if it was for something else.
     fn notice(&self, node: &NodeId) {
+        if self.operators.is_joining(node) {
+            return;
+        }
         if let Some(ended) = self.place.ended(node)
             && self.mourned.borrow_mut().insert(node.clone())
         {
@@ -338,7 +344,7 @@ impl<P: Place> Machinery for Cluster<P> {
     async fn remove_member(&self, node: &NodeId) -> Result<u64, InjectError> {
         self.done(node, Order::ExpectEnd(true)).await?;
         let removed = self.operators.remove(node).await;
-        if removed.is_err() {
+        if removed.is_err() && !self.operators.is_uncertain(node) {
             self.done(node, Order::ExpectEnd(false)).await?;
         }
         removed
@@ -346,6 +352,17 @@ impl<P: Place> Machinery for Cluster<P> {
 
     async fn add_member(&self, node: &NodeId, learner: bool) -> Result<u64, InjectError> {
         self.operators.add(node, learner).await
+    }
+
+    fn is_uncertain(&self, node: &NodeId) -> bool {
+        self.operators.is_uncertain(node)
+    }
+
+    async fn rejoin(&self, node: &NodeId) -> Result<bool, InjectError> {
+        if self.place.runs(node) || !self.operators.is_joining(node) {
+            return Ok(false);
+        }
+        self.launch(node).await.map(|()| true)
     }
 
     async fn promote_member(&self, node: &NodeId) -> Result<(), InjectError> {

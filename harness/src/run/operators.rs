@@ -62,6 +62,10 @@ pub struct Operators {
     /// As which member each node was last asked to go, heard of or not.
     leaving: RefCell<BTreeMap<NodeId, u64>>,
     upgraded: RefCell<BTreeSet<NodeId>>,
+    /// Nodes for which a change was asked for that may have been made without our hearing of it.
+    uncertain: RefCell<BTreeSet<NodeId>>,
+    /// Nodes that joined and have answered since.
+    served: RefCell<BTreeSet<NodeId>>,
 }
 
 impl Operators {
@@ -82,6 +86,8 @@ impl Operators {
             joining: RefCell::default(),
             leaving: RefCell::default(),
             upgraded: RefCell::default(),
+            uncertain: RefCell::default(),
+            served: RefCell::default(),
         }
     }
 
@@ -118,10 +124,42 @@ impl Operators {
         self.joining.borrow().get(node).cloned()
     }
 
+    /// Whether the node has become a member and not answered yet.
+    pub fn is_joining(&self, node: &NodeId) -> bool {
+        self.joining.borrow().contains_key(node) && !self.served.borrow().contains(node)
+    }
+
+    /// Whether the change that was last asked for on behalf of this node may have been made.
+    pub fn is_uncertain(&self, node: &NodeId) -> bool {
+        self.uncertain.borrow().contains(node)
+    }
+
+    /// Asks for a change on behalf of a node, and remembers where it is not known what came of it.
+    async fn change<T>(
+        &self,
+        node: &NodeId,
+        via: &NodeId,
+        request: impl AsyncFnOnce(&mut EtcdOperator) -> Result<T, StoreError>,
+    ) -> Result<T, InjectError> {
+        let was_uncertain = self.is_uncertain(node);
+        let asked = self.ask(via, async |it| {
+            self.uncertain.borrow_mut().insert(node.clone());
+            let answer = request(it).await;
+            let refused = matches!(answer, Err(StoreError::DidNotHappen(_)));
+            // A refusal says nothing of an earlier try; it may come of that one's success.
+            if answer.is_ok() || (refused && !was_uncertain) {
+                self.uncertain.borrow_mut().remove(node);
+            }
+            answer
+        });
+        asked.await
+    }
+
     /// The cluster is as it was at first: its members start as they did then.
     pub fn begin_anew(&self, members: &[NodeId]) {
         self.joining.borrow_mut().clear();
         self.leaving.borrow_mut().clear();
+        self.uncertain.borrow_mut().clear();
         for (node, place) in self.places.borrow_mut().iter_mut() {
             *place = if members.contains(node) { Place::In } else { Place::Out };
         }
@@ -184,6 +222,7 @@ impl Operators {
     pub async fn standing(&self, node: &NodeId) -> Result<Standing, InjectError> {
         let Status { version, term, revision, leader_id, learner, db_bytes, .. } =
             self.status(node).await?;
+        self.served.borrow_mut().insert(node.clone());
         Ok(Standing { version, term, revision, has_leader: leader_id != 0, learner, db_bytes })
     }
 
@@ -224,11 +263,14 @@ impl Operators {
         let id = match (self.id_among(&listed, node), asked) {
             (Ok(id), _) => {
                 self.leaving.borrow_mut().insert(node.clone(), id);
-                self.ask(&via, async |it| it.remove(id).await).await?;
+                self.change(node, &via, async |it| it.remove(id).await).await?;
                 id
             }
             // An earlier try succeeded without our hearing of it.
-            (Err(_), Some(gone)) => gone,
+            (Err(_), Some(gone)) => {
+                self.uncertain.borrow_mut().remove(node);
+                gone
+            }
             (Err(never_in), None) => return Err(never_in),
         };
         self.places.borrow_mut().insert(node.clone(), Place::Out);
@@ -248,10 +290,13 @@ impl Operators {
             Ok(id) if Some(id) == gone => {
                 return Err(refusal(&format!("{via} does not know yet that {node} went")));
             }
-            Ok(id) => (id, listed),
+            Ok(id) => {
+                self.uncertain.borrow_mut().remove(node);
+                (id, listed)
+            }
             Err(_) => {
                 let url = &self.reach(node)?.peer_url;
-                self.ask(&via, async |it| it.add(url, learner).await).await?
+                self.change(node, &via, async |it| it.add(url, learner).await).await?
             }
         };
         let name = |member: &ListedMember| {
@@ -263,6 +308,7 @@ impl Operators {
         let place = if learner { Place::Learner } else { Place::In };
         self.places.borrow_mut().insert(node.clone(), place);
         self.leaving.borrow_mut().remove(node);
+        self.served.borrow_mut().remove(node);
         Ok(id)
     }
 

@@ -56,6 +56,9 @@ pub struct Host {
     pub place: Place,
     /// It is a member anew, and these are the members that its next start is told of.
     pub joining: Option<(u64, Vec<Member>)>,
+    /// The member that it was when it was last asked to be let in (0) or taken out, while it is
+    /// not known whether that was done.
+    pub uncertain: Option<u64>,
     pub disk: SimDisk,
     pub clock: BareClock,
     /// Counts its processes: what was meant for an earlier one does not reach a later one.
@@ -107,6 +110,7 @@ impl Host {
             member: number,
             place: if is_member { Place::In } else { Place::Out },
             joining: None,
+            uncertain: None,
             disk: SimDisk::default(),
             clock: BareClock::default(),
             incarnation: 0,

@@ -187,6 +187,10 @@ impl Machinery for World {
         World::add(self, node, learner).await
     }
 
+    fn is_uncertain(&self, node: &NodeId) -> bool {
+        self.with_host(node, |host| host.uncertain.is_some()).unwrap_or(false)
+    }
+
     async fn promote_member(&self, node: &NodeId) -> Result<(), InjectError> {
         World::promote(self, node).await
     }

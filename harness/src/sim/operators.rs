@@ -115,8 +115,18 @@ impl World {
     /// When it is no member, or the others do not let it go in time.
     pub async fn remove(&self, node: &NodeId) -> Result<u64, InjectError> {
         let (via, listed) = self.listed(Some(node)).await?;
-        let id = id_among(&listed, node)?;
-        self.change(&via, Kind::Remove, id, Vec::new()).await?;
+        let asked = self.with_host(node, |host| host.uncertain).flatten();
+        let id = match (id_among(&listed, node), asked) {
+            (Ok(id), _) => {
+                self.with_host(node, |host| host.uncertain = Some(id));
+                self.change(&via, Kind::Remove, id, Vec::new()).await?;
+                id
+            }
+            // An earlier try succeeded without our hearing of it.
+            (Err(_), Some(gone)) => gone,
+            (Err(never_in), None) => return Err(never_in),
+        };
+        self.with_host(node, |host| host.uncertain = None);
         self.put(node, Place::Out, None);
         Ok(id)
     }
@@ -131,9 +141,13 @@ impl World {
         // An earlier try may have succeeded without our hearing of it.
         let listed = match id_among(&listed, node) {
             Ok(_) => listed,
-            Err(_) => self.change(&via, kind, 0, vec![peer_url(node)]).await?,
+            Err(_) => {
+                self.with_host(node, |host| host.uncertain = Some(0));
+                self.change(&via, kind, 0, vec![peer_url(node)]).await?
+            }
         };
         let id = id_among(&listed, node)?;
+        self.with_host(node, |host| host.uncertain = None);
         let place = if learner { Place::Learner } else { Place::In };
         self.put(node, place, Some((id, listed)));
         Ok(id)

@@ -58,6 +58,14 @@ impl Operation {
         self.refused.as_ref().map(|(_, why)| why.as_str())
     }
 
+    /// The node that the next step takes into the cluster or out of it, if it does.
+    pub(super) fn changes(&self) -> Option<&NodeId> {
+        match self.first.front().or(self.then.front())? {
+            Step::Remove(node) | Step::Add(node) | Step::AddLearner(node) => Some(node),
+            _ => None,
+        }
+    }
+
     /// The fault is to end early: what was not begun for another node is left.
     pub(super) fn hurry(&mut self) {
         let next = |step: &Step| matches!(step, Step::Terminate(_));
@@ -190,6 +198,7 @@ impl State {
                 }
             }
             Step::Promote(node) => {
+                self.rejoin(machinery, node, operation).await?;
                 machinery.promote_member(node).await.map_err(told)?;
                 operation.record("promote", Some(node), Vec::new());
             }
@@ -197,6 +206,7 @@ impl State {
                 if self.is_down(node) {
                     return Ok(());
                 }
+                self.rejoin(machinery, node, operation).await?;
                 let standing = machinery.standing(node).await.map_err(told)?;
                 if !standing.has_leader {
                     return Err(format!("{node} knows of no leader"));
@@ -219,6 +229,20 @@ impl State {
         }
         if matches!(step, Step::Add(_) | Step::AddLearner(_) | Step::Remove(_) | Step::Promote(_)) {
             operation.after = machinery.members().await.ok();
+        }
+        Ok(())
+    }
+
+    /// Starts a node again that ended by itself while it joined.
+    async fn rejoin<M: Machinery>(
+        &self,
+        machinery: &M,
+        node: &NodeId,
+        operation: &mut Operation,
+    ) -> Result<(), String> {
+        let told = |error: crate::InjectError| error.to_string();
+        if !self.is_down(node) && machinery.rejoin(node).await.map_err(told)? {
+            operation.record("start again", Some(node), Vec::new());
         }
         Ok(())
     }

@@ -29,6 +29,11 @@ struct ClubState {
     told: Vec<String>,
     alarms: u64,
     sent: u64,
+    /// The answer to the next removal is lost, and the next member leads.
+    loses_answer: bool,
+    uncertain: Option<NodeId>,
+    /// Who joins next ends by itself once.
+    ends_joining: bool,
 }
 
 impl Club {
@@ -44,6 +49,9 @@ impl Club {
             told: Vec::new(),
             alarms: 0,
             sent: 0,
+            loses_answer: false,
+            uncertain: None,
+            ends_joining: false,
         };
         Club { time: time.clone(), state: RefCell::new(state) }
     }
@@ -87,7 +95,9 @@ impl Machinery for Club {
     fn start(&self, node: &NodeId) -> impl Future<Output = Result<(), InjectError>> {
         self.tell(&format!("start {node}"));
         let mut state = self.state.borrow_mut();
-        state.up.insert(node.clone());
+        if !std::mem::take(&mut state.ends_joining) {
+            state.up.insert(node.clone());
+        }
         state.behind_until_ms = self.time.now().as_millis() + 500;
         ready(Ok(()))
     }
@@ -118,7 +128,24 @@ impl Machinery for Club {
             at.map_or(0, |at| state.members.remove(at).id)
         });
         self.tell(&format!("remove {node}"));
+        let mut state = self.state.borrow_mut();
+        if std::mem::take(&mut state.loses_answer) {
+            state.uncertain = Some(node.clone());
+            state.leader = Some(NodeId::numbered(2));
+            return ready(Err(InjectError(format!("{node} did not answer"))));
+        }
+        state.uncertain = None;
         ready(removed)
+    }
+    fn is_uncertain(&self, node: &NodeId) -> bool {
+        self.state.borrow().uncertain.as_ref() == Some(node)
+    }
+    fn rejoin(&self, node: &NodeId) -> impl Future<Output = Result<bool, InjectError>> {
+        let ended = self.state.borrow_mut().up.insert(node.clone());
+        if ended {
+            self.tell(&format!("start {node} again"));
+        }
+        ready(Ok(ended))
     }
     fn add_member(
         &self,
@@ -291,6 +318,33 @@ fn each_kind_takes_its_steps_in_order_and_leaves_the_cluster_as_it_was() {
         assert_eq!((&end["phase"], &end["landed"]), (&text("end"), &Value::Bool(true)), "{end:?}");
         assert!(!end.contains_key("error"), "{end:?}");
     }
+}
+
+#[test]
+fn whoever_may_have_been_taken_out_joins_again_though_another_leads_by_then() {
+    let fault = Fault::MemberRemove { nodes: Nodes::Leader };
+    let (state, notes) = play(&schedule(vec![(100, 300, fault)]), async |club: &Club| {
+        club.state.borrow_mut().loses_answer = true;
+    });
+    let told: Vec<&str> =
+        state.told.iter().filter_map(|line| Some(line.split_once(' ')?.1)).collect();
+    assert_eq!(told, ["remove n1", "remove n1", "kill n1", "wipe n1", "add n1", "start n1"]);
+    assert_eq!((state.members.len(), state.up.len()), (3, 3));
+    let (_, end) = notes.last().expect("a note");
+    assert_eq!((&end["phase"], &end["landed"]), (&text("end"), &Value::Bool(true)), "{end:?}");
+}
+
+#[test]
+fn a_node_that_ends_while_it_joins_is_started_again() {
+    let fault = Fault::MemberReplace { nodes: these(&[3]) };
+    let (state, notes) = play(&schedule(vec![(100, 300, fault)]), async |club: &Club| {
+        club.state.borrow_mut().ends_joining = true;
+    });
+    let last: Vec<&str> =
+        state.told.iter().rev().take(2).filter_map(|line| Some(line.split_once(' ')?.1)).collect();
+    assert_eq!(last, ["start n3 again", "start n3"]);
+    let (_, end) = notes.last().expect("a note");
+    assert!(!end.contains_key("error"), "{end:?}");
 }
 
 #[test]

@@ -106,7 +106,7 @@ impl Fault {
     }
 
     /// Whether it changes who is a member, or takes it for given: one such fault at a time.
-    pub(crate) fn changes_members(&self) -> bool {
+    pub fn changes_members(&self) -> bool {
         matches!(self.needs(), Capability::Members | Capability::Restore)
     }
 

@@ -1,25 +1,12 @@
 //! What must hold after every run, whatever its clients did: members are equal, revisions never
-//! went down, and no log tells of a panic. Each is a line of its own in the verdict.
+//! went down. Each is a line of its own in the verdict.
 
 use crate::run::course::Course;
-use ordeal_checker::others::{log_matches, log_patterns};
 use ordeal_checker::{Cost, Counterexample, Judgement, Verdict, Witness};
 use ordeal_history::{History, Operation, Outcome, Value};
 use ordeal_nemesis::NodeId;
 use ordeal_workloads::etcd::Inspected;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// What no log of a member may have.
-const PATTERNS: &[&str] = &[
-    "panic: ",
-    "panicked at",
-    "fatal error: ",
-    "\"level\":\"fatal\"",
-    "\"level\":\"panic\"",
-    "\"level\":\"dpanic\"",
-    "SIGSEGV",
-    "found data inconsistency",
-];
 
 /// The operations whose answers name the revision of a moment within them.
 const LINEARIZABLE: [&str; 9] =
@@ -150,14 +137,6 @@ fn went_down(history: &History, operations: Vec<u32>, story: String) -> Judgemen
     judgement("revisions", (Verdict::Invalid(found), story), history.operations.len() as u64)
 }
 
-/// The logs of the nodes, by name; those in `failed` may say what they like.
-pub fn logs(logs: &BTreeMap<NodeId, String>, failed: &BTreeSet<NodeId>) -> Judgement {
-    let counted = logs.iter().filter(|(node, _)| !failed.contains(*node));
-    let matches: Vec<_> =
-        counted.flat_map(|(node, log)| log_matches(&node.0, log.lines(), PATTERNS)).collect();
-    Judgement { checker: "logs".to_owned(), ..log_patterns(&matches) }
-}
-
 fn judgement(name: &str, (verdict, reason): (Verdict, String), operations: u64) -> Judgement {
     Judgement {
         checker: name.to_owned(),
@@ -239,16 +218,5 @@ mod tests {
             let judged = revisions(&history(answers), serializable, &end(at_end));
             assert_eq!(word(&judged.verdict), expected, "{answers:?}: {}", judged.reason);
         }
-    }
-
-    #[test]
-    fn a_panic_in_a_log_is_told_with_its_node_and_line() {
-        let log = "starting\npanic: runtime error: index out of range\n".to_owned();
-        let all = BTreeMap::from([(NodeId::numbered(1), log)]);
-        let judged = logs(&all, &BTreeSet::new());
-        assert!(judged.reason.contains("n1:2: panic: "), "{}", judged.reason);
-        assert_eq!((judged.checker.as_str(), word(&judged.verdict)), ("logs", "invalid"));
-        let excused = logs(&all, &BTreeSet::from([NodeId::numbered(1)]));
-        assert_eq!(word(&excused.verdict), "valid");
     }
 }

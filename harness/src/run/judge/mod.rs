@@ -1,6 +1,7 @@
 //! From a history and the course of its run to results.
 
 mod ends;
+mod logs;
 
 use super::course::Course;
 use crate::plan::{Db, Plan};
@@ -85,7 +86,8 @@ pub fn judge(
     let mut lines = vec![nodes(plan, history, course)];
     lines.extend(ends::equality(course, &failed));
     lines.push(ends::revisions(history, plan.workload.options.serializable, course));
-    lines.push(ends::logs(&about.logs, &failed));
+    let faults = plan.schedule.0.iter().map(|scheduled| &scheduled.fault);
+    lines.push(logs::judge(&about.logs, &failed, faults));
     judged.extend(lines.into_iter().map(|judgement| Judged { judgement, ms: 0 }));
     let counterexample = judged.iter().find_map(|one| match &one.judgement.verdict {
         Verdict::Invalid(found) if !found.operations.is_empty() => Some(found.operations.clone()),
