@@ -45,6 +45,10 @@ pub struct Plan {
     pub upgrade_to: Option<Db>,
     /// Bugs of the embedded cluster that are switched on.
     pub bugs: Vec<String>,
+    /// Flags that every member's server is given besides those that Ordeal sets, such as
+    /// `--enable-v2`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub db_args: Vec<String>,
     /// Whether clients are users, with passwords and rights.
     #[serde(default)]
     pub auth: bool,

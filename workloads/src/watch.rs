@@ -29,6 +29,9 @@ const WATCHES_MAX: usize = 3;
 /// How far into the past watches reach.
 const PAST: i64 = 200;
 
+/// How far into the future.
+const FUTURE: i64 = 2_500;
+
 /// The key whose values are large, so that responses are.
 const LARGE: &str = "klarge";
 /// How large they are.
@@ -205,7 +208,11 @@ impl WatchGenerator {
         let start = match rng.random_range(0..8) {
             0..3 => 0,
             3 | 4 => (self.head - rng.random_range(0..PAST)).max(1),
-            5 => self.head + rng.random_range(1..PAST / 4),
+            // Near ones begin soon; far ones wait while much is written (etcd issue #20221).
+            5 => {
+                let reach = if rng.random() { FUTURE / 50 } else { FUTURE };
+                self.head + rng.random_range(1..reach)
+            }
             _ => self.compacted,
         };
         let (prev_kv, fragment) = (rng.random_range(0..3) == 0, rng.random_range(0..6) == 0);

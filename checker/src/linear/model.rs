@@ -69,6 +69,12 @@ pub trait Model: Send + Sync + 'static {
     /// The state after `op`, or `None` where `op` could not have answered so.
     fn step(&self, state: &Self::State, op: &Self::Op) -> Option<Self::State>;
 
+    /// How many bytes the state takes beside the others that are remembered, about: what a search
+    /// remembers counts against its memory.
+    fn state_bytes(&self, _state: &Self::State) -> usize {
+        size_of::<Self::State>()
+    }
+
     /// Whether `op` leaves **every** state in which it is legal as it is.
     ///
     /// The search commits such operations without branching, so a wrong `true` makes wrong

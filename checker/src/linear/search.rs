@@ -213,6 +213,7 @@ impl<'a, M: Model> Search<'a, M> {
     fn memory_bytes(&self) -> usize {
         self.seen.capacity() * 17
             + self.space.steps.capacity() * 13
+            + self.space.state_bytes
             + self.pool.capacity() * 8
             + self.path.capacity() * std::mem::size_of::<Node>()
     }

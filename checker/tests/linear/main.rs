@@ -9,6 +9,7 @@ mod laws;
 mod laws_of_all;
 #[path = "../../examples/generate/load.rs"]
 mod load;
+mod memory;
 mod multi_register;
 mod online;
 mod register;

@@ -18,6 +18,8 @@ pub struct PlanOptions {
     pub nodes: usize,
     /// Bugs to switch on.
     pub bugs: Vec<String>,
+    /// More flags for the server.
+    pub db_args: Vec<String>,
     /// Users and rights; a workload that needs them has them in any case.
     pub auth: bool,
     /// Encrypted connections.
@@ -62,6 +64,7 @@ impl Default for PlanOptions {
             db: Db::Embedded,
             nodes: 5,
             bugs: Vec::new(),
+            db_args: Vec::new(),
             auth: false,
             tls: false,
             workload: "register".to_owned(),
@@ -118,6 +121,7 @@ impl Plan {
             spares,
             upgrade_to: options.upgrade_to.clone(),
             bugs: options.bugs.clone(),
+            db_args: options.db_args.clone(),
             auth: options.auth || needs_auth(&options.workload),
             tls: options.tls,
             workload: Work {

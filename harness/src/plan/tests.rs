@@ -63,6 +63,16 @@ fn a_mistake_in_a_plan_is_told_with_its_place() {
             "rate_per_s: 0 is out of range: expected 1 to",
         ),
         ("\"bugs\": []", "\"bugs\": [\"no-such\"]", "bugs[0]: there is no bug `no-such`"),
+        (
+            "\"bugs\": []",
+            "\"bugs\": [], \"db_args\": [\"--name=n9\"]",
+            "db_args[0]: `--name=n9`: this flag is set by Ordeal itself",
+        ),
+        (
+            "\"bugs\": []",
+            "\"bugs\": [], \"db_args\": [\"enable-v2\"]",
+            "db_args[0]: `enable-v2`: expected a flag of the server",
+        ),
         ("\"keys\": 8", "\"keys\": 8, \"kyes\": 9", "unknown field `kyes`"),
         ("\"election_ms\": 500", "\"election_ms\": 100", "tuning: election_ms must be at least"),
     ];

@@ -78,6 +78,11 @@ impl Plan {
                 return mistake(format!("bugs[{place}]"), message);
             }
         }
+        for (place, arg) in self.db_args.iter().enumerate() {
+            if let Some(why) = is_no_more_flag(arg) {
+                return mistake(format!("db_args[{place}]"), format!("`{arg}`: {why}"));
+            }
+        }
         if self.upgrade_to.is_some()
             && (self.db == Db::Embedded || self.upgrade_to == Some(Db::Embedded))
         {
@@ -195,6 +200,36 @@ impl Plan {
             }
         }
         Ok(())
+    }
+}
+
+/// Flags of etcd that say who a member is and where: these are Ordeal's to set.
+const OURS: [&str; 14] = [
+    "name",
+    "data-dir",
+    "wal-dir",
+    "listen-client-urls",
+    "advertise-client-urls",
+    "listen-peer-urls",
+    "initial-advertise-peer-urls",
+    "initial-cluster",
+    "initial-cluster-token",
+    "initial-cluster-state",
+    "heartbeat-interval",
+    "election-timeout",
+    "snapshot-count",
+    "config-file",
+];
+
+/// Why this is no flag that a server may be given beside those that Ordeal sets, if it is none.
+fn is_no_more_flag(arg: &str) -> Option<&'static str> {
+    let flag = arg.strip_prefix("--").map(|flag| flag.split('=').next().unwrap_or_default());
+    match flag {
+        None | Some("") => {
+            Some("expected a flag of the server, such as --enable-v2 or --NAME=VALUE")
+        }
+        Some(flag) if OURS.contains(&flag) => Some("this flag is set by Ordeal itself"),
+        Some(_) => None,
     }
 }
 

@@ -87,6 +87,10 @@ pub struct RunArgs {
     /// Entries that a member applies between two snapshots [default: the server's own]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub snapshot_count: Option<u64>,
+    /// A flag that every member's server is given besides those that Ordeal sets, such as
+    /// --db-arg=--experimental-compaction-batch-limit=1; may be given several times
+    #[arg(long = "db-arg", value_name = "FLAG", allow_hyphen_values = true)]
+    pub db_args: Vec<String>,
     /// A bug to switch on in the embedded cluster; may be given several times
     #[arg(long = "bug", value_name = "NAME")]
     pub bugs: Vec<String>,
@@ -100,7 +104,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = [
         "env", "hosts", "ssh_config", "db", "nodes", "workload", "nemesis", "swarm", "upgrade_to",
         "time_limit", "concurrency", "rate", "keys", "values", "skew", "value_bytes", "op_timeout",
-        "move_every", "seed", "auth", "tls", "snapshot_count", "bugs", "read",
+        "move_every", "seed", "auth", "tls", "snapshot_count", "bugs", "db_args",
+        "read",
     ])]
     pub plan: Option<PathBuf>,
     /// Write down what passes on these links, in the run's folder `pcap`, for tcpdump and
@@ -199,6 +204,7 @@ impl RunArgs {
             environment,
             db: target::look(&self.db)?,
             bugs: self.bugs.clone(),
+            db_args: self.db_args.clone(),
             auth: self.auth,
             tls: self.tls,
             snapshot_count: self.snapshot_count,
@@ -285,6 +291,7 @@ fn as_option(mistake: &Mistake) -> String {
         ("nodes", "--nodes"),
         ("environment.ssh.hosts", "--hosts"),
         ("bugs", "--bug"),
+        ("db_args", "--db-arg"),
         ("workload.name", "--workload"),
         ("workload.options.keys", "--keys"),
         ("workload.options.skew", "--skew"),

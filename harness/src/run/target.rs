@@ -121,6 +121,7 @@ pub struct Target {
     members: Vec<NodeId>,
     strict: bool,
     bugs: Vec<String>,
+    more_args: Vec<String>,
     addresses: BTreeMap<NodeId, Ipv4Addr>,
     initial_cluster: String,
     tuning: Tuning,
@@ -179,6 +180,7 @@ impl Target {
             members: plan.nodes.clone(),
             strict: kinds.iter().all(|kind| kind.needs() != Capability::Members),
             bugs: plan.bugs.clone(),
+            more_args: plan.db_args.clone(),
             addresses,
             initial_cluster: members.join(","),
             tuning: plan.tuning,
@@ -322,6 +324,7 @@ impl Target {
                 args.push(format!("--{peer}client-cert-auth").into());
             }
         }
+        args.extend(self.more_args.iter().map(OsString::from));
         Launch {
             program: program.clone(),
             args,
@@ -374,7 +377,9 @@ mod tests {
 
     #[test]
     fn a_member_is_started_with_etcds_flags() -> std::io::Result<()> {
-        let plan = Plan::derive(&PlanOptions { nodes: 3, ..PlanOptions::default() });
+        let db_args = vec!["--enable-v2".to_owned()];
+        let options = PlanOptions { nodes: 3, db_args, ..PlanOptions::default() };
+        let plan = Plan::derive(&options);
         let plan = plan.map_err(std::io::Error::other)?;
         let addresses =
             plan.nodes.iter().cloned().zip((1..).map(|n| Ipv4Addr::new(10, 10, 0, n))).collect();
@@ -391,6 +396,7 @@ mod tests {
             Some("n1=http://10.10.0.1:2380,n2=http://10.10.0.2:2380,n3=http://10.10.0.3:2380")
         );
         assert_eq!(after("--election-timeout"), Some("500"));
+        assert_eq!(args.last(), Some(&"--enable-v2"));
         Ok(())
     }
 }

@@ -12,6 +12,8 @@ pub(super) struct Space<'a, M: Model> {
     pub(super) model: &'a M,
     pub(super) states: Vec<M::State>,
     pub(super) numbers: FxHashMap<M::State, u32>,
+    /// What all states take, in bytes.
+    pub(super) state_bytes: usize,
     pub(super) ops: Vec<M::Op>,
     pub(super) observes: Vec<bool>,
     pub(super) steps: FxHashMap<(u32, u32), u32>,
@@ -48,6 +50,7 @@ impl<'a, M: Model> Space<'a, M> {
             model,
             states: Vec::new(),
             numbers: FxHashMap::default(),
+            state_bytes: 0,
             ops: Vec::new(),
             observes: Vec::new(),
             steps: FxHashMap::default(),
@@ -106,6 +109,7 @@ impl<'a, M: Model> Space<'a, M> {
         let number = self.states.len() as u32;
         let shown = self.model.shows(&state).map_or(NONE, |value| self.value(value));
         self.shown.push(shown);
+        self.state_bytes += self.model.state_bytes(&state);
         self.states.push(state.clone());
         self.numbers.insert(state, number);
         number

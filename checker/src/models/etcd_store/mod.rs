@@ -126,6 +126,10 @@ impl Model for EtcdStore {
         Ok((!says_nothing).then(|| Arc::new(op)))
     }
 
+    fn state_bytes(&self, state: &Self::State) -> usize {
+        state.bytes()
+    }
+
     fn step(&self, state: &Self::State, op: &Self::Op) -> Option<Self::State> {
         if op.is_serializable() {
             return op.was_seen(state, state.head).then(|| state.clone());

@@ -11,6 +11,7 @@ use super::rules;
 use ordeal_history::Value;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What a key holds.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -33,9 +34,12 @@ impl Held {
 pub type Changes = BTreeMap<Key, Option<Held>>;
 
 /// Every key with all that it ever held.
+///
+/// A search has many of them at once, each a request away from another: what a key held is shared
+/// by all in which it is the same.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Store {
-    keys: BTreeMap<Key, Vec<(i64, Option<Held>)>>,
+    keys: BTreeMap<Key, Arc<Vec<(i64, Option<Held>)>>>,
     /// The revision of the last change.
     pub head: i64,
     /// The revision up to which the past was compacted.
@@ -97,15 +101,23 @@ impl Store {
         }
         self.head += 1;
         for (key, held) in changes {
-            self.keys.entry(key).or_default().push((self.head, held));
+            Arc::make_mut(self.keys.entry(key).or_default()).push((self.head, held));
         }
+    }
+
+    /// What it takes beside a store that is a request away, in bytes: a place for each key, and
+    /// what the key that was changed most often ever held. O(keys).
+    pub fn bytes(&self) -> usize {
+        let most = self.keys.values().map(|past| past.len()).max().unwrap_or_default();
+        let (key, held) = (size_of::<(Key, Arc<()>)>(), size_of::<(i64, Option<Held>)>());
+        size_of::<Store>() + self.keys.len() * 2 * key + most * held
     }
 
     /// Takes back what was changed at the head.
     pub fn take_back(&mut self, keys: impl IntoIterator<Item = Key>) {
         for key in keys {
             if let Some(past) = self.keys.get_mut(&key) {
-                past.pop_if(|(revision, _)| *revision == self.head);
+                Arc::make_mut(past).pop_if(|(revision, _)| *revision == self.head);
             }
         }
         self.head -= 1;
