@@ -1,14 +1,15 @@
 //! The command line: it parses, calls one command, and gives its exit status.
 
-use crate::{campaign, check, doctor, list, node, replay, report, run, serve, sim, status, zoo};
+use crate::{campaign, check, doctor, list, manual, node, replay, report, run, serve, sim, status};
+use crate::{version, zoo};
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 
 /// Put an etcd-compatible store on trial: run it, break what is under it, and prove or refute
 /// that what its clients saw was consistent.
 #[derive(Debug, Parser)]
-#[command(name = "ordeal", version, after_help = EXIT_STATUS)]
+#[command(name = "ordeal", version = version::VERSION, after_help = EXIT_STATUS)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -53,6 +54,15 @@ enum Command {
     Node(Box<node::NodeArgs>),
     /// Try each facility of this machine, and tell what would give those that are missing
     Doctor(doctor::DoctorArgs),
+    /// Print the completions of a shell, for it to read
+    Completions(manual::CompletionsArgs),
+    /// Write the manual pages of all commands to a folder
+    Man(manual::ManArgs),
+}
+
+/// The command line as a whole: what help, completions and manual pages are made of.
+fn definition() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs the command that `arguments` (the program's name first) ask for; gives the exit status.
@@ -92,5 +102,7 @@ fn dispatch(command: Command) -> u8 {
         Command::List(args) => list::run(args),
         Command::Node(args) => node::run(*args),
         Command::Doctor(args) => doctor::run(args),
+        Command::Completions(args) => manual::completions(&args, definition()),
+        Command::Man(args) => manual::man(&args, definition()),
     }
 }

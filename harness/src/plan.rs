@@ -11,6 +11,7 @@ mod validate;
 pub use derive::PlanOptions;
 pub use environment::{Environment, Host, Hosts, HostsError};
 pub use validate::Mistake;
+pub(crate) use validate::needs_old_api;
 
 use crate::sim::Simulated;
 use ordeal_history::Value;

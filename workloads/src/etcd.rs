@@ -15,23 +15,27 @@ mod rights;
 mod services;
 mod sockets;
 mod status;
+mod stream;
 mod survey;
 mod tokens;
+mod v2;
 mod watches;
 
 pub use error::{classify, classify_connect, refuses};
 pub use operator::{EtcdOperator, ListedMember};
 pub use sockets::Sockets;
 pub use status::{Status, status};
+pub use stream::{Stream, host, stream};
 pub use survey::{Contents, Hash, Inspected, inspect};
 pub use tokens::Tokens;
 
 use crate::people::root;
-use crate::store::{Answer, Login, Range, Request, Said, Store, StoreError};
+use crate::store::{Answer, Login, Range, Request, Said, Store, StoreError, V2};
 use etcd_client::{Channel, Client, CompactionOptions};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
+use v2::OldConnection;
 use watches::Watches;
 
 /// What a store may send ahead on a stream that nobody reads, in bytes: as etcd's own clients have
@@ -75,12 +79,15 @@ impl Default for EtcdOptions {
 /// A connection to one member.
 pub struct EtcdStore {
     endpoint: String,
+    options: EtcdOptions,
     channel: tonic::transport::Channel,
     tokens: Tokens,
     login: Option<Login>,
     /// A client for each who asked.
     clients: BTreeMap<Option<Login>, Client>,
     watches: Watches,
+    /// For the v2 API, once somebody asked by it.
+    old: Option<OldConnection>,
 }
 
 impl EtcdStore {
@@ -91,11 +98,13 @@ impl EtcdStore {
         let channel = channel(endpoint, options).await?;
         Ok(EtcdStore {
             endpoint: endpoint.to_owned(),
+            options: options.clone(),
             channel,
             tokens: options.tokens.clone(),
             login: options.login.clone(),
             clients: BTreeMap::new(),
             watches: Watches::default(),
+            old: None,
         })
     }
 
@@ -125,6 +134,18 @@ impl EtcdStore {
         let client = made.map_err(|error| no_session(error.to_string()))?;
         self.clients.insert(login.clone(), client.clone());
         Ok(client)
+    }
+
+    /// An error drops the connection: what is left in it belongs to nobody.
+    async fn ask_old(&mut self, asked: &V2) -> Result<Answer, StoreError> {
+        let mut connection = match self.old.take() {
+            Some(connection) => connection,
+            None => OldConnection::open(&self.endpoint, &self.options).await?,
+        };
+        let said = connection.ask(asked).await?;
+        self.old = Some(connection);
+        // An index of v2 is no revision, and must not be compared with one.
+        Ok(Answer { revision: 0, said: Said::V2(said) })
     }
 
     async fn ask(&mut self, client: &mut Client, request: Request) -> Result<Answer, StoreError> {
@@ -193,6 +214,7 @@ impl EtcdStore {
 impl Store for EtcdStore {
     async fn send(&mut self, request: Request) -> Result<Answer, StoreError> {
         let (login, request) = match request {
+            Request::V2(asked) => return self.ask_old(&asked).await,
             Request::As(login, request) => (Some(login), *request),
             // Where there are users only root may compact.
             compaction @ Request::Compact(_) if self.login.is_some() => (Some(root()), compaction),

@@ -30,6 +30,7 @@ mod store;
 mod transactions;
 #[cfg(test)]
 mod trial;
+mod v2;
 mod watch;
 mod watching;
 mod workload;
@@ -56,8 +57,9 @@ pub use set::Sets;
 pub use store::{
     Answer, AuthChange, Change, Compare, CompareOp, CompareTarget, Delete, Grant, Heard, KeyValue,
     Leader, Login, Order, Put, Range, Request, Rights, Said, SortBy, Store, StoreError, Told, Txn,
-    WatchRequest, after,
+    V2, V2Condition, V2Said, WatchRequest, after,
 };
+pub use v2::OldApi;
 pub use watch::Watches;
 pub use workload::{Completion, Generator, Next, Options, Patience, Planned, Workload};
 pub use wr::Wr;

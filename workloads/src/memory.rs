@@ -1,11 +1,11 @@
-//! A store in memory: keys and transactions of one client, answered at once.
+//! A store in memory: keys and transactions of one client, and the v2 API, answered at once.
 //!
 //! For the tests of workloads and of whatever drives them. Deliberately absent: history, leases,
 //! watches, users; such requests are refused, as ones that did not happen.
 
 use crate::store::{
     Answer, Compare, CompareOp, CompareTarget, Delete, KeyValue, Put, Range, Request, Said, Store,
-    StoreError, Txn,
+    StoreError, Txn, V2, V2Condition, V2Said,
 };
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -58,6 +58,7 @@ impl Memory {
                     branch.into_iter().map(|inner| self.say(inner, next, changed)).collect();
                 Ok(Said::Txn { succeeded, results: results? })
             }
+            Request::V2(asked) => Ok(Said::V2(self.old_api(asked, next, changed))),
             other => Err(StoreError::DidNotHappen(format!("not offered: {other:?}"))),
         }
     }
@@ -103,6 +104,39 @@ impl Memory {
         });
         let deleted = i64::try_from(gone.len()).unwrap_or(i64::MAX);
         Said::Delete { deleted, prev: if delete.prev_kv { gone } else { Vec::new() } }
+    }
+
+    /// The v2 API, with the revision for an index. Here its keys are those of all others.
+    fn old_api(&mut self, asked: V2, next: i64, changed: &mut bool) -> V2Said {
+        let index = |kv: &KeyValue| u64::try_from(kv.mod_revision).unwrap_or(0);
+        let text = |kv: &KeyValue| String::from_utf8_lossy(&kv.value).into_owned();
+        let (key, value, condition) = match asked {
+            V2::Get { key, .. } => {
+                return self.held.get(key.as_bytes()).map_or(V2Said::Missing, |kv| V2Said::Node {
+                    value: text(kv),
+                    modified: index(kv),
+                });
+            }
+            V2::Set { key, value, condition } => (key, value, condition),
+        };
+        let differs = |expected: String, actual: String| V2Said::Differs {
+            cause: format!("[{expected} != {actual}]"),
+        };
+        match (condition, self.held.get(key.as_bytes())) {
+            (Some(V2Condition::PrevExist(false)), Some(_)) => return V2Said::Exists,
+            (None | Some(V2Condition::PrevExist(false)), _) => {}
+            (Some(_), None) => return V2Said::Missing,
+            (Some(V2Condition::PrevValue(expected)), Some(kv)) if expected != text(kv) => {
+                return differs(expected, text(kv));
+            }
+            (Some(V2Condition::PrevIndex(expected)), Some(kv)) if expected != index(kv) => {
+                return differs(expected.to_string(), index(kv).to_string());
+            }
+            (Some(_), Some(_)) => {}
+        }
+        *changed = true;
+        self.put(Put::of(key, value.clone()), next);
+        V2Said::Node { value, modified: u64::try_from(next).unwrap_or(0) }
     }
 
     fn holds(&self, compare: &Compare) -> bool {

@@ -2,7 +2,7 @@
 
 use crate::{
     Append, Auth, Counters, Elections, Idle, Kubernetes, Kv, Leases, LockSet, LockSetFenced, Locks,
-    Mirror, Mixed, Register, Registry, Rollouts, Sets, Watches, Workload, Wr,
+    Mirror, Mixed, OldApi, Register, Registry, Rollouts, Sets, Watches, Workload, Wr,
 };
 
 /// A workload, as a person is told of it.
@@ -18,6 +18,8 @@ pub struct Described {
     pub faults: &'static [&'static str],
     /// Whether it needs users and roles.
     pub auth: bool,
+    /// Whether it speaks etcd's v2 API.
+    pub v2: bool,
 }
 
 /// Something that is done with a workload whose type is known only by its name.
@@ -39,6 +41,7 @@ macro_rules! workloads {
                 checks: <$workload>::CHECKS,
                 faults: <$workload>::FAULTS,
                 auth: <$workload>::AUTH,
+                v2: <$workload>::V2,
             }),*]
         }
 
@@ -71,6 +74,7 @@ workloads![
     Registry,
     Rollouts,
     Mirror,
+    OldApi,
     Idle,
 ];
 

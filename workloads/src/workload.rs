@@ -156,6 +156,8 @@ pub trait Workload: 'static {
     const FAULTS: &'static [&'static str];
     /// Whether it needs users and roles, whatever the options say.
     const AUTH: bool = false;
+    /// Whether it speaks etcd's v2 API, which not every store has, and which has users of its own.
+    const V2: bool = false;
     /// A generator for a cluster of `slots` concurrent processes.
     fn generator(options: &Options, slots: usize) -> Box<dyn Generator>;
     /// Sends one operation, and tells how it ended.

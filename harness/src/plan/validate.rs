@@ -41,6 +41,7 @@ impl Plan {
         }
         self.validate_cluster()?;
         self.validate_work()?;
+        self.validate_old_api()?;
         self.validate_faults()
     }
 
@@ -138,6 +139,43 @@ impl Plan {
         Ok(())
     }
 
+    /// The v2 API is not in every store, and has users and data of its own.
+    fn validate_old_api(&self) -> Result<(), Mistake> {
+        if !needs_old_api(&self.workload.name) {
+            return Ok(());
+        }
+        let name = &self.workload.name;
+        for db in std::iter::once(&self.db).chain(&self.upgrade_to) {
+            let lacks = match db {
+                Db::Embedded => "the embedded cluster does not have".to_owned(),
+                Db::Etcd { version, .. } if has_no_old_api(version) => {
+                    format!("etcd {version} does not have any more")
+                }
+                Db::Etcd { .. } => continue,
+            };
+            let message = format!(
+                "`{name}` asks by etcd's v2 API, which {lacks}; --db takes an etcd of 3.3, 3.4 or \
+                 3.5 for it"
+            );
+            return mistake("workload.name", message);
+        }
+        if self.auth {
+            let message = format!(
+                "`{name}` asks by etcd's v2 API, which knows nothing of the users and roles that a \
+                 run makes: those are v3's; leave it out"
+            );
+            return mistake("auth", message);
+        }
+        if self.schedule.kinds().contains(&Kind::Restore) {
+            let message = format!(
+                "restore brings back what a snapshot of v3 holds, and `{name}` asks by etcd's v2 \
+                 API, whose keys are not in it; leave restore out"
+            );
+            return mistake("nemesis", message);
+        }
+        Ok(())
+    }
+
     fn validate_faults(&self) -> Result<(), Mistake> {
         let names: Vec<&str> = self.nodes.iter().map(|node| node.0.as_str()).collect();
         for asked in &self.nemesis {
@@ -230,6 +268,20 @@ fn is_no_more_flag(arg: &str) -> Option<&'static str> {
         }
         Some(flag) if OURS.contains(&flag) => Some("this flag is set by Ordeal itself"),
         Some(_) => None,
+    }
+}
+
+/// Whether the workload of this name asks by etcd's v2 API.
+pub(crate) fn needs_old_api(name: &str) -> bool {
+    ordeal_workloads::all().iter().any(|workload| workload.name == name && workload.v2)
+}
+
+/// Whether etcd of this version has no v2 API: 3.6 took it out. What is no version of etcd's may.
+fn has_no_old_api(version: &str) -> bool {
+    let mut numbers = version.split(['.', '-', '+']).map(str::parse::<u32>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) >= (3, 6),
+        _ => false,
     }
 }
 

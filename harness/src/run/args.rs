@@ -300,6 +300,7 @@ fn as_option(mistake: &Mistake) -> String {
         ("rate_per_s", "--rate"),
         ("time_limit_ms", "--time-limit (in milliseconds)"),
         ("op_timeout_ms", "--op-timeout (in milliseconds)"),
+        ("auth", "--auth"),
         ("nemesis", "--nemesis"),
         ("upgrade_to", "--upgrade-to"),
         ("tuning.snapshot_count", "--snapshot-count"),

@@ -5,7 +5,7 @@
 use super::certificates::Certificates;
 use super::operators::Reach;
 use super::restore::{Restoration, Restorer};
-use crate::plan::{Db, Plan, Tuning};
+use crate::plan::{Db, Plan, Tuning, needs_old_api};
 use crate::sandbox::Launch;
 use ordeal_nemesis::{Capability, NodeId};
 use ordeal_workloads::etcd::TlsOptions;
@@ -127,6 +127,8 @@ pub struct Target {
     tuning: Tuning,
     /// How long tokens of users live and how cheap passwords are, where there are users.
     auth: bool,
+    /// Whether members are to serve etcd's v2 API besides.
+    old_api: bool,
     certificates: Option<Certificates>,
     folder: PathBuf,
 }
@@ -185,6 +187,7 @@ impl Target {
             initial_cluster: members.join(","),
             tuning: plan.tuning,
             auth: plan.auth,
+            old_api: needs_old_api(&plan.workload.name),
             certificates,
             folder: folder.to_owned(),
         })
@@ -307,6 +310,9 @@ impl Target {
         }
         for bug in &self.bugs {
             flag("bug", bug.clone().into());
+        }
+        if self.old_api {
+            args.push("--enable-v2=true".into());
         }
         if !self.strict {
             // It refuses changes while a link was down within five seconds, which under other

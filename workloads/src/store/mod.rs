@@ -7,6 +7,7 @@ mod heard;
 mod kv;
 mod rights;
 mod services;
+mod v2;
 
 pub use heard::Heard;
 pub use kv::{
@@ -14,6 +15,7 @@ pub use kv::{
 };
 pub use rights::{AuthChange, Grant, Login, Rights};
 pub use services::{Change, Leader, Told, WatchRequest};
+pub use v2::{V2, V2Condition, V2Said};
 
 use std::future::Future;
 
@@ -82,6 +84,8 @@ pub enum Request {
     WatchCancel(i64),
     /// Change users, roles and rights.
     Auth(AuthChange),
+    /// Ask by the v2 API, whose keys are apart from all others.
+    V2(V2),
     /// The same request as somebody else.
     As(Login, Box<Request>),
 }
@@ -148,6 +152,8 @@ pub enum Said {
     Watching,
     /// A watch's next response.
     Told(Told),
+    /// To a request by the v2 API.
+    V2(V2Said),
     /// To all that has no more to say.
     Done,
 }

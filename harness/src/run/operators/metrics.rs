@@ -1,15 +1,8 @@
 //! The little of a member's metrics that the nemesis looks at.
 
-use ordeal_workloads::etcd::{EtcdOptions, TlsOptions};
+use ordeal_workloads::etcd::{EtcdOptions, host, stream};
 use std::io;
-use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::crypto::ring::default_provider;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 /// etcd's names for how many snapshots a member is sending, and has sent, to each of the others;
 /// and for those that it could not send.
@@ -23,32 +16,7 @@ const PAGE_BYTES_MAX: u64 = 4 << 20;
 
 /// The page `/metrics` at this endpoint, headers and all. The caller bounds the waiting.
 pub(super) async fn fetch(endpoint: &str, options: &EtcdOptions) -> io::Result<String> {
-    let host = endpoint.split_once("://").map_or(endpoint, |(_, host)| host);
-    let stream = match &options.sockets {
-        Some(sockets) => sockets.connect(host).await?,
-        None => TcpStream::connect(host).await?,
-    };
-    let Some(tls) = &options.tls else { return page(stream, host).await };
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name).to_owned();
-    let name = ServerName::try_from(name).map_err(io::Error::other)?;
-    page(connector(tls)?.connect(name, stream).await?, host).await
-}
-
-/// Shows the client's certificate, and trusts no other authority than the run's.
-fn connector(tls: &TlsOptions) -> io::Result<TlsConnector> {
-    let mut trusted = RootCertStore::empty();
-    for authority in CertificateDer::pem_slice_iter(tls.authority.as_bytes()) {
-        trusted.add(authority.map_err(io::Error::other)?).map_err(io::Error::other)?;
-    }
-    let own = CertificateDer::pem_slice_iter(tls.certificate.as_bytes());
-    let own = own.collect::<Result<Vec<_>, _>>().map_err(io::Error::other)?;
-    let key = PrivateKeyDer::from_pem_slice(tls.key.as_bytes()).map_err(io::Error::other)?;
-    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?
-        .with_root_certificates(trusted)
-        .with_client_auth_cert(own, key);
-    Ok(TlsConnector::from(Arc::new(config.map_err(io::Error::other)?)))
+    page(stream(endpoint, options).await?, host(endpoint)).await
 }
 
 async fn page(mut stream: impl AsyncRead + AsyncWrite + Unpin, host: &str) -> io::Result<String> {
