@@ -23,7 +23,7 @@ pub use error::{classify, classify_connect, refuses};
 pub use operator::{EtcdOperator, ListedMember};
 pub use sockets::Sockets;
 pub use status::{Status, status};
-pub use survey::{Contents, Hash, Inspected, inspect};
+pub use survey::{Contents, HELD_MAX, Hash, Inspected, inspect, keys, named, told};
 pub use tokens::Tokens;
 
 use crate::people::root;
