@@ -14,7 +14,12 @@ pub struct Moment {
 impl Moment {
     /// Now, by the machine's clock. For names of folders and for people, never for ordering.
     pub fn now() -> Moment {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Moment::of(SystemTime::now())
+    }
+
+    /// A moment of the machine's clock, such as a file's.
+    pub fn of(moment: SystemTime) -> Moment {
+        let since = moment.duration_since(UNIX_EPOCH).unwrap_or_default();
         Moment::of_unix_ms(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
 
@@ -42,6 +47,26 @@ impl Moment {
         let (h, m, s, ms) = self.clock();
         let Moment { year, month, day, .. } = self;
         format!("{year:04}{month:02}{day:02}T{h:02}{m:02}{s:02}.{ms:03}Z")
+    }
+
+    /// The moment that [`Moment::for_folder`] made a name of.
+    pub fn of_folder(name: &str) -> Option<Moment> {
+        let (day, time) = name.strip_suffix('Z')?.split_once('T')?;
+        let (time, millis) = time.split_once('.')?;
+        if (day.len(), time.len(), millis.len()) != (8, 6, 3) {
+            return None;
+        }
+        let number = |text: Option<&str>| -> Option<u64> {
+            let text = text.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
+            text.parse().ok()
+        };
+        let (h, m, s) = (number(time.get(..2))?, number(time.get(2..4))?, number(time.get(4..))?);
+        Some(Moment {
+            year: number(day.get(..4))?,
+            month: number(day.get(4..6))?,
+            day: number(day.get(6..))?,
+            millis_of_day: ((h * 60 + m) * 60 + s) * 1_000 + number(Some(millis))?,
+        })
     }
 
     /// RFC 3339: `2026-11-21T10:25:09Z`.
@@ -76,5 +101,9 @@ mod tests {
         }
         let moment = Moment::of_unix_ms(1_795_256_709_042);
         assert_eq!(moment.for_folder(), "20261121T102509.042Z");
+        assert_eq!(Moment::of_folder("20261121T102509.042Z"), Some(moment));
+        for name in ["", "nightly", "20261121T102509.042", "2026é121T10250.042Z", "+0261121T1Z"] {
+            assert_eq!(Moment::of_folder(name), None, "{name}");
+        }
     }
 }

@@ -88,11 +88,12 @@ pub fn run(args: ReportArgs) -> u8 {
 fn write_again(args: &ReportArgs) -> Result<PathBuf, ReportError> {
     let folder = &args.run;
     if !folder.join("results.json").exists() {
-        let runs = store::runs(folder);
-        if !runs.is_empty() {
+        let (runs, campaigns) = (store::runs(folder), store::campaigns(folder));
+        if !runs.is_empty() || !campaigns.is_empty() {
+            let index = || ordeal_reports::index(&runs, &campaigns, Serving::File);
             return match &args.svg {
                 Some(svg) => Err(ReportError::NoPictures(svg.clone())),
-                None => put(folder, "index.html", &ordeal_reports::index(&runs, Serving::File)),
+                None => put(folder, "index.html", &index()),
             };
         }
     }

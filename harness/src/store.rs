@@ -1,7 +1,8 @@
 //! The runs that are stored below a folder.
 
+use crate::campaign;
 use crate::plan::Plan;
-use ordeal_reports::{Results, RunSummary};
+use ordeal_reports::{CampaignSummary, Results, RunSummary};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -27,19 +28,13 @@ fn look(root: &Path, folder: &Path, depth: usize, found: &mut Vec<RunSummary>) {
         found.extend(summary(root, folder));
         return;
     }
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
-    // `latest` is a link, and the run that it leads to is found by its own name.
-    let folders = entries.flatten().filter(|e| e.file_type().is_ok_and(|kind| kind.is_dir()));
-    let mut folders: Vec<PathBuf> = folders.map(|entry| entry.path()).collect();
-    folders.sort();
-    for below in folders.iter().filter(|_| depth < DEPTH_MAX) {
+    for below in folders(folder).iter().filter(|_| depth < DEPTH_MAX) {
         look(root, below, depth + 1, found);
     }
 }
 
 fn summary(root: &Path, folder: &Path) -> Option<RunSummary> {
-    let below = folder.strip_prefix(root).ok()?;
-    let name = below.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/");
+    let name = below(root, folder)?;
     match std::fs::read_to_string(folder.join("results.json")) {
         Ok(text) => {
             let results: Results = serde_json::from_str(&text).ok()?;
@@ -48,6 +43,44 @@ fn summary(root: &Path, folder: &Path) -> Option<RunSummary> {
         }
         Err(_) => is_live(folder).then(|| under_way(folder, &name)).flatten(),
     }
+}
+
+/// What the index tells of each campaign whose folder is `folder` or lies below it. One that cannot
+/// be read is passed over.
+pub fn campaigns(folder: &Path) -> Vec<CampaignSummary> {
+    let mut found = Vec::new();
+    look_for_campaigns(folder, folder, 0, &mut found);
+    found
+}
+
+fn look_for_campaigns(root: &Path, folder: &Path, depth: usize, found: &mut Vec<CampaignSummary>) {
+    if let Some(mut summary) = campaign::summary(folder) {
+        summary.index = below(root, folder).map(|name| format!("{name}/index.html"));
+        found.push(summary);
+        return;
+    }
+    if depth < DEPTH_MAX {
+        for below in folders(folder) {
+            look_for_campaigns(root, &below, depth + 1, found);
+        }
+    }
+}
+
+/// The folders in a folder, by name. `latest` is a link, and the run that it leads to is found by
+/// its own name.
+fn folders(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let mut folders: Vec<PathBuf> = folders.map(|entry| entry.path()).collect();
+    folders.sort();
+    folders
+}
+
+/// The path from `root` to `folder`, its parts divided by `/`; `None` when they are the same.
+fn below(root: &Path, folder: &Path) -> Option<String> {
+    let below = folder.strip_prefix(root).ok()?;
+    let name = below.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/");
+    (!name.is_empty()).then_some(name)
 }
 
 /// What makes two runs runs of the same test: the workload, the store, and how it was treated.

@@ -17,9 +17,10 @@ fn main() {
     let kind = arguments.next().unwrap_or_else(|| "invalid".to_owned());
     let count = arguments.next().and_then(|n| n.parse().ok()).unwrap_or(4_000);
     if kind == "index" {
+        let (runs, campaigns) = (made_up::nights(), made_up::campaigns());
         return print!(
             "{}",
-            ordeal_reports::index(&made_up::nights(), ordeal_reports::Serving::File)
+            ordeal_reports::index(&runs, &campaigns, ordeal_reports::Serving::File)
         );
     }
     let format = arguments.next().unwrap_or_default();

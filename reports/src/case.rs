@@ -3,7 +3,7 @@
 
 use crate::results::CounterexampleResult;
 use crate::text::{NAME_MAX, clean, duration, moment};
-use crate::value::{bare, show, steps};
+use crate::value::{bare, label, label_with_key, show, steps};
 use ordeal_history::{History, Operation, Outcome, Value};
 
 /// A counterexample of more operations is shown by its first ones only.
@@ -60,6 +60,14 @@ impl<'a> Case<'a> {
     /// When the first of its operations was invoked, in nanoseconds since the start of the run.
     pub fn start_ns(&self) -> u64 {
         self.shown.first().map_or(0, |s| s.operation.invoke_time)
+    }
+
+    /// An operation in a few characters, with its key where the case is about several.
+    pub fn label(&self, operation: &Operation, max: usize) -> String {
+        match self.found.key.is_null() {
+            true => label_with_key(operation, max),
+            false => label(operation, max),
+        }
     }
 
     /// The object, for a person; empty for a history without keys.
@@ -135,7 +143,7 @@ fn deed(operation: &Operation, object: Option<&str>) -> String {
     };
     let done = if ok { &operation.output } else { &operation.input };
     if &*operation.f == "txn"
-        && let Some(steps) = steps(done, VALUE_MAX)
+        && let Some(steps) = steps(done, VALUE_MAX, ok)
     {
         let verb = if ok { "ran" } else { "tried" };
         return format!("{verb} the transaction {}", steps.join(", "));

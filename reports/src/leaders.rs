@@ -22,7 +22,9 @@ pub struct Reign {
 
 const LEADS: &str = "became leader at term ";
 /// After one of these a node does not lead, or is another process.
-const LEADS_NO_MORE: [&str; 8] = [
+const LEADS_NO_MORE: [&str; 10] = [
+    "knows no leader at term",
+    "follows leader ",
     "became follower at term",
     "became candidate at term",
     "became pre-candidate at term",
@@ -100,6 +102,9 @@ mod tests {
             line(1, 4, "{\"msg\":\"7478 became leader at term 3\"}"),
             line(0, 5, "became follower at term 3"),
             line(0, 9, "became leader at term 4"),
+            line(0, 10, "knows no leader at term 4"),
+            line(1, 11, "became leader at term 5"),
+            line(1, 13, "follows leader 2c059eebd240a338 at term 6"),
         ];
         let kill = Band {
             id: 0,
@@ -113,13 +118,14 @@ mod tests {
             seen: None,
             error: None,
         };
-        let reigns = reigns(&lines, &logs, &[kill], 10 * s);
+        let reigns = reigns(&lines, &logs, &[kill], 15 * s);
         let told: Vec<(&str, u64, u64, u64)> = reigns
             .iter()
             .map(|r| (r.node.as_str(), r.term, r.start_ns / s, r.end_ns / s))
             .collect();
-        assert_eq!(told, [("n1", 2, 0, 5), ("n2", 3, 4, 7), ("n1", 4, 9, 10)]);
-        assert_eq!(without_leader_ns(&reigns, 10 * s), 2 * s);
+        let expected = [("n1", 2, 0, 5), ("n2", 3, 4, 7), ("n1", 4, 9, 10), ("n2", 5, 11, 13)];
+        assert_eq!(told, expected);
+        assert_eq!(without_leader_ns(&reigns, 15 * s), 5 * s);
         assert_eq!(without_leader_ns(&[], 10 * s), 10 * s);
     }
 }

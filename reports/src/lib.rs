@@ -33,6 +33,7 @@ mod spacetime;
 mod terminal;
 mod text;
 mod timeline;
+mod told;
 mod trace;
 mod value;
 mod verdict;
@@ -41,7 +42,8 @@ mod windows;
 pub use band::{Band, Note, Phase, bands, note, notes};
 pub use campaign::{CampaignTest, Standing, campaign_junit, campaign_markdown};
 pub use html::{
-    Picture, RunSummary, Serving, encoded, html, html_with_spacetime, index, live, pictures,
+    CampaignSummary, Picture, RunSummary, Serving, encoded, html, html_with_spacetime, index, live,
+    pictures,
 };
 pub use judge::{Circumstances, Judged, count_faults, count_operations, coverage};
 pub use junit::junit;

@@ -78,10 +78,25 @@ fn set_right(time_us: i64, jumps: &[Jump]) -> i64 {
 fn written_at(line: &str) -> Option<i64> {
     let at = match line.find("\"ts\":\"") {
         Some(at) if line.starts_with('{') => at + 6,
-        _ if line.starts_with("raft") => 4,
-        _ => 0,
+        _ => word_before(line),
     };
-    let text = line.get(at..)?.as_bytes();
+    time_at(line.get(at..)?.as_bytes()).map(|(unix_us, _)| unix_us)
+}
+
+/// Where what a line says begins, behind the time of its writing; 0 where it begins with none.
+pub(crate) fn written_until(line: &str) -> usize {
+    let at = word_before(line);
+    let time = line.get(at..).and_then(|text| time_at(text.as_bytes()));
+    time.map_or(0, |(_, length)| at + length)
+}
+
+/// The length of the word that stands before the time of a line without a space.
+fn word_before(line: &str) -> usize {
+    if line.starts_with("raft") { 4 } else { 0 }
+}
+
+/// The time that `text` begins with, in microseconds since 1970, and how long it is.
+fn time_at(text: &[u8]) -> Option<(i64, usize)> {
     let number = |from: usize, to: usize| -> Option<i64> {
         let digits = text.get(from..to)?;
         digits.iter().all(u8::is_ascii_digit).then_some(())?;
@@ -94,14 +109,16 @@ fn written_at(line: &str) -> Option<i64> {
     let days = days_since_1970(number(0, 4)?, number(5, 7)?, number(8, 10)?);
     let seconds = number(11, 13)? * 3_600 + number(14, 16)? * 60 + number(17, 19)?;
     let digits = match is(19, b".") {
-        true => text[20..].iter().take(6).take_while(|byte| byte.is_ascii_digit()).count(),
+        true => text[20..].iter().take_while(|byte| byte.is_ascii_digit()).count(),
         false => 0,
     };
-    let fraction_us = match digits {
+    let fraction_us = match digits.min(6) {
         0 => 0,
-        digits => number(20, 20 + digits)? * 10_i64.pow(6 - digits as u32),
+        read => number(20, 20 + read)? * 10_i64.pow(6 - read as u32),
     };
-    Some((days * 86_400 + seconds) * 1_000_000 + fraction_us)
+    let fraction = if digits > 0 { digits + 1 } else { 0 };
+    let length = 19 + fraction + usize::from(is(19 + fraction, b"Z"));
+    Some(((days * 86_400 + seconds) * 1_000_000 + fraction_us, length))
 }
 
 /// Days from 1 January 1970 to a day of the Gregorian calendar. A year that begins in March has

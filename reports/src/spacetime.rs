@@ -3,13 +3,18 @@
 //! operations of the clients (Lamport, "Time, Clocks, and the Ordering of Events in a Distributed
 //! System", 1978).
 //!
-//! Only what moves is drawn to scale: long stretches in which nothing happens are cut short, and
-//! where they are stands so.
+//! Only what moves is drawn to scale: long stretches in which nothing happens are cut short, as the
+//! times at the margin say. Of a run with many operations only what lies around the violation is
+//! drawn.
 
-use crate::text::{clean, duration};
+use crate::band::{Band, band_class, band_name, bands};
+use crate::results::Results;
+use crate::text::{clean, counted};
+use crate::value::label_with_key;
 use maud::{Markup, html};
-use ordeal_history::{History, Outcome};
+use ordeal_history::{History, Operation, Outcome};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// What happened in a cluster, as its simulation saw it. Times in nanoseconds since the clients
 /// began, negative before that.
@@ -54,15 +59,26 @@ pub struct Moment {
 
 /// How wide a column is, and the margin for the times.
 const COLUMN: f64 = 130.0;
-const MARGIN: f64 = 90.0;
+const MARGIN: f64 = 60.0;
 const HEAD: f64 = 40.0;
+/// How far clients' bars lie apart, and how wide they are.
+const LANE: f64 = 15.0;
+const BAR: f64 = 9.0;
+/// The room for what stands beside the bars.
+const LABELS: f64 = 210.0;
 /// How high a millisecond is, and the highest that a pause between two happenings may be.
-const PER_MS: f64 = 6.0;
-const PAUSE_MAX: f64 = 26.0;
-const PAUSE_MIN: f64 = 3.0;
-/// Messages beyond these are not drawn.
-const MESSAGES_MAX: usize = 400;
-const MOMENTS_MAX: usize = 300;
+const PER_MS: f64 = 5.0;
+const PAUSE_MAX: f64 = 22.0;
+const PAUSE_MIN: f64 = 2.0;
+/// Of more operations than these only what lies around the counterexample is drawn.
+const OPERATIONS_MAX: usize = 24;
+/// What is drawn around it, in nanoseconds.
+const AROUND_NS: i64 = 40_000_000;
+/// Of more messages those nearest to the violation are drawn, and of more moments.
+const MESSAGES_MAX: usize = 220;
+const MOMENTS_MAX: usize = 160;
+/// At most so many faults are drawn behind.
+const BANDS_MAX: usize = 8;
 
 /// Where each time that matters stands on the page.
 struct Scale(Vec<(i64, f64)>);
@@ -71,7 +87,7 @@ impl Scale {
     fn new(mut times: Vec<i64>) -> Scale {
         times.sort_unstable();
         times.dedup();
-        let mut y = HEAD + 10.0;
+        let mut y = HEAD + 14.0;
         let mut last = None;
         let mut places = Vec::new();
         for time in times {
@@ -85,145 +101,292 @@ impl Scale {
         Scale(places)
     }
 
-    /// Exact for the times it was made of.
+    /// Exact for the times it was made of, between them by their distance, at its ends beyond.
     fn y(&self, time: i64) -> f64 {
         let at = self.0.partition_point(|(known, _)| *known < time);
-        self.0.get(at).or(self.0.last()).map_or(HEAD, |(_, y)| *y)
+        let (after, before) = (self.0.get(at), at.checked_sub(1).and_then(|at| self.0.get(at)));
+        match (before, after) {
+            (_, Some((known, y))) if *known == time => *y,
+            (Some((t0, y0)), Some((t1, y1))) => {
+                y0 + (y1 - y0) * (time - t0) as f64 / (t1 - t0) as f64
+            }
+            (_, Some((_, y))) | (Some((_, y)), None) => *y,
+            (None, None) => HEAD,
+        }
     }
 
     fn end(&self) -> f64 {
-        self.0.last().map_or(HEAD, |(_, y)| *y) + 20.0
+        self.0.last().map_or(HEAD, |(_, y)| *y) + 24.0
     }
 }
 
 /// An operation of a client, for its bar.
+#[derive(Clone)]
 struct Bar {
     process: i64,
     from_ns: i64,
-    to_ns: i64,
+    /// When it was answered or given up; `None` for never.
+    to_ns: Option<i64>,
     outcome: Outcome,
     text: String,
+    /// Whether the counterexample speaks of it, and whether the history became wrong there.
+    marked: bool,
+    breaks: bool,
+}
+
+/// What of a story is drawn: all of a small one, of another what lies around the violation.
+struct Drawn<'a> {
+    first: i64,
+    last: i64,
+    messages: Vec<&'a Sent>,
+    moments: Vec<&'a Moment>,
+    bars: Vec<Bar>,
+    bands: Vec<&'a Band>,
+    /// How many operations and messages the run has beside those.
+    left_out: (usize, usize),
+}
+
+impl<'a> Drawn<'a> {
+    fn new(story: &'a Spacetime, results: &Results, history: &History, bands: &'a [Band]) -> Self {
+        let all = bars(results, history);
+        let told = |bar: &&Bar| bar.marked || all.len() <= OPERATIONS_MAX;
+        let shown: Vec<&Bar> = match all.iter().any(|bar| told(&bar)) {
+            true => all.iter().filter(told).collect(),
+            false => all.iter().collect(),
+        };
+        let end = |bar: &Bar| bar.to_ns.unwrap_or(bar.from_ns);
+        let first = shown.iter().map(|bar| bar.from_ns).min().unwrap_or(0) - AROUND_NS;
+        let last = shown.iter().map(|bar| end(bar)).max().unwrap_or(0) + AROUND_NS;
+        let breaks = shown.iter().find(|bar| bar.breaks).map_or(last, |bar| end(bar));
+        let near = |at: i64| (first <= at && at <= last).then(|| (at - breaks).abs());
+        let mut messages: Vec<&Sent> =
+            story.messages.iter().filter(|it| near(it.at_ns).is_some()).collect();
+        messages.sort_by_key(|it| (near(it.at_ns), it.at_ns));
+        // What is left out is left out as a whole: a stretch without messages would tell a lie.
+        let reach = messages.get(MESSAGES_MAX).and_then(|it| near(it.at_ns)).unwrap_or(i64::MAX);
+        let within = |at: i64| near(at).is_some_and(|away| away < reach);
+        messages.retain(|it| within(it.at_ns));
+        messages.sort_by_key(|it| it.at_ns);
+        let (first, last) =
+            (first.max(breaks.saturating_sub(reach)), last.min(breaks.saturating_add(reach)));
+        let moments = story.moments.iter().filter(|it| within(it.at_ns)).take(MOMENTS_MAX);
+        let open = |bar: &&Bar| bar.from_ns <= last && bar.to_ns.is_none_or(|to| to >= first);
+        let bars: Vec<Bar> = all.iter().filter(open).cloned().collect();
+        let ns = |ns: u64| i64::try_from(ns).unwrap_or(i64::MAX);
+        let touches = |band: &&Band| ns(band.start_ns) <= last && ns(band.end_ns) >= first;
+        Drawn {
+            first,
+            last,
+            left_out: (all.len() - bars.len(), story.messages.len() - messages.len()),
+            messages,
+            moments: moments.collect(),
+            bars,
+            bands: bands.iter().filter(touches).take(BANDS_MAX).collect(),
+        }
+    }
+
+    fn scale(&self) -> Scale {
+        let within = |at: &i64| self.first <= *at && *at <= self.last;
+        let sent = self.messages.iter().flat_map(|it| [Some(it.at_ns), it.arrives_ns]).flatten();
+        let moments = self.moments.iter().map(|it| it.at_ns);
+        let ends = self.bars.iter().flat_map(|bar| [Some(bar.from_ns), bar.to_ns]).flatten();
+        Scale::new(sent.chain(moments).chain(ends).filter(within).collect())
+    }
+}
+
+/// What the diagram leaves out, in a sentence; empty when it leaves out nothing.
+pub(crate) fn left_out(story: &Spacetime, results: &Results, history: &History) -> String {
+    match Drawn::new(story, results, history, &[]).left_out {
+        (0, 0) => String::new(),
+        (operations, messages) => format!(
+            "Drawn is what lies around the violation; not drawn are {} and {}.",
+            counted(operations as u64, "operation", "operations"),
+            counted(messages as u64 + story.left_out, "message", "messages"),
+        ),
+    }
 }
 
 /// The diagram. O(messages · log).
-pub(crate) fn svg(story: &Spacetime, history: &History) -> Markup {
-    let bars = bars(history);
-    let (first, last) = window(&bars);
-    let within = |at: i64| first <= at && at <= last;
-    let messages: Vec<&Sent> =
-        story.messages.iter().filter(|it| within(it.at_ns)).take(MESSAGES_MAX).collect();
-    let moments: Vec<&Moment> =
-        story.moments.iter().filter(|it| within(it.at_ns)).take(MOMENTS_MAX).collect();
-    let sent = messages.iter().flat_map(|it| [Some(it.at_ns), it.arrives_ns]).flatten();
-    let ends = bars.iter().flat_map(|bar| [bar.from_ns, bar.to_ns]);
-    let scale = Scale::new(sent.chain(moments.iter().map(|it| it.at_ns)).chain(ends).collect());
-    let lanes = story.nodes.len();
+pub(crate) fn svg(
+    story: &Spacetime,
+    results: &Results,
+    history: &History,
+    bands: &[Band],
+) -> Markup {
+    let drawn = Drawn::new(story, results, history, bands);
+    let scale = drawn.scale();
+    let count = story.nodes.len();
     let x = |lane: usize| MARGIN + COLUMN * (lane as f64 + 0.5);
-    let (width, height) = (MARGIN + COLUMN * (lanes as f64 + 2.0), scale.end());
+    let clients = MARGIN + COLUMN * count as f64 + 10.0;
+    let lanes = pack(&drawn, &scale);
+    let labels = clients + LANE * (lanes.iter().max().map_or(0, |lane| lane + 1)) as f64 + 8.0;
+    let (width, height) = (labels + LABELS, scale.end());
     html! {
         svg.spacetime role="img" viewBox=(format!("0 0 {width:.0} {height:.0}"))
-            width=(format!("{width:.0}")) height=(format!("{height:.0}"))
-            font-size="11" font-family="system-ui, sans-serif" fill="currentColor" {
+            width=(format!("{width:.0}")) height=(format!("{height:.0}")) {
             title { "Messages between the nodes, and the operations of the clients" }
+            @for band in &drawn.bands { (fault(band, &scale, (&drawn, x(0), clients))) }
             @for (lane, node) in story.nodes.iter().enumerate() {
                 (life(x(lane), height, &clean(node, 40)))
             }
-            (life(x(lanes), height, "clients"))
-            @for sent in &messages { (arrow(sent, &scale, x)) }
-            @for moment in &moments {
-                @let (x, y) = (x(moment.node), scale.y(moment.at_ns));
-                circle cx=(f(x)) cy=(f(y)) r="2.5" {
-                    title { (clean(&moment.what, 200)) " at " (when(moment.at_ns)) }
-                }
-                @if !moment.what.starts_with("fsync") {
-                    text x=(f(x + 5.0)) y=(f(y + 3.0)) font-size="9" {
-                        (clean(&moment.what, 28))
-                    }
-                }
-            }
-            @for (number, bar) in bars.iter().enumerate() {
-                (operation(bar, number, &scale, x(lanes)))
-            }
+            text.name x=(f(clients)) y="18" { "clients" }
+            @for sent in &drawn.messages { (arrow(sent, &scale, drawn.last, x)) }
+            @for moment in &drawn.moments { (happening(moment, &scale, x(moment.node))) }
+            (operations(&drawn, &scale, &lanes, (clients, labels)))
             @for (time, y) in rarely(&scale) {
-                text x="4" y=(f(y + 3.0)) font-size="9" opacity="0.7" { (when(time)) }
+                text.time x="2" y=(f(y + 3.0)) { (when(time)) }
             }
         }
     }
+}
+
+/// Who holds the lane of which bar: bars that overlap lie side by side.
+fn pack(drawn: &Drawn<'_>, scale: &Scale) -> Vec<usize> {
+    let mut free: Vec<f64> = Vec::new();
+    let place = |bar: &Bar| {
+        let (y1, y2) = ends(bar, drawn, scale);
+        let lane = free.iter().position(|end| *end < y1).unwrap_or(free.len());
+        if lane == free.len() {
+            free.push(y2);
+        }
+        free[lane] = y2 + 3.0;
+        lane
+    };
+    drawn.bars.iter().map(place).collect()
+}
+
+/// Where a bar begins and ends on the page.
+fn ends(bar: &Bar, drawn: &Drawn<'_>, scale: &Scale) -> (f64, f64) {
+    let y1 = scale.y(bar.from_ns.max(drawn.first));
+    let y2 = scale.y(bar.to_ns.unwrap_or(drawn.last).min(drawn.last));
+    (y1, y2.max(y1 + 3.0))
 }
 
 fn life(x: f64, height: f64, name: &str) -> Markup {
     html! {
-        text x=(f(x)) y="18" text-anchor="middle" font-weight="600" { (name) }
-        line x1=(f(x)) x2=(f(x)) y1="26" y2=(f(height)) stroke="currentColor" opacity="0.35" {}
+        text.name x=(f(x)) y="18" text-anchor="middle" { (name) }
+        line.life x1=(f(x)) x2=(f(x)) y1="26" y2=(f(height)) {}
     }
 }
 
-/// A message that never arrives ends halfway.
-fn arrow(sent: &Sent, scale: &Scale, x: impl Fn(usize) -> f64) -> Markup {
+/// A fault lies behind all nodes for as long as it lasts.
+fn fault(band: &Band, scale: &Scale, (drawn, left, right): (&Drawn<'_>, f64, f64)) -> Markup {
+    let at =
+        |ns: u64| scale.y(i64::try_from(ns).unwrap_or(i64::MAX).clamp(drawn.first, drawn.last));
+    let (y1, y2) = (at(band.start_ns), at(band.end_ns));
+    let (left, class) = (left - COLUMN * 0.45, band_class(&band.kind));
+    html! {
+        rect class=(format!("band {class}")) x=(f(left)) y=(f(y1))
+            width=(f(right - left - COLUMN * 0.1)) height=(f((y2 - y1).max(2.0))) {
+            title { (band_name(band, 160)) }
+        }
+        text.fault x=(f(left + 4.0)) y=(f(y1 + 11.0)) { (band_name(band, 48)) }
+    }
+}
+
+/// A message that never arrives ends halfway, in a cross.
+fn arrow(sent: &Sent, scale: &Scale, last: i64, x: impl Fn(usize) -> f64) -> Markup {
     let (x1, y1) = (x(sent.from), scale.y(sent.at_ns));
-    let (x2, y2) = match sent.arrives_ns {
-        Some(at) => (x(sent.to), scale.y(at)),
-        None => ((x1 + x(sent.to)) / 2.0, y1 + PAUSE_MIN),
+    let arrives = sent.arrives_ns;
+    let (x2, y2) = match arrives {
+        Some(at) => (x(sent.to), scale.y(at.min(last))),
+        None => ((x1 + x(sent.to)) / 2.0, y1 + 4.0),
     };
-    let (colour, dashes) =
-        if sent.arrives_ns.is_some() { ("#005f96", "none") } else { ("#b3261e", "4 3") };
-    let towards = (x2 - x1).signum() * 5.0;
+    let length = ((x2 - x1).powi(2) + (y2 - y1).powi(2)).sqrt().max(0.1);
+    let (ux, uy) = ((x2 - x1) / length, (y2 - y1) / length);
+    let corner =
+        |side: f64| format!("{:.1} {:.1}", x2 - 7.0 * ux - side * uy, y2 - 7.0 * uy + side * ux);
+    let cross = format!("M {:.1} {:.1} l 7 7 m 0 -7 l -7 7", x2 - 3.5, y2 - 3.5);
     html! {
-        g stroke=(colour) fill="none" opacity="0.75" {
-            line x1=(f(x1)) y1=(f(y1)) x2=(f(x2)) y2=(f(y2)) stroke-dasharray=(dashes) {
-                title { (clean(&sent.what, 200)) " sent at " (when(sent.at_ns)) }
+        g class=(if arrives.is_some() { "sent" } else { "lost" }) {
+            title {
+                (clean(&sent.what, 200)) " sent at " (when(sent.at_ns))
+                @if arrives.is_none() { ", never arrives" }
             }
-            polyline points=(format!(
-                "{:.1},{:.1} {x2:.1},{y2:.1} {:.1},{:.1}",
-                x2 - towards, y2 - 3.0, x2 - towards, y2 + 1.5
-            )) {}
+            line x1=(f(x1)) y1=(f(y1)) x2=(f(x2)) y2=(f(y2)) {}
+            @if arrives.is_some() {
+                path.head d=(format!("M {x2:.1} {y2:.1} L {} L {} Z", corner(2.6), corner(-2.6))) {}
+            } @else { path d=(cross) {} }
         }
     }
 }
 
-fn operation(bar: &Bar, number: usize, scale: &Scale, lane: f64) -> Markup {
-    let (y1, y2) = (scale.y(bar.from_ns), scale.y(bar.to_ns));
-    let x = lane + 10.0 + (number % 4) as f64 * 12.0;
-    let colour = match bar.outcome {
-        Outcome::Ok => "#00785a",
-        Outcome::Fail => "#7a818c",
-        Outcome::Info => "#d55e01",
-    };
+/// What a node did; syncs are too many for words.
+fn happening(moment: &Moment, scale: &Scale, x: f64) -> Markup {
+    let y = scale.y(moment.at_ns);
     html! {
-        rect x=(f(x)) y=(f(y1)) width="8" height=(f((y2 - y1).max(2.0))) fill=(colour) {
-            title { "process " (bar.process) ": " (bar.text) }
+        circle.moment cx=(f(x)) cy=(f(y)) r="2.5" {
+            title { (clean(&moment.what, 200)) " at " (when(moment.at_ns)) }
         }
-        text x=(f(lane + 62.0)) y=(f(y1 + 8.0)) font-size="9" { (bar.text) }
+        @if !moment.what.starts_with("fsync") {
+            text.did x=(f(x + 6.0)) y=(f(y + 3.0)) { (clean(&moment.what, 32)) }
+        }
     }
 }
 
-fn bars(history: &History) -> Vec<Bar> {
+/// The clients' bars, and beside them what they did; a text that has no room where its bar begins
+/// stands lower, and a thin line leads to it.
+fn operations(
+    drawn: &Drawn<'_>,
+    scale: &Scale,
+    lanes: &[usize],
+    (left, labels): (f64, f64),
+) -> Markup {
+    let mut free = f64::MIN;
+    let mut parts = Vec::new();
+    for (bar, lane) in drawn.bars.iter().zip(lanes) {
+        let (y1, y2) = ends(bar, drawn, scale);
+        let x = left + *lane as f64 * LANE;
+        let text_y = (y1 + 8.0).max(free);
+        free = text_y + 12.0;
+        let mut class = match bar.outcome {
+            Outcome::Ok => "operation ok",
+            Outcome::Fail => "operation fail",
+            Outcome::Info => "operation info",
+        }
+        .to_owned();
+        if bar.marked {
+            class.push_str(" marked");
+        }
+        let wrong = if bar.breaks { " ✗ wrong here" } else { "" };
+        let lead =
+            format!("M {:.1} {:.1} L {:.1} {:.1}", x + BAR, y1 + 1.0, labels - 3.0, text_y - 4.0);
+        parts.push(html! {
+            g class=(class) {
+                title { "process " (bar.process) ": " (bar.text) }
+                path.lead d=(lead) {}
+                rect x=(f(x)) y=(f(y1)) width=(f(BAR)) height=(f(y2 - y1)) rx="2" {}
+                text x=(f(labels)) y=(f(text_y)) {
+                    (bar.process) ": " (bar.text) (wrong)
+                }
+            }
+        });
+    }
+    html! { @for part in &parts { (part) } }
+}
+
+fn bars(results: &Results, history: &History) -> Vec<Bar> {
     let signed = |ns: u64| i64::try_from(ns).unwrap_or(i64::MAX);
-    let bar = |operation: &ordeal_history::Operation| {
-        let from_ns = signed(operation.invoke_time);
-        let key = operation.key.as_ref().map(ToString::to_string).unwrap_or_default();
-        let value = match operation.outcome {
-            Outcome::Ok => &operation.output,
-            Outcome::Fail | Outcome::Info => &operation.input,
+    let found: Vec<_> =
+        results.deciding().filter_map(|checker| checker.counterexample.as_ref()).collect();
+    let marked: BTreeSet<u64> = found.iter().flat_map(|it| it.events.iter().copied()).collect();
+    let broken: BTreeSet<u64> = found.iter().filter_map(|it| it.broken_at_event).collect();
+    let bar = |operation: &Operation| {
+        let is = |events: &BTreeSet<u64>| {
+            events.contains(&operation.invoke)
+                || operation.complete.is_some_and(|event| events.contains(&event))
         };
-        let text = format!("{} {key} {value}", operation.f);
         Bar {
             process: operation.process,
-            from_ns,
-            to_ns: operation.complete_time.map_or(from_ns, signed),
+            from_ns: signed(operation.invoke_time),
+            to_ns: operation.complete_time.map(signed),
             outcome: operation.outcome,
-            text: clean(&text, 60),
+            text: clean(&label_with_key(operation, 16), 40),
+            marked: is(&marked),
+            breaks: is(&broken),
         }
     };
     history.operations.iter().map(bar).collect()
-}
-
-/// From a little before the first operation to a little after the last.
-fn window(bars: &[Bar]) -> (i64, i64) {
-    let around = 100_000_000;
-    let first = bars.iter().map(|bar| bar.from_ns).min().unwrap_or(0);
-    let last = bars.iter().map(|bar| bar.to_ns).max().unwrap_or(i64::MAX - around);
-    (first - around, last + around)
 }
 
 /// Times far enough from each other to be read.
@@ -239,9 +402,9 @@ fn rarely(scale: &Scale) -> Vec<(i64, f64)> {
     scale.0.iter().filter(apart).copied().collect()
 }
 
+/// A moment of the run, to the millisecond.
 fn when(at_ns: i64) -> String {
-    let words = duration(at_ns.unsigned_abs());
-    if at_ns < 0 { format!("-{words}") } else { words }
+    format!("{:.1} ms", at_ns as f64 / 1e6)
 }
 
 fn f(number: f64) -> String {
@@ -249,9 +412,8 @@ fn f(number: f64) -> String {
 }
 
 /// The diagram alone, in a file of its own.
-pub fn spacetime_svg(story: &Spacetime, history: &History) -> String {
-    let picture = svg(story, history).into_string();
-    picture.replacen("<svg", "<svg xmlns=\"http://www.w3.org/2000/svg\" color=\"#1b2430\"", 1)
+pub fn spacetime_svg(story: &Spacetime, results: &Results, history: &History) -> String {
+    crate::html::alone(svg(story, results, history, &bands(history)))
 }
 
 #[cfg(test)]
@@ -269,9 +431,10 @@ mod tests {
             moments: vec![Moment { node: 1, at_ns: 550_000, what: "fsync <1>".to_owned() }],
             left_out: 0,
         };
-        let picture = spacetime_svg(&story, &History::default());
+        let picture = spacetime_svg(&story, &Results::default(), &History::default());
         assert!(picture.starts_with("<svg xmlns="), "{picture}");
-        for part in ["&lt;n2&gt;", "fsync &lt;1&gt;", "a sent at 0", "b sent at 600 µs", "clients"]
+        for part in
+            ["&lt;n2&gt;", "fsync &lt;1&gt;", "a sent at 0.0 ms", "never arrives", "clients"]
         {
             assert!(picture.contains(part), "{part}: {picture}");
         }

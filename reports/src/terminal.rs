@@ -7,7 +7,6 @@ use crate::layout::{Layout, Measure};
 use crate::results::{CheckerResult, CounterexampleResult, Results, Ruling};
 use crate::text::{NAME_MAX, SENTENCE_MAX, clean, counted, grouped};
 use crate::timeline::{BANDS_MAX, columns, f_class, within};
-use crate::value::label;
 use crate::verdict::{bug_warning, sentence, stopped, subject};
 use ordeal_history::{History, Outcome};
 
@@ -179,7 +178,7 @@ fn tally(results: &Results) -> String {
 fn picture(case: &Case<'_>, bands: &[Band], ink: &Ink) -> String {
     let long = |s: &Shown<'_>| {
         let failed = if s.operation.outcome == Outcome::Fail { " ✗" } else { "" };
-        format!("{} {}{failed}", s.number, clean(&label(s.operation, VALUE_MAX), 40))
+        format!("{} {}{failed}", s.number, clean(&case.label(s.operation, VALUE_MAX), 40))
     };
     let number = |s: &Shown<'_>| s.number.to_string();
     for label in [&long as &dyn Fn(&Shown<'_>) -> String, &number] {

@@ -4,7 +4,6 @@ use crate::band::{Band, band_class, band_name};
 use crate::case::{Case, Shown, story};
 use crate::layout::{Layout, Measure};
 use crate::text::{clean, grouped};
-use crate::value::label;
 use maud::{Markup, html};
 use ordeal_history::{Operation, Outcome, Value};
 
@@ -31,7 +30,7 @@ const LABEL_MAX: usize = 56;
 /// The timeline of `case` as an SVG element. `bands` are all of the run; those that overlap the
 /// case's window are drawn.
 pub(crate) fn svg(case: &Case<'_>, bands: &[Band]) -> Markup {
-    let texts: Vec<BarText> = case.shown.iter().map(BarText::new).collect();
+    let texts: Vec<BarText> = case.shown.iter().map(|shown| BarText::new(case, shown)).collect();
     let widths: Vec<f64> = texts.iter().map(BarText::width).collect();
     let measure = Measure { gap: 18.0, per_doubling: 3.5, idle: 16.0 };
     let window = Layout::new(&case.shown, &widths, &[], &measure).window();
@@ -74,7 +73,7 @@ struct BarText {
 }
 
 impl BarText {
-    fn new(shown: &Shown<'_>) -> BarText {
+    fn new(case: &Case<'_>, shown: &Shown<'_>) -> BarText {
         let o = shown.operation;
         let mut under: Vec<String> = Vec::new();
         if shown.breaks {
@@ -87,7 +86,7 @@ impl BarText {
         }
         under.extend(o.node.as_deref().map(|node| format!("at {}", clean(node, 16))));
         under.extend(o.revision.map(|revision| format!("rev {revision}")));
-        BarText { label: clean(&label(o, VALUE_MAX), LABEL_MAX), under: under.join(" · ") }
+        BarText { label: clean(&case.label(o, VALUE_MAX), LABEL_MAX), under: under.join(" · ") }
     }
 
     fn width(&self) -> f64 {

@@ -83,7 +83,9 @@ fn push_string(out: &mut String, text: &str, max: usize) {
     } else {
         push_clean(out, text, max)
     };
-    if length > max {
+    if length > max && max < 8 && length < 64 {
+        out.push_str("…\"");
+    } else if length > max {
         out.push_str(&format!("…\" ({} characters)", grouped(length as u64)));
     } else {
         out.push('"');
@@ -94,7 +96,21 @@ fn push_string(out: &mut String, text: &str, max: usize) {
 ///
 /// `max` bounds each value, in characters.
 pub fn label(operation: &Operation, max: usize) -> String {
+    labelled(operation, clean(&operation.f, 16), max)
+}
+
+/// The same with its key, for a picture of operations on several.
+pub fn label_with_key(operation: &Operation, max: usize) -> String {
     let f = clean(&operation.f, 16);
+    match &operation.key {
+        Some(key) if &*operation.f != "txn" => {
+            labelled(operation, format!("{f} {}", bare(key, max)), max)
+        }
+        _ => labelled(operation, f, max),
+    }
+}
+
+fn labelled(operation: &Operation, f: String, max: usize) -> String {
     let output = || match &operation.output {
         Value::Null => "nothing".to_owned(),
         value => show(value, max),
@@ -113,7 +129,7 @@ pub fn label(operation: &Operation, max: usize) -> String {
                 Outcome::Ok => &operation.output,
                 _ => &operation.input,
             };
-            match steps(value, max) {
+            match steps(value, max, outcome == Outcome::Ok) {
                 Some(steps) => steps.join(", "),
                 None => format!("{f} {}", show(value, max)),
             }
@@ -127,14 +143,15 @@ pub fn label(operation: &Operation, max: usize) -> String {
     }
 }
 
-/// A transaction's steps in a few words each: `append x 5, r y [1, 2]`. `None` when the value has
-/// another form.
-pub fn steps(value: &Value, max: usize) -> Option<Vec<String>> {
+/// A transaction's steps in a few words each: `append x 5, r y [1, 2]`; one without a value read
+/// nothing where it was `answered`. `None` when the value has another form.
+pub fn steps(value: &Value, max: usize, answered: bool) -> Option<Vec<String>> {
     let Value::Array(steps) = value else { return None };
     let step = |step: &Value| match step {
         Value::Array(parts) => match &parts[..] {
             [Value::String(f), key, value] => {
                 let value = match value {
+                    Value::Null if answered => "nothing".to_owned(),
                     Value::Null => "?".to_owned(),
                     value => show(value, max),
                 };
@@ -210,9 +227,10 @@ mod tests {
             ]
             .into(),
         );
-        let told = steps(&txn, 20).expect("it has the form of a transaction");
+        let told = steps(&txn, 20, false).expect("it has the form of a transaction");
         assert_eq!(told, ["append x 5", "r \"y z\" [1, 2]", "r x ?"]);
-        assert_eq!(steps(&Value::Array([Value::Int(1)].into()), 20), None);
+        assert_eq!(steps(&txn, 20, true).expect("the same")[2], "r x nothing");
+        assert_eq!(steps(&Value::Array([Value::Int(1)].into()), 20, true), None);
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub use operator::{EtcdOperator, ListedMember};
 pub use sockets::Sockets;
 pub use status::{Status, status};
 pub use stream::{Stream, host, stream};
-pub use survey::{Contents, Hash, Inspected, inspect};
+pub use survey::{Contents, HELD_MAX, Hash, Inspected, inspect, keys, named, told};
 pub use tokens::Tokens;
 
 use crate::people::root;

@@ -16,7 +16,9 @@ use drive::How;
 use file::{Campaign, Test};
 use judge::{exit_status, judge};
 use ledger::{Entry, Head, Ledger, LedgerError, Listed};
-use ordeal_reports::{CampaignTest, Serving, Standing, campaign_junit, campaign_markdown};
+use ordeal_reports::{
+    CampaignSummary, CampaignTest, Serving, Standing, campaign_junit, campaign_markdown,
+};
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -265,11 +267,28 @@ fn earlier(folder: &Path) -> Vec<PathBuf> {
     all
 }
 
+/// What an index tells of the campaign whose folder this is; `None` when it is none, or cannot be
+/// read.
+pub fn summary(folder: &Path) -> Option<CampaignSummary> {
+    let (head, entries) = ledger::read(folder).ok()?;
+    // A folder that somebody named has its file's time, which a copy of it may have lost.
+    let named = folder.file_name().and_then(|name| Moment::of_folder(name.to_str()?));
+    let written = || std::fs::metadata(folder.join("campaign.json")).and_then(|it| it.modified());
+    let began = named.or_else(|| written().ok().map(Moment::of));
+    Some(CampaignSummary {
+        tests: judge(&head, &entries),
+        name: head.campaign,
+        began_at: began.map(Moment::rfc3339).unwrap_or_default(),
+        index: None,
+    })
+}
+
 /// Writes what a CI and a person read.
 fn write(folder: &Path, name: &str, tests: &[CampaignTest]) -> Result<(), LedgerError> {
     ledger::write(&folder.join("junit.xml"), &campaign_junit(name, tests))?;
     ledger::write(&folder.join("summary.md"), &campaign_markdown(name, tests))?;
-    let index = ordeal_reports::index(&store::runs(folder), Serving::File);
+    let (runs, campaigns) = (store::runs(folder), store::campaigns(folder));
+    let index = ordeal_reports::index(&runs, &campaigns, Serving::File);
     ledger::write(&folder.join("index.html"), &index)
 }
 

@@ -168,7 +168,15 @@ impl<P: Place> Environment for Cluster<P> {
     }
 
     async fn inspect(&self, node: &NodeId, at: Option<i64>) -> Result<Inspected, StoreError> {
-        self.operators.inspect(node, at).await
+        let said = self.operators.inspect(node, at).await;
+        if let Some(said) = said.as_ref().ok().filter(|said| !said.version.is_empty()) {
+            self.version.replace(Some(said.version.clone()));
+        }
+        said
+    }
+
+    async fn keys(&self, node: &NodeId) -> Result<BTreeMap<String, String>, StoreError> {
+        self.operators.keys(node).await
     }
 
     fn deaths(&self) -> Vec<Death> {

@@ -63,6 +63,9 @@ pub struct Course {
     pub trouble: Vec<String>,
     /// What each node holds at the end, or why it did not say; `None` if nobody was asked.
     pub survey: Option<BTreeMap<NodeId, Result<Inspected, String>>>,
+    /// The keys of each node, with what it says of each; asked for only when nodes differ, and not
+    /// there for one that did not say.
+    pub keys: BTreeMap<NodeId, BTreeMap<String, String>>,
 }
 
 /// Runs `plan`. The history goes to the recorder.
@@ -99,6 +102,13 @@ pub async fn run<W: Workload, E: Environment, T: Time>(
         course.trouble.push(error.to_string());
     }
     Ok(course)
+}
+
+/// Whether two nodes that say what they hold do not say the same of their keys.
+fn differ(survey: &BTreeMap<NodeId, Result<Inspected, String>>) -> bool {
+    let mut said = survey.values().flatten().map(|said| (said.revision, said.hash));
+    let first = said.next();
+    said.any(|other| Some(other) != first)
 }
 
 struct Run<'a, E, T> {
@@ -210,7 +220,11 @@ impl<E: Environment, T: Time> Run<'_, E, T> {
             self.final_reads(&mut clients, &options.for_final_reads()).await;
         }
         if !self.stopped() {
-            course.survey = Some(self.survey().await);
+            let survey = self.survey().await;
+            if differ(&survey) {
+                course.keys = self.keys().await;
+            }
+            course.survey = Some(survey);
         }
     }
 
@@ -271,6 +285,14 @@ impl<E: Environment, T: Time> Run<'_, E, T> {
             held.append(&mut anew);
         }
         held
+    }
+
+    async fn keys(&self) -> BTreeMap<NodeId, BTreeMap<String, String>> {
+        let asked = self.environment.members().into_iter().map(|node| async move {
+            let held = within(self.time, INSPECTION_MAX, self.environment.keys(&node)).await;
+            Some((node, held?.ok()?))
+        });
+        join_all(asked).await.into_iter().flatten().collect()
     }
 
     async fn inspect(&self, at: Option<i64>) -> BTreeMap<NodeId, Result<Inspected, String>> {

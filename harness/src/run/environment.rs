@@ -6,6 +6,7 @@
 use ordeal_nemesis::{Machinery, NodeId};
 use ordeal_workloads::etcd::Inspected;
 use ordeal_workloads::{Login, Store, StoreError};
+use std::collections::BTreeMap;
 use std::future::Future;
 
 /// A cluster, and ways to it.
@@ -34,6 +35,11 @@ pub trait Environment {
         node: &NodeId,
         at: Option<i64>,
     ) -> impl Future<Output = Result<Inspected, StoreError>>;
+    /// The keys that a node holds now, by its own state alone, each with what it says of it.
+    fn keys(
+        &self,
+        node: &NodeId,
+    ) -> impl Future<Output = Result<BTreeMap<String, String>, StoreError>>;
     /// The nodes that have died since the last call without the nemesis' doing.
     fn deaths(&self) -> Vec<Death>;
     /// Starts those nodes that do not run.

@@ -9,7 +9,7 @@ use futures::future::{Either, join_all, select};
 use futures::stream::FuturesUnordered;
 use ordeal_nemesis::{InjectError, Member, NodeId, Standing, Task, TaskDone};
 use ordeal_workloads::etcd::{
-    EtcdOperator, EtcdOptions, Inspected, ListedMember, Status, inspect, status,
+    EtcdOperator, EtcdOptions, Inspected, ListedMember, Status, inspect, keys, status,
 };
 use ordeal_workloads::{Login, StoreError};
 use std::cell::RefCell;
@@ -101,6 +101,13 @@ impl Operators {
         let endpoint = self.endpoint(node);
         let endpoint = endpoint.map_err(|error| StoreError::DidNotHappen(error.to_string()))?;
         inspect(endpoint, &self.options(), at).await
+    }
+
+    /// The keys that the node holds; see [`keys`].
+    pub async fn keys(&self, node: &NodeId) -> Result<BTreeMap<String, String>, StoreError> {
+        let endpoint = self.endpoint(node);
+        let endpoint = endpoint.map_err(|error| StoreError::DidNotHappen(error.to_string()))?;
+        keys(endpoint, &self.options()).await
     }
 
     fn options(&self) -> EtcdOptions {

@@ -53,7 +53,11 @@ fn is_loopback(host: &str) -> bool {
 }
 
 async fn index(State(shown): State<Arc<Shown>>) -> Response {
-    let page = ordeal_reports::index(&store::runs(&shown.dir), Serving::Server);
+    let page = ordeal_reports::index(
+        &store::runs(&shown.dir),
+        &store::campaigns(&shown.dir),
+        Serving::Server,
+    );
     answer("text/html; charset=utf-8", page)
 }
 

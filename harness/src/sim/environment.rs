@@ -6,6 +6,7 @@ use crate::run::environment::{Death, Environment, EnvironmentError};
 use ordeal_nemesis::{NodeId, Time};
 use ordeal_workloads::etcd::Inspected;
 use ordeal_workloads::{Login, StoreError};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -46,6 +47,11 @@ impl Environment for Simulation {
     async fn inspect(&self, node: &NodeId, at: Option<i64>) -> Result<Inspected, StoreError> {
         let silent = || StoreError::DidNotHappen(format!("{node} does not run"));
         self.0.with_host(node, |host| host.inspect(at)).flatten().ok_or_else(silent)
+    }
+
+    async fn keys(&self, node: &NodeId) -> Result<BTreeMap<String, String>, StoreError> {
+        let silent = || StoreError::DidNotHappen(format!("{node} does not run"));
+        self.0.with_host(node, |host| host.keys()).flatten().ok_or_else(silent)
     }
 
     fn deaths(&self) -> Vec<Death> {

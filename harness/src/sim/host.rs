@@ -11,10 +11,11 @@ use ordeal_cluster::core::{
 };
 use ordeal_cluster::error::ApiError;
 use ordeal_cluster::log::{self, Log, LogConfig, LogError, Owner};
-use ordeal_cluster::proto::etcdserverpb::Member;
+use ordeal_cluster::proto::etcdserverpb::{Member, RangeRequest};
+use ordeal_cluster::proto::mvccpb::KeyValue;
 use ordeal_nemesis::NodeId;
 use ordeal_nemesis::clock::BareClock;
-use ordeal_workloads::etcd::{Contents, Hash, Inspected};
+use ordeal_workloads::etcd::{Contents, HELD_MAX, Hash, Inspected, named, told};
 use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -253,7 +254,20 @@ impl Host {
             members: state.members.values().map(member).collect(),
             auth: users.chain(roles).collect(),
         };
-        Some(Inspected { revision, hash, contents })
+        Some(Inspected { revision, hash, contents, version: String::new() })
+    }
+
+    /// The keys that its node holds, each with what it says of it; `None` while none runs.
+    pub fn keys(&self) -> Option<BTreeMap<String, String>> {
+        let kv = &self.process.as_ref()?.node.state().kv;
+        let all =
+            RangeRequest { key: vec![0].into(), range_end: vec![0].into(), ..Default::default() };
+        let held = kv.range(&RangeRequest { limit: HELD_MAX as i64, ..all }, kv.revision()).ok()?;
+        let pair = |kv: &KeyValue| {
+            let revisions = (kv.mod_revision, kv.version, kv.create_revision);
+            (named(&kv.key), told(&kv.value, revisions, kv.lease))
+        };
+        Some(held.kvs.iter().map(pair).collect())
     }
 
     /// Remembers a line of its log.

@@ -259,7 +259,7 @@ pub fn keep(plan: &Plan, simulated: &Simulated, path: &Path) -> Result<PathBuf, 
         let json =
             serde_json::to_string(story).map_err(|error| (error.to_string(), status::SOFTWARE))?;
         folder.write("spacetime.json", &format!("{json}\n")).map_err(failed)?;
-        let picture = ordeal_reports::spacetime_svg(story, history);
+        let picture = ordeal_reports::spacetime_svg(story, &results, history);
         folder.write("spacetime.svg", &picture).map_err(failed)?;
     }
     report::write(folder.path(), &results, history)

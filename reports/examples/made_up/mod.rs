@@ -4,7 +4,10 @@ pub mod kinds;
 
 use ordeal_checker::{Cost, Counterexample, Judgement, Verdict, Witness};
 use ordeal_history::{Event, EventType, History, Operation, Outcome, Process, Value};
-use ordeal_reports::{Circumstances, Judged, Results, RunSummary, Tested, coverage};
+use ordeal_reports::{
+    CampaignSummary, CampaignTest, Circumstances, Judged, Results, RunSummary, Standing, Tested,
+    coverage,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -393,4 +396,34 @@ pub fn nights() -> Vec<RunSummary> {
         }
     }
     runs
+}
+
+/// Twelve nights of a campaign: a row that always passes, one that comes and goes, and one that is
+/// broken from the seventh on.
+pub fn campaigns() -> Vec<CampaignSummary> {
+    let test = |row: &str, seeds: &str, standing, reason: &str| CampaignTest {
+        row: row.to_owned(),
+        seeds: seeds.to_owned(),
+        standing,
+        reason: reason.to_owned(),
+        ms: 12_000,
+        command: format!("ordeal run --workload {row} --seed {seeds}"),
+    };
+    let night = |night: u64| {
+        let flaky = if night % 3 == 1 { Standing::Unknown } else { Standing::Passed };
+        let late = if night < 6 { Standing::Passed } else { Standing::Failed };
+        CampaignSummary {
+            name: "nightly".to_owned(),
+            began_at: format!("2026-02-{:02}T01:17:00Z", night + 1),
+            index: Some(format!("nightly/{night}/index.html")),
+            tests: vec![
+                test("simulated, register", "0..1000", Standing::Passed, ""),
+                test("lease", "1", flaky, "The search used its memory."),
+                test("append", "1", late, "T1 before T2 before T1"),
+                test("append", "2", Standing::Passed, ""),
+                test("append", "3", Standing::Skipped, "the campaign ended before its turn"),
+            ],
+        }
+    };
+    (0..12).map(night).collect()
 }

@@ -1,12 +1,13 @@
 //! The counterexample: the argument, the picture, each operation's story, and the table.
 
 use crate::band::Band;
-use crate::case::{Case, SHOWN_MAX, story};
+use crate::case::{Case, SHOWN_MAX, Shown, story};
 use crate::cycle::cycle;
 use crate::expectation::{Expectation, alternatives, expectation, held};
 use crate::results::{CheckerResult, CounterexampleResult, Difference, Results};
 use crate::text::{NAME_MAX, SENTENCE_MAX, clean, counted, grouped, moment};
 use crate::timeline;
+use crate::told::{self, Change};
 use crate::value::{bare, ending, label, show};
 use maud::{Markup, html};
 use ordeal_history::{History, Operation, Value};
@@ -14,6 +15,8 @@ use std::collections::BTreeSet;
 
 /// At most so many sentences of a checker's argument are shown.
 const SENTENCES_MAX: usize = 60;
+/// More sentences or operations than these are not all open at once.
+const OPEN_MAX: usize = 12;
 /// At most so many keys that differ, of so many members, are shown.
 const KEYS_MAX: usize = 100;
 const MEMBERS_MAX: usize = 16;
@@ -48,14 +51,9 @@ fn section(
                 (introduction(checker, &case))
                 @if !anomalies.is_empty() { " Anomalies: " b { (anomalies.join(", ")) } "." }
             }
-            @if !found.story.is_empty() {
-                ol.argument {
-                    @for sentence in found.story.iter().take(SENTENCES_MAX) {
-                        li { bdi { (clean(sentence, SENTENCE_MAX)) } }
-                    }
-                }
-            }
+            (argument(checker, &found.story))
             @if let Some(expectation) = &expectation { (expected(expectation, &case)) }
+            (changes(&case))
             @if !found.differences.is_empty() { (differences(&found.differences)) }
             @if let Some(cycle) = &cycle(&found.story) { (super::cycle::section(cycle)) }
             @if !case.shown.is_empty() { (operations(&case, bands)) }
@@ -71,6 +69,28 @@ fn section(
     }
 }
 
+/// What the checker has to say: all of it, or when that is long, what it comes to first.
+fn argument(checker: &CheckerResult, story: &[String]) -> Markup {
+    let sentences = || {
+        html! {
+            ol.argument {
+                @for sentence in story.iter().take(SENTENCES_MAX) {
+                    li { bdi { (clean(sentence, SENTENCE_MAX)) } }
+                }
+            }
+        }
+    };
+    html! {
+        @if story.len() > OPEN_MAX {
+            p.argument { bdi { (clean(&checker.reason, SENTENCE_MAX)) } }
+            details {
+                summary { "The whole argument, " (story.len()) " sentences" }
+                (sentences())
+            }
+        } @else if !story.is_empty() { (sentences()) }
+    }
+}
+
 fn operations(case: &Case<'_>, bands: &[Band]) -> Markup {
     html! {
         figure {
@@ -78,8 +98,22 @@ fn operations(case: &Case<'_>, bands: &[Band]) -> Markup {
             figcaption { (legend()) }
         }
         h3 { "Operation by operation" }
+        @if case.shown.len() > OPEN_MAX {
+            (stories(case, |shown| shown.breaks))
+            details {
+                summary { "All " (case.shown.len()) " of them" }
+                (stories(case, |_| true))
+            }
+        } @else { (stories(case, |_| true)) }
+        (table(case))
+    }
+}
+
+/// Those of the operations that are `wanted`, each in prose.
+fn stories(case: &Case<'_>, wanted: fn(&Shown<'_>) -> bool) -> Markup {
+    html! {
         ol.stories {
-            @for shown in &case.shown {
+            @for shown in case.shown.iter().filter(|shown| wanted(shown)) {
                 li value=(shown.number) .breaks[shown.breaks] {
                     a href=(format!("#op-{}", shown.operation.invoke)) title="in the history" {
                         "◎"
@@ -89,7 +123,6 @@ fn operations(case: &Case<'_>, bands: &[Band]) -> Markup {
                 }
             }
         }
-        (table(case))
     }
 }
 
@@ -108,6 +141,50 @@ fn expected(expectation: &Expectation, case: &Case<'_>) -> Markup {
                 div { dt { "answered by" } dd { bdi { (clean(node, NAME_MAX)) } } }
             }
             @if let Some(revision) = revision { div { dt { "at revision" } dd { (revision) } } }
+        }
+    }
+}
+
+/// For a watch: the changes that were acknowledged beside those that it told of.
+fn changes(case: &Case<'_>) -> Markup {
+    let changes = told::changes(case);
+    let numbers =
+        |numbers: &[usize]| numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let told = |change: &Change| {
+        let told = change.told.iter().map(|(number, nth)| format!("{number} (event {nth})"));
+        told.collect::<Vec<_>>().join(", ")
+    };
+    html! {
+        @if !changes.is_empty() {
+            h3 { "What was changed, and what the watch told" }
+            div.scroll { table.events {
+                thead { tr {
+                    th.right scope="col" { "revision" } th scope="col" { "key" }
+                    th scope="col" { "change" } th scope="col" { "acknowledged to operation" }
+                    th scope="col" { "told by the watch, in operation" }
+                } }
+                tbody {
+                    @for change in &changes {
+                        tr.breaks[change.told.len() != 1] {
+                            th.right scope="row" { (change.revision) }
+                            td { bdi { (change.key) } }
+                            td { bdi { (clean(&change.what, NAME_MAX)) } }
+                            td { (numbers(&change.made)) }
+                            td {
+                                @match change.told.len() {
+                                    0 => b { "✗ not here" },
+                                    1 => (told(change)),
+                                    _ => b { "✗ more than once: " (told(change)) },
+                                }
+                            }
+                        }
+                    }
+                }
+            } }
+            p.quiet {
+                "Only what the counterexample speaks of; a change that no operation here made was "
+                "acknowledged to another one."
+            }
         }
     }
 }

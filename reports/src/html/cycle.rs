@@ -9,7 +9,9 @@ const WIDTH: f64 = 900.0;
 const BOX_HEIGHT: f64 = 48.0;
 const CHAR: f64 = 6.7;
 /// What a transaction did is cut after so many columns in its box.
-const STEPS_MAX: usize = 44;
+const STEPS_MAX: usize = 54;
+/// Half the width of the widest box.
+const HALF_MAX: f64 = 200.0;
 
 /// A transaction's box.
 struct Placed {
@@ -48,7 +50,7 @@ pub(super) fn section(cycle: &Cycle) -> Markup {
 /// The graph.
 pub(super) fn svg(cycle: &Cycle) -> Markup {
     let count = cycle.nodes.len();
-    let height = if count == 2 { 210.0 } else { 150.0 + 70.0 * count as f64 };
+    let height = if count == 2 { 190.0 } else { 150.0 + 70.0 * count as f64 };
     let placed: Vec<Placed> = (0..count).map(|at| place(cycle, at, height)).collect();
     html! {
         svg.timeline.cycle role="img" aria-label=(format!("A cycle of {count} transactions"))
@@ -75,10 +77,13 @@ fn transaction(node: &Node, placed: &Placed) -> Markup {
 
 /// On an ellipse, the first one left.
 fn place(cycle: &Cycle, at: usize, height: f64) -> Placed {
-    let steps = clean(&cycle.nodes[at].steps, STEPS_MAX);
-    let width = (columns(&steps).max(20) as f64 * CHAR + 24.0).min(430.0);
+    let mut steps = clean(&cycle.nodes[at].steps, usize::MAX);
+    if steps.chars().count() > STEPS_MAX {
+        steps = steps.chars().take(STEPS_MAX - 1).chain(['…']).collect();
+    }
+    let width = (columns(&steps).max(20) as f64 * CHAR + 24.0).min(2.0 * HALF_MAX);
     let angle = std::f64::consts::PI * (1.0 + 2.0 * at as f64 / cycle.nodes.len() as f64);
-    let x = WIDTH / 2.0 + angle.cos() * (WIDTH / 2.0 - 215.0);
+    let x = WIDTH / 2.0 + angle.cos() * (WIDTH / 2.0 - HALF_MAX - 4.0);
     let y = height / 2.0 + angle.sin() * (height / 2.0 - 45.0);
     Placed { x, y, width, steps }
 }
@@ -96,7 +101,8 @@ fn edge(cycle: &Cycle, nth: usize, placed: &[Placed]) -> Markup {
     let (x0, y0) = border(from, (cx, cy));
     let (x1, y1) = border(to, (cx, cy));
     let (mx, my) = ((x0 + 2.0 * cx + x1) / 4.0, (y0 + 2.0 * cy + y1) / 4.0);
-    let text = format!("{} {}", nth + 1, clean(short(&told.kind), 12));
+    let text = format!("{}: {}", nth + 1, clean(short(&told.kind), 12));
+    let half = columns(&text) as f64 * CHAR / 2.0 + 6.0;
     let (ux, uy) = unit(x1 - cx, y1 - cy);
     let head = format!(
         "M {} {} L {} {} L {} {} Z",
@@ -110,6 +116,7 @@ fn edge(cycle: &Cycle, nth: usize, placed: &[Placed]) -> Markup {
     html! {
         path.way d=(format!("M {} {} Q {} {} {} {}", n(x0), n(y0), n(cx), n(cy), n(x1), n(y1))) {}
         path.way-head d=(head) {}
+        rect.way-name-back x=(n(mx - half)) y=(n(my - 10.0)) width=(n(half * 2.0)) height="20" {}
         text.way-name x=(n(mx)) y=(n(my + 4.0)) { (text) }
     }
 }

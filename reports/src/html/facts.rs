@@ -50,8 +50,9 @@ fn tested(results: &Results) -> Markup {
     if tested.concurrency > 0 {
         row("clients at once", grouped(tested.concurrency));
     }
-    for (name, value) in &tested.options {
-        row(name, value.clone());
+    for (name, value) in tested.options.iter().filter(|(_, value)| !is_off(value)) {
+        // What the plan's faults ask of a cluster; which they are stands above.
+        row(if name == "faults" { "these faults" } else { name }, value.clone());
     }
     row("duration", duration(results.duration_ms.saturating_mul(1_000_000)));
     row("started", results.started_at.clone());
@@ -70,6 +71,11 @@ fn tested(results: &Results) -> Markup {
             }
         }
     }
+}
+
+/// An option that is off says nothing here; `results.json` has it.
+fn is_off(value: &str) -> bool {
+    value == "false" || value == "0"
 }
 
 fn operations(results: &Results) -> Markup {

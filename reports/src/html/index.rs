@@ -1,5 +1,6 @@
 //! The index over many runs: each test by the day, its first failure, and every run with a link.
 
+use super::campaigns::{self, CampaignSummary};
 use super::context::policy;
 use super::trends;
 use super::{STYLE, ruling};
@@ -97,13 +98,15 @@ impl RunSummary {
     }
 }
 
-/// The index over `runs`, in any order, as one self-contained HTML file whose only links lead to
-/// the runs' reports. O(runs · log).
-pub fn index(runs: &[RunSummary], serving: Serving) -> String {
+/// The index over `runs` and `campaigns`, each in any order, as one self-contained HTML file whose
+/// only links lead to the runs' reports and the campaigns' own indexes. O(runs · log).
+///
+/// A run of a planted bug is invalid as it should be, so it does not colour the whole.
+pub fn index(runs: &[RunSummary], campaigns: &[CampaignSummary], serving: Serving) -> String {
     let mut runs: Vec<&RunSummary> = runs.iter().collect();
     runs.sort_by(|a, b| (&b.started_at, &b.report).cmp(&(&a.started_at, &a.report)));
-    let ended = || runs.iter().filter(|run| !run.live);
-    let worst = ended().map(|run| run.verdict).max().unwrap_or_default();
+    let honest = runs.iter().filter(|run| !run.live && run.bug.is_empty());
+    let worst = honest.map(|run| run.verdict).max().unwrap_or(Ruling::Valid);
     let again = serving == Serving::Server && runs.iter().any(|run| run.live);
     let page = html! {
         (DOCTYPE)
@@ -127,6 +130,7 @@ pub fn index(runs: &[RunSummary], serving: Serving) -> String {
                         }
                     }
                     (filter(&runs))
+                    (campaigns::sections(campaigns))
                     (matrix(&runs))
                     (trends::section(&runs))
                     (list(&runs))
@@ -146,10 +150,15 @@ fn headline(runs: &[&RunSummary]) -> String {
         0 => String::new(),
         live => format!(" {} under way.", grouped(live as u64)),
     };
+    let planted = ended().filter(|run| !run.bug.is_empty()).count() as u64;
+    let planted = match planted {
+        0 => String::new(),
+        n => format!(" {} of a planted bug.", counted(n, "run is", "runs are")),
+    };
     match runs.len() {
         0 => "No run is stored here yet.".to_owned(),
         _ => format!(
-            "{} valid, {} invalid, {} unknown.{live}",
+            "{} valid, {} invalid, {} unknown.{planted}{live}",
             grouped(count(Ruling::Valid)),
             grouped(count(Ruling::Invalid)),
             grouped(count(Ruling::Unknown))
@@ -319,7 +328,7 @@ fn link(run: &RunSummary, text: &str) -> Markup {
 }
 
 /// A relative address below the index: never another scheme, host or folder above.
-fn address(path: &str) -> String {
+pub(super) fn address(path: &str) -> String {
     format!("./{}", encoded(path))
 }
 

@@ -6,6 +6,7 @@
 //! window stays whole. All but the whole history is there without a script too, and the one script
 //! that may run is named in the content security policy by its hash.
 
+mod campaigns;
 mod context;
 mod counterexample;
 mod curves;
@@ -19,11 +20,13 @@ mod over_time;
 mod pictures;
 mod trends;
 
+pub use campaigns::CampaignSummary;
 pub use index::{RunSummary, Serving, encoded, index};
 pub use live::live;
+pub(crate) use pictures::alone;
 pub use pictures::{Picture, pictures};
 
-use crate::band::bands;
+use crate::band::{Band, bands};
 use crate::logs::NodeLog;
 use crate::results::{CheckerResult, Results, Ruling};
 use crate::scene::Scene;
@@ -80,7 +83,7 @@ pub fn html_with_spacetime(
                     (first_screen(results))
                     (facts::section(results, &scene))
                     (counterexample::sections(results, history, &bands))
-                    @if let Some(story) = story { (in_space_and_time(story, history)) }
+                    @if let Some(story) = story { (in_space_and_time(story, results, history, &bands)) }
                     (logs::section(results, history, &scene))
                     (context::section(&trace))
                     (over_time::sections(history, &scene))
@@ -95,16 +98,28 @@ pub fn html_with_spacetime(
 }
 
 /// The section with the diagram.
-fn in_space_and_time(story: &Spacetime, history: &History) -> Markup {
+fn in_space_and_time(
+    story: &Spacetime,
+    results: &Results,
+    history: &History,
+    bands: &[Band],
+) -> Markup {
     html! {
-        section.card aria-label="Space and time" {
+        section #spacetime aria-label="Space and time" {
             h2 { "Space and time" }
-            p {
-                "Time runs down. Blue lines are messages that arrive, red ones never do; dots are \
-                 what a node did: fsyncs, and in words what changed its role. The bars are the \
-                 clients' operations."
+            figure {
+                div.scroll.picture tabindex="0" {
+                    (spacetime::svg(story, results, history, bands))
+                }
+                figcaption {
+                    "Time runs down. A line is a message from node to node, one that ends in ✗ "
+                    "halfway never arrives. A dot is what a node did: an fsync, or in words what "
+                    "changed its role. The bars are the clients' operations, full for ok, hollow "
+                    "for failed, dashed for indeterminate, those of the counterexample with a "
+                    "thick border. "
+                    (spacetime::left_out(story, results, history))
+                }
             }
-            div style="overflow-x: auto" tabindex="0" { (spacetime::svg(story, history)) }
         }
     }
 }
@@ -148,7 +163,16 @@ fn first_screen(results: &Results) -> Markup {
             }
         }
         section.checkers aria-label="Checkers" {
-            @for checker in &results.checkers { (checker_line(checker)) }
+            @for checker in results.checkers.iter().filter(|it| !passed(it)) {
+                (checker_line(checker))
+            }
+            @if results.checkers.iter().any(passed) {
+                ul.passed {
+                    @for checker in results.checkers.iter().filter(|it| passed(it)) {
+                        (passed_line(checker))
+                    }
+                }
+            }
         }
         @if !results.command.is_empty() {
             section.again {
@@ -160,8 +184,26 @@ fn first_screen(results: &Results) -> Markup {
     }
 }
 
-fn checker_line(checker: &CheckerResult) -> Markup {
+fn passed(checker: &CheckerResult) -> bool {
+    checker.verdict == Ruling::Valid
+}
+
+/// A checker that found nothing, in one line: what did not pass is to be seen first.
+fn passed_line(checker: &CheckerResult) -> Markup {
     let (class, sign) = ruling(checker.verdict);
+    html! {
+        li.(class) {
+            span.sign aria-hidden="true" { (sign) }
+            b { bdi { (clean(&checker.name, NAME_MAX)) } }
+            span.word { (checker.verdict.word()) }
+            span.reason { bdi { (clean(&checker.reason, SENTENCE_MAX)) } }
+            span.small { (cost(checker)) }
+        }
+    }
+}
+
+/// What the verdict took: `2,873 operations · 196 ms · by blocks`.
+fn cost(checker: &CheckerResult) -> String {
     let mut small = Vec::new();
     if checker.operations > 0 {
         small.push(counted(checker.operations, "operation", "operations"));
@@ -177,6 +219,11 @@ fn checker_line(checker: &CheckerResult) -> Markup {
     if checker.configurations > 0 {
         small.push(counted(checker.configurations, "configuration", "configurations"));
     }
+    small.join(" · ")
+}
+
+fn checker_line(checker: &CheckerResult) -> Markup {
+    let (class, sign) = ruling(checker.verdict);
     html! {
         div.checker.(class) {
             span.sign aria-hidden="true" { (sign) }
@@ -186,7 +233,7 @@ fn checker_line(checker: &CheckerResult) -> Markup {
                     span.word { (checker.verdict.word()) }
                 }
                 p.reason { bdi { (clean(&checker.reason, SENTENCE_MAX)) } }
-                p.small { (small.join(" · ")) }
+                p.small { (cost(checker)) }
             }
         }
     }

@@ -23,7 +23,7 @@ pub(super) fn sections(history: &History, scene: &Scene<'_>) -> Markup {
     let mut series = latencies(history);
     series.truncate(KINDS_MAX * 3);
     let quantiles = quantiles(&series);
-    let stage = Stage { end_ns: scene.end_ns, bands: scene.bands };
+    let stage = stage(scene);
     html! {
         section {
             (figure(latency(&stage, history, series), 2))
@@ -40,7 +40,7 @@ pub(super) fn plots(history: &History, scene: &Scene<'_>) -> Vec<Drawn> {
     if history.operations.is_empty() {
         return Vec::new();
     }
-    let stage = Stage { end_ns: scene.end_ns, bands: scene.bands };
+    let stage = stage(scene);
     let mut series = latencies(history);
     series.truncate(KINDS_MAX * 3);
     let mut all = vec![latency(&stage, history, series)];
@@ -48,6 +48,10 @@ pub(super) fn plots(history: &History, scene: &Scene<'_>) -> Vec<Drawn> {
     all.push(rate(&stage, history));
     all.extend(rest(&stage, history));
     all
+}
+
+fn stage<'a>(scene: &'a Scene<'_>) -> Stage<'a> {
+    Stage { end_ns: scene.end_ns, bands: scene.bands, reigns: &scene.reigns }
 }
 
 fn rest(stage: &Stage<'_>, history: &History) -> impl Iterator<Item = Drawn> {

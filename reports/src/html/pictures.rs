@@ -53,7 +53,7 @@ pub fn pictures(
 }
 
 /// A picture of the page, with the page's style and patterns taken along.
-fn alone(picture: Markup) -> String {
+pub(crate) fn alone(picture: Markup) -> String {
     let picture = picture.into_string();
     let Some((head, rest)) = picture.split_once('>') else { return picture };
     let head = head.replacen("<svg", "<svg xmlns=\"http://www.w3.org/2000/svg\"", 1);

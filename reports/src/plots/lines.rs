@@ -1,6 +1,6 @@
 //! Lines over time: each its own colour, and now and then a mark of its own shape.
 
-use super::{Stage, band_names, bands, builder, mesh};
+use super::{Stage, band_names, bands, builder, mesh, reigns};
 use plotters::prelude::*;
 use std::error::Error;
 
@@ -72,15 +72,16 @@ pub(crate) fn lines(
 ) -> Result<String, Box<dyn Error>> {
     let mut svg = String::new();
     {
-        let root = SVGBackend::with_string(&mut svg, super::SIZE).into_drawing_area();
+        let root = SVGBackend::with_string(&mut svg, stage.size()).into_drawing_area();
         let mut chart =
-            builder(&root).build_cartesian_2d(0.0..stage.end_s(), axis.low..axis.high)?;
+            builder(&root, stage).build_cartesian_2d(0.0..stage.end_s(), axis.low..axis.high)?;
         bands(&mut chart, stage, (axis.low, axis.high))?;
         mesh(&mut chart, axis.labels, axis.format, axis.name)?;
         for (nth, line) in lines.iter().enumerate() {
             draw(&mut chart, line, nth)?;
         }
         band_names(&mut chart, stage, (axis.low, axis.high))?;
+        reigns(&root, &chart, stage)?;
         root.present()?;
     }
     Ok(svg)

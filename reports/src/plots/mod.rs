@@ -4,8 +4,9 @@
 //! style sheet gives them their dark forms, and the faults their patterns, by these very values.
 
 use crate::band::{Band, band_class, band_name};
+use crate::leaders::Reign;
 use crate::samples::{Rates, Series};
-use crate::text::{duration, grouped};
+use crate::text::{clean, duration, grouped};
 use ordeal_history::Outcome;
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -17,8 +18,12 @@ mod lines;
 
 pub(crate) use lines::{Axis, Line, Mark, line_colour, lines};
 
-/// Size of a plot in pixels.
+/// Size of a plot in pixels; one that tells of leaders is higher.
 const SIZE: (u32, u32) = (1_000, 320);
+/// The height that the leaders have, above the data.
+const REIGNS: u32 = 26;
+/// Leaders beyond these are not drawn.
+const REIGNS_MAX: usize = 200;
 /// The part of it that the data has: the rest are the axes' labels.
 pub(crate) const AREA: (f64, f64) = (920.0, 260.0);
 /// Faults beyond these are not drawn.
@@ -72,6 +77,8 @@ pub(crate) struct Stage<'a> {
     pub end_ns: u64,
     /// The faults, to be drawn behind.
     pub bands: &'a [Band],
+    /// Who led when, to be drawn above.
+    pub reigns: &'a [Reign],
 }
 
 /// The least and the greatest latency that the axis shows: whole powers of ten.
@@ -92,9 +99,9 @@ pub(crate) fn latency(
 ) -> Result<String, Box<dyn Error>> {
     let mut svg = String::new();
     {
-        let root = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
+        let root = SVGBackend::with_string(&mut svg, stage.size()).into_drawing_area();
         let (low, high) = ((range.0 as f64).log10(), (range.1 as f64).log10());
-        let mut chart = builder(&root).build_cartesian_2d(0.0..stage.end_s(), low..high)?;
+        let mut chart = builder(&root, stage).build_cartesian_2d(0.0..stage.end_s(), low..high)?;
         bands(&mut chart, stage, (low, high))?;
         let step = |y: &f64| duration(10_f64.powf(*y).round() as u64);
         let decades = (high - low).round() as usize + 1;
@@ -120,6 +127,7 @@ pub(crate) fn latency(
             }
         }
         band_names(&mut chart, stage, (low, high))?;
+        reigns(&root, &chart, stage)?;
         root.present()?;
     }
     Ok(svg)
@@ -160,15 +168,25 @@ impl Stage<'_> {
     fn end_s(&self) -> f64 {
         (self.end_ns.max(1_000_000)) as f64 / 1e9
     }
+
+    /// The height of what stands above the data.
+    fn above(&self) -> u32 {
+        if self.reigns.is_empty() { 0 } else { REIGNS }
+    }
+
+    fn size(&self) -> (u32, u32) {
+        (SIZE.0, SIZE.1 + self.above())
+    }
 }
 
 fn builder<'a, 'b>(
     root: &'a DrawingArea<SVGBackend<'b>, Shift>,
+    stage: &Stage<'_>,
 ) -> ChartBuilder<'a, 'b, SVGBackend<'b>> {
     let mut builder = ChartBuilder::on(root);
     builder
         .margin_right(12)
-        .margin_top(8)
+        .margin_top(8 + stage.above())
         .x_label_area_size(26)
         .y_label_area_size(66)
         .margin_bottom(4);
@@ -252,6 +270,34 @@ fn band_names(
         let y = top - (top - bottom) * (4.0 + 14.0 * lane as f64) / AREA.1;
         let place = (start + 3.0 * pixel, y);
         chart.draw_series(std::iter::once(Text::new(name, place, style.clone())))?;
+    }
+    Ok(())
+}
+
+/// Who led, above the data: a bar with its name over it, in two lines, for two nodes may hold
+/// themselves for the leader.
+fn reigns(
+    root: &DrawingArea<SVGBackend<'_>, Shift>,
+    chart: &Chart<'_, '_>,
+    stage: &Stage<'_>,
+) -> Result<(), Box<dyn Error>> {
+    let end_s = stage.end_s();
+    let x = |ns: u64| chart.backend_coord(&((ns as f64 / 1e9).min(end_s), 0.0)).0;
+    let style = ("sans-serif", 11).into_font().color(&INK).pos(Pos::new(HPos::Left, VPos::Top));
+    for (nth, reign) in stage.reigns.iter().take(REIGNS_MAX).enumerate() {
+        let (x0, x1) = (x(reign.start_ns), x(reign.end_ns));
+        let y = 2 + 14 * (nth as i32 % 2);
+        let colour = lines::line_colour(2 + nth % 2).filled();
+        root.draw(&Rectangle::new([(x0, y + 11), ((x1 - 1).max(x0 + 1), y + 13)], colour))?;
+        root.draw(&Rectangle::new([(x0, y + 2), (x0 + 2, y + 13)], colour))?;
+        let node = clean(&reign.node, 16);
+        let texts =
+            [format!("{node} leads, term {}", reign.term), format!("{node} {}", reign.term)];
+        let room = f64::from(x1 - x0 - 8);
+        let text = texts.into_iter().find(|text| text.chars().count() as f64 * 5.8 < room);
+        if let Some(text) = text {
+            root.draw(&Text::new(text, (x0 + 5, y), style.clone()))?;
+        }
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use ordeal_reports::{RunSummary, Serving, index, live};
 
 #[test]
 fn every_test_has_a_row_with_its_first_failure() {
-    let page = index(&nights(), Serving::File);
+    let page = index(&nights(), &[], Serving::File);
     assert_balanced(&page);
     assert!(page.contains("<h1>36 runs</h1>"));
     assert!(page.contains("27 valid, 7 invalid, 2 unknown."));
@@ -26,7 +26,7 @@ fn links_lead_to_reports_below_the_index_and_nowhere_else() {
         ("a b/\"><script>/ü.html", "./a%20b/%22%3E%3Cscript%3E/%C3%BC.html"),
     ] {
         let run = RunSummary { report: report.into(), ..Default::default() };
-        let page = index(&[run], Serving::File);
+        let page = index(&[run], &[], Serving::File);
         assert!(page.contains(&format!("href=\"{address}\"")), "{report}");
         assert_eq!(page.matches("href=").count(), page.matches("href=\"./").count());
     }
@@ -41,7 +41,7 @@ fn hostile_names_do_not_break_the_index() {
         bug: vec!["<i>".into()],
         ..Default::default()
     };
-    let page = index(&[run], Serving::File);
+    let page = index(&[run], &[], Serving::File);
     assert_balanced(&page);
     assert!(page.len() < 40_000, "{} bytes", page.len());
     let page = page.split("<script>").next().unwrap_or("");
@@ -52,7 +52,7 @@ fn hostile_names_do_not_break_the_index() {
 
 #[test]
 fn no_run_is_an_index_too() {
-    assert!(index(&[], Serving::File).contains("No run is stored here yet."));
+    assert!(index(&[], &[], Serving::File).contains("No run is stored here yet."));
 }
 
 #[test]

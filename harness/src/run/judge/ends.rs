@@ -5,8 +5,12 @@ use crate::run::course::Course;
 use ordeal_checker::{Cost, Counterexample, Judgement, Verdict, Witness};
 use ordeal_history::{History, Operation, Outcome, Value};
 use ordeal_nemesis::NodeId;
+use ordeal_reports::Difference;
 use ordeal_workloads::etcd::Inspected;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// So many things that members do not hold alike are told.
+const DIFFERENCES_MAX: usize = 1_000;
 
 /// The operations whose answers name the revision of a moment within them.
 const LINEARIZABLE: [&str; 9] =
@@ -70,6 +74,57 @@ fn compare(aspect: &Aspect, held: &[(&NodeId, &Result<Inspected, String>)]) -> J
         (Verdict::Valid(Witness::default()), reason)
     };
     judgement(aspect.name, verdict, 0)
+}
+
+/// The keys, leases and so on that members do not hold alike, by the name of the line that says
+/// that they differ.
+pub fn differences(
+    course: &Course,
+    failed: &BTreeSet<NodeId>,
+) -> BTreeMap<&'static str, Vec<Difference>> {
+    let counts = |node: &NodeId| !failed.contains(node);
+    let keys = course.keys.iter().filter(|(node, _)| counts(node));
+    let keys: Held = keys.map(|(node, held)| (&node.0, held.clone())).collect();
+    let said: Vec<(&String, &Inspected)> = (course.survey.iter().flatten())
+        .filter(|(node, _)| counts(node))
+        .filter_map(|(node, said)| Some((&node.0, said.as_ref().ok()?)))
+        .collect();
+    let there = |things: fn(&Inspected) -> Vec<String>| -> Held<'_> {
+        let there = |thing| (thing, "there".to_owned());
+        said.iter().map(|(node, of)| (*node, things(of).into_iter().map(there).collect())).collect()
+    };
+    let leases = there(|of| of.contents.leases.iter().map(|id| format!("lease {id:x}")).collect());
+    let auth = there(|of| of.contents.auth.iter().cloned().collect());
+    let members = there(|of| of.contents.members.iter().cloned().collect());
+    let mut all = BTreeMap::from([
+        ("leases-equal", unequal(&leases)),
+        ("auth-equal", unequal(&auth)),
+        ("membership-equal", unequal(&members)),
+    ]);
+    // Of a member that did not say nothing can be told, and not that it holds the same.
+    if said.iter().all(|(node, _)| keys.contains_key(node)) {
+        all.insert("members-equal", unequal(&keys));
+    }
+    all
+}
+
+/// What each member holds: the thing, and what is said of it.
+type Held<'a> = BTreeMap<&'a String, BTreeMap<String, String>>;
+
+fn unequal(held: &Held<'_>) -> Vec<Difference> {
+    let things: BTreeSet<&String> = held.values().flat_map(BTreeMap::keys).collect();
+    let of = |thing: &String| -> Vec<Option<&String>> {
+        held.values().map(|said| said.get(thing)).collect()
+    };
+    let differs = |thing: &&&String| of(thing).windows(2).any(|two| two[0] != two[1]);
+    let difference = |thing: &&String| Difference {
+        key: (*thing).clone(),
+        members: held
+            .iter()
+            .filter_map(|(node, said)| Some(((*node).clone(), said.get(*thing)?.clone())))
+            .collect(),
+    };
+    things.iter().filter(differs).take(DIFFERENCES_MAX).map(difference).collect()
 }
 
 /// No answer names an earlier revision than one that had come before its request, and members
@@ -190,6 +245,36 @@ mod tests {
             assert!(judged.iter().all(|one| word(&one.verdict) == "valid"), "{judged:?}");
         }
         assert!(equality(&Course::default(), &BTreeSet::new()).is_empty());
+    }
+
+    #[test]
+    fn the_keys_and_leases_that_differ_are_told_of_each_member() {
+        let held = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+            pairs.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
+        };
+        let mut course = course((1..=3).map(|_| Ok(Inspected::default())).collect());
+        let survey = course.survey.as_mut().expect("a survey");
+        if let Some(Ok(third)) = survey.get_mut(&NodeId::numbered(3)) {
+            third.contents.leases.insert(255);
+        }
+        course.keys = [
+            (NodeId::numbered(1), held(&[("a", "1"), ("b", "2")])),
+            (NodeId::numbered(2), held(&[("a", "1"), ("b", "3")])),
+            (NodeId::numbered(3), held(&[("a", "1"), ("b", "2"), ("c", "9")])),
+        ]
+        .into();
+        let told = differences(&course, &BTreeSet::new());
+        let keys: Vec<(&str, Vec<&str>)> = told["members-equal"]
+            .iter()
+            .map(|it| (&*it.key, it.members.values().map(String::as_str).collect()))
+            .collect();
+        assert_eq!(keys, [("b", vec!["2", "3", "2"]), ("c", vec!["9"])]);
+        assert_eq!(told["leases-equal"][0].key, "lease ff");
+        assert_eq!(told["leases-equal"][0].members.len(), 1);
+        assert!(told["auth-equal"].is_empty());
+        // One whose disk was to fail may hold what it likes.
+        let told = differences(&course, &BTreeSet::from([2, 3].map(NodeId::numbered)));
+        assert!(told.values().all(Vec::is_empty), "{told:?}");
     }
 
     /// Operations one after the other, each with the revision of its answer.

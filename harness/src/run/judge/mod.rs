@@ -8,7 +8,7 @@ use crate::plan::{Db, Plan};
 use ordeal_checker::{Checker, Cost, Judgement, Limits, Verdict, Witness};
 use ordeal_history::History;
 use ordeal_nemesis::{Capability, NodeId};
-use ordeal_reports::{Circumstances, Judged, Results, Tested, coverage};
+use ordeal_reports::{Circumstances, Difference, Judged, Results, Tested, coverage};
 use ordeal_workloads::{Options, Visitor, Workload, visit};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -105,7 +105,25 @@ pub fn judge(
         interrupted: course.interrupted,
         stopped_after_ms: stopped_after_ms(course),
     };
-    Judgements { results: Results::judge(history, &judged, circumstances), counterexample }
+    let mut results = Results::judge(history, &judged, circumstances);
+    tell_differences(&mut results, &ends::differences(course, &failed));
+    Judgements { results, counterexample }
+}
+
+/// Puts what members do not hold alike to the lines that say that they differ.
+fn tell_differences(results: &mut Results, differences: &BTreeMap<&str, Vec<Difference>>) {
+    for checker in &mut results.checkers {
+        let told = differences.get(checker.name.as_str());
+        if let (Some(found), Some(told)) = (&mut checker.counterexample, told) {
+            found.differences.clone_from(told);
+            if checker.name == "members-equal" && told.is_empty() {
+                found.story.push(
+                    "The keys that they hold now are the same: it is their past that differs."
+                        .to_owned(),
+                );
+            }
+        }
+    }
 }
 
 /// When a violation ended the run, if one did.

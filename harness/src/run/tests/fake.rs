@@ -160,6 +160,12 @@ impl Environment for Fake {
         Ok(Inspected { revision: state.memory.revision, hash, ..Inspected::default() })
     }
 
+    async fn keys(&self, node: &NodeId) -> Result<BTreeMap<String, String>, StoreError> {
+        let differs = self.state.borrow().differs.as_ref() == Some(node);
+        let held = [("k1", "1"), ("k2", if differs { "3" } else { "2" })];
+        Ok(held.map(|(key, value)| (key.to_owned(), value.to_owned())).into())
+    }
+
     fn deaths(&self) -> Vec<Death> {
         std::mem::take(&mut self.state.borrow_mut().deaths)
     }

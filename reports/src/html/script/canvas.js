@@ -4,7 +4,9 @@
 // weightiest operation that touches it, so a million cost no more than the pixels, and no anomaly
 // is ever covered. Of few, bars with labels are drawn. Outcomes differ in shape as in colour.
 
-const GUTTER = 92, LANE = 20, HEAD = 60, AXIS = 24, HEIGHT_MAX = 620;
+const GUTTER = 92, LANE = 20, HEAD = 82, AXIS = 24, HEIGHT_MAX = 620;
+/** Where faults begin: above are the leaders, in two lines. */
+const BANDS_TOP = 36, REIGN = 17;
 /** More operations in sight than these are painted as pixels. */
 const BARS_MAX = 2500;
 const FONT = '11px ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace';
@@ -189,36 +191,38 @@ class Picture {
     for (const band of bands) {
       g.globalAlpha = 0.65;
       g.fillStyle = this.pattern(g, band.class);
-      g.fillRect(left(band), 25, width(band), this.height - AXIS - 25);
+      g.fillRect(left(band), BANDS_TOP, width(band), this.height - AXIS - BANDS_TOP);
       g.globalAlpha = 1;
       g.fillStyle = this.colour[`--${band.class}-line`];
-      g.fillRect(left(band), 25, width(band), 2);
+      g.fillRect(left(band), BANDS_TOP, width(band), 2);
     }
-    // Names come last, or the next fault would cover them.
+    // Names come last, or the next fault would cover them. One that does not fit is cut.
     const free = [-Infinity, -Infinity];
     g.fillStyle = this.colour['--ink'];
     g.textAlign = 'left';
     for (const band of bands) {
       const lane = free.findIndex(end => end < left(band));
-      const size = g.measureText(band.name).width;
-      if (lane < 0 || size > width(band) + 60) continue;
-      g.fillText(band.name, left(band) + 3, 35 + lane * 14);
-      free[lane] = left(band) + size + 12;
+      if (lane < 0) continue;
+      const name = fitting(g, band.name, width(band) + 40);
+      if (!name) continue;
+      g.fillText(name, left(band) + 3, BANDS_TOP + 12 + lane * 14);
+      free[lane] = left(band) + g.measureText(name).width + 12;
     }
   }
 
-  /** Who led: a bar in the top line, two of them where two nodes held themselves for the leader. */
+  /** Who led: a bar with its name over it, in two lines, for two nodes may hold themselves for it. */
   paintReigns(g) {
     for (const [nth, reign] of this.trace.head.reigns.entries()) {
       if (reign.to_us < this.t0 || reign.from_us > this.t1) continue;
       const x0 = Math.max(this.x(reign.from_us), GUTTER);
       const x1 = Math.min(this.x(reign.to_us), this.width);
-      const y = nth % 2 ? 14 : 4;
+      const y = (nth % 2) * REIGN;
       g.fillStyle = this.colour[nth % 2 ? '--cas' : '--valid'];
-      g.fillRect(x0, y + 7, Math.max(x1 - x0 - 1, 1), 2);
-      g.fillRect(x0, y, 2, 8);
-      const text = `${reign.node} leads, term ${reign.term}`;
-      if (g.measureText(text).width < x1 - x0 - 8) g.fillText(text, x0 + 5, y + 3);
+      g.fillRect(x0, y + 13, Math.max(x1 - x0 - 1, 1), 2);
+      g.fillRect(x0, y + 3, 2, 12);
+      const texts = [`${reign.node} leads, term ${reign.term}`, `${reign.node} ${reign.term}`];
+      const text = texts.find(text => g.measureText(text).width < x1 - x0 - 8);
+      if (text) g.fillText(text, x0 + 5, y + 7);
     }
   }
 
@@ -356,6 +360,14 @@ function kindClass(f) {
 function cut(text, most) {
   if (text.length <= most) return text;
   return most < 2 ? '' : `${text.slice(0, most - 1)}…`;
+}
+
+/** As much of `text` as has room in `width` pixels; nothing where that says nothing. */
+function fitting(g, text, width) {
+  const whole = g.measureText(text).width;
+  if (whole <= width) return text;
+  const most = Math.floor(text.length * width / whole);
+  return most < 6 ? '' : cut(text, most);
 }
 
 function niceStep(least) {

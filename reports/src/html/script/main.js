@@ -234,6 +234,7 @@ async function start() {
     trace.blockEnds = blockEnds(trace);
     said.textContent = '';
     new Viewer(trace);
+    performance.mark('history-read');
     section.dataset.ready = 'true';
   } catch (error) {
     said.textContent = `The history could not be read: ${error.message}.`;

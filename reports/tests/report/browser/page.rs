@@ -205,7 +205,7 @@ fn each_kind_of_violation_has_its_picture() {
     let unknown_run = (unknown(&measured, &["local-read"]), measured.clone());
     for (name, (results, history), words) in [
         ("found", stale, "An order that explains all but that answer"),
-        ("cycle", cycle, "1 rw"),
+        ("cycle", cycle, "1: rw"),
         ("watch", watch, "Process 2 wrote 6 at revision 902"),
         ("differ", differ, "Where the members differ"),
         ("unknown", unknown_run, "Clocks"),
