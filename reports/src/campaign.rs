@@ -42,6 +42,8 @@ impl Standing {
 pub struct CampaignTest {
     /// What it is a test of.
     pub row: String,
+    /// Whether a violation must be found by it.
+    pub sought: bool,
     /// Its seeds.
     pub seeds: String,
     /// What became of it.
@@ -134,10 +136,88 @@ pub fn campaign_markdown(campaign: &str, tests: &[CampaignTest]) -> String {
     out
 }
 
+/// What was looked for and what was found, row by row in Markdown, beside the rows that must stay
+/// valid; `None` for a campaign that looks for nothing.
+pub fn campaign_record(campaign: &str, tests: &[CampaignTest]) -> Option<String> {
+    if !tests.iter().any(|test| test.sought) {
+        return None;
+    }
+    let name = plain(&clean(campaign, NAME_MAX));
+    let mut out = format!(
+        "### {name}: what was looked for\n\n| test | came out | tries | took | what was seen |\n\
+         |---|---|--:|--:|---|\n"
+    );
+    for (row, tests) in by_row(tests) {
+        let tried: Vec<&CampaignTest> =
+            tests.into_iter().filter(|test| test.standing != Standing::Skipped).collect();
+        let worst = tried.iter().map(|test| test.standing).max();
+        let found = tried.iter().find(|test| test.sought && test.standing == Standing::Passed);
+        let (came_out, seen) = match (found, worst) {
+            (Some(found), _) => ("found", found.reason.as_str()),
+            (None, None) => ("not run", ""),
+            (None, Some(_)) if tried[0].sought => ("not found", ""),
+            (None, Some(Standing::Passed)) => ("valid", ""),
+            (None, Some(worst)) => {
+                let first = tried.iter().find(|test| test.standing == worst);
+                (worst.word(), first.map_or("", |test| test.reason.as_str()))
+            }
+        };
+        out.push_str(&format!(
+            "| {} | {came_out} | {} | {} | {} |\n",
+            plain(&clean(row, SENTENCE_MAX)),
+            tried.len(),
+            text::duration(tried.iter().map(|test| test.ms).sum::<u64>().saturating_mul(1_000_000)),
+            plain(&clean(seen, SENTENCE_MAX)),
+        ));
+    }
+    Some(out)
+}
+
 fn by_row(tests: &[CampaignTest]) -> BTreeMap<&str, Vec<&CampaignTest>> {
     let mut rows: BTreeMap<&str, Vec<&CampaignTest>> = BTreeMap::new();
     for test in tests {
         rows.entry(&test.row).or_default().push(test);
     }
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn test(row: &str, sought: bool, standing: Standing, reason: &str) -> CampaignTest {
+        let (seeds, command) = ("1".to_owned(), "ordeal run".to_owned());
+        CampaignTest {
+            row: row.to_owned(),
+            sought,
+            seeds,
+            standing,
+            reason: reason.to_owned(),
+            ms: 1_500,
+            command,
+        }
+    }
+
+    #[test]
+    fn the_record_tells_what_was_found_and_what_stayed_valid() {
+        let tests = [
+            test("18667", true, Standing::Unknown, "not found yet"),
+            test("18667", true, Standing::Passed, "members differ | <b>"),
+            test("18667", true, Standing::Skipped, ""),
+            test("control", false, Standing::Passed, "an order explains all"),
+            test("20418", true, Standing::Failed, "nothing was found"),
+            test("15220", true, Standing::Skipped, ""),
+        ];
+        let record = campaign_record("track", &tests).expect("a record");
+        let row = |name: &str| {
+            let line = record.lines().find(|line| line.starts_with(&format!("| {name} ")));
+            line.map(str::to_owned).unwrap_or_default()
+        };
+        assert!(row("18667").starts_with("| 18667 | found | 2 | 3 s | members differ"), "{record}");
+        assert!(!record.contains("<b>"), "{record}");
+        assert!(row("control").starts_with("| control | valid | 1 |"), "{record}");
+        assert!(row("20418").starts_with("| 20418 | not found | 1 |"), "{record}");
+        assert!(row("15220").starts_with("| 15220 | not run | 0 |"), "{record}");
+        assert_eq!(campaign_record("track", &tests[3..4]), None);
+    }
 }

@@ -40,7 +40,7 @@ mod verdict;
 mod windows;
 
 pub use band::{Band, Note, Phase, bands, note, notes};
-pub use campaign::{CampaignTest, Standing, campaign_junit, campaign_markdown};
+pub use campaign::{CampaignTest, Standing, campaign_junit, campaign_markdown, campaign_record};
 pub use html::{
     CampaignSummary, Picture, RunSummary, Serving, encoded, html, html_with_spacetime, index, live,
     pictures,

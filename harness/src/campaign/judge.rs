@@ -30,6 +30,7 @@ pub fn judge(head: &Head, entries: &BTreeMap<String, Entry>) -> Vec<CampaignTest
         let entry = entries.get(&test.id);
         CampaignTest {
             row: test.row.clone(),
+            sought: test.expected == Expected::Invalid,
             seeds: test.seeds.clone(),
             standing,
             reason,

@@ -18,6 +18,7 @@ use judge::{exit_status, judge};
 use ledger::{Entry, Head, Ledger, LedgerError, Listed};
 use ordeal_reports::{
     CampaignSummary, CampaignTest, Serving, Standing, campaign_junit, campaign_markdown,
+    campaign_record,
 };
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -287,6 +288,9 @@ pub fn summary(folder: &Path) -> Option<CampaignSummary> {
 fn write(folder: &Path, name: &str, tests: &[CampaignTest]) -> Result<(), LedgerError> {
     ledger::write(&folder.join("junit.xml"), &campaign_junit(name, tests))?;
     ledger::write(&folder.join("summary.md"), &campaign_markdown(name, tests))?;
+    if let Some(record) = campaign_record(name, tests) {
+        ledger::write(&folder.join("record.md"), &record)?;
+    }
     let (runs, campaigns) = (store::runs(folder), store::campaigns(folder));
     let index = ordeal_reports::index(&runs, &campaigns, Serving::File);
     ledger::write(&folder.join("index.html"), &index)

@@ -403,6 +403,7 @@ pub fn nights() -> Vec<RunSummary> {
 pub fn campaigns() -> Vec<CampaignSummary> {
     let test = |row: &str, seeds: &str, standing, reason: &str| CampaignTest {
         row: row.to_owned(),
+        sought: false,
         seeds: seeds.to_owned(),
         standing,
         reason: reason.to_owned(),
