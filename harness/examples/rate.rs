@@ -8,6 +8,7 @@
 //! harness from a tenth of the run on, when it has what it needs, to the end.
 
 use etcd_client::Client;
+use ordeal::packed;
 use ordeal::plan::{Plan, PlanOptions};
 use ordeal::run::target::{Target, look};
 use ordeal::sandbox::{Sandbox, SandboxSpec, enter, run_init_if_asked};
@@ -94,8 +95,8 @@ fn compare(asked: &Asked) -> Result<bool> {
         let share = 100.0 * recorded.rate_per_s / plain;
         println!("{round}. register, recorded:   {:8.0}/s, {share:.1} %", recorded.rate_per_s);
         println!(
-            "   history: {} events, {:.1} bytes each; memory: {}",
-            recorded.events, recorded.bytes_each, recorded.memory
+            "   history: {} events, {:.1} bytes each, {:.1} before it is packed; memory: {}",
+            recorded.events, recorded.bytes_each, recorded.plain_bytes_each, recorded.memory
         );
         plain_rates.push(plain);
         recorded_rates.push(recorded.rate_per_s);
@@ -192,6 +193,7 @@ struct Recorded {
     rate_per_s: f64,
     events: u64,
     bytes_each: f64,
+    plain_bytes_each: f64,
     memory: String,
 }
 
@@ -202,7 +204,7 @@ fn recorded(asked: &Asked, out: &Path) -> Result<Recorded> {
         .args([ORDEAL, "run", "--workload=register", "--nodes=3", "--nemesis=none", "--seed=1"])
         .args(["--rate=10000000".to_owned(), format!("--concurrency={}", asked.clients)])
         .args([format!("--time-limit={}s", asked.seconds), format!("--db={}", asked.etcd)])
-        .args(["--op-timeout=10s", "--out"])
+        .args(["--op-timeout=10s", "--compress", "--out"])
         .arg(out)
         .stdout(Stdio::null())
         .spawn()?;
@@ -213,10 +215,12 @@ fn recorded(asked: &Asked, out: &Path) -> Result<Recorded> {
     }
     let limit_ns = asked.seconds * 1_000_000_000;
     let (mut events, mut ok) = (0_u64, 0_u64);
-    let history = out.join("history.jsonl");
-    for line in BufReader::new(std::fs::File::open(&history)?).lines() {
-        let event: serde_json::Value = serde_json::from_str(&line?)?;
-        events += 1;
+    let history = packed::find(&out.join("history.jsonl"));
+    let mut plain = 0;
+    for line in BufReader::new(packed::open(&history)?).lines() {
+        let line = line?;
+        let event: serde_json::Value = serde_json::from_str(&line)?;
+        (events, plain) = (events + 1, plain + line.len() as u64 + 1);
         // What is read after the work is none of it.
         let in_time = event["time"].as_u64().is_some_and(|time| time < limit_ns);
         ok += u64::from(in_time && event["type"] == "ok");
@@ -226,6 +230,7 @@ fn recorded(asked: &Asked, out: &Path) -> Result<Recorded> {
         rate_per_s: ok as f64 / asked.seconds as f64,
         events,
         bytes_each: bytes as f64 / events.max(1) as f64,
+        plain_bytes_each: plain as f64 / events.max(1) as f64,
         memory,
     })
 }

@@ -17,6 +17,7 @@ pub mod list;
 pub mod manual;
 pub mod nearest;
 pub mod node;
+pub mod packed;
 pub mod plan;
 pub mod replay;
 pub mod report;

@@ -1,5 +1,6 @@
 //! `ordeal report`: the report of a stored run, written again; or the index over a folder of runs.
 
+use crate::packed;
 use crate::status;
 use crate::store;
 use clap::Args;
@@ -145,8 +146,8 @@ fn load(folder: &Path) -> Result<(Results, History), ReportError> {
         .map_err(|error| ReportError::Unreadable { path: path.clone(), error })?;
     let results =
         serde_json::from_str(&text).map_err(|error| ReportError::NoResults { path, error })?;
-    let path = folder.join("history.jsonl");
-    let file = fs::File::open(&path)
+    let path = packed::find(&folder.join("history.jsonl"));
+    let file = packed::open(&path)
         .map_err(|error| ReportError::Unreadable { path: path.clone(), error })?;
     let history = read_jsonl(file, ReadOptions { partial: true })
         .map_err(|error| ReportError::NoHistory { path, error })?;

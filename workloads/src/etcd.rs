@@ -143,7 +143,7 @@ impl EtcdStore {
             None => OldConnection::open(&self.endpoint, &self.options).await?,
         };
         let said = connection.ask(asked).await?;
-        self.old = Some(connection);
+        self.old = Some(connection).filter(|connection| !connection.is_over());
         // An index of v2 is no revision, and must not be compared with one.
         Ok(Answer { revision: 0, said: Said::V2(said) })
     }

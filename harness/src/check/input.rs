@@ -1,5 +1,6 @@
 //! The files: which there are, how they are written, and what is in them.
 
+use crate::packed;
 use ordeal_history::formats::{self, Format};
 use ordeal_history::{History, ReadError, ReadOptions, read_jsonl};
 use std::borrow::Cow;
@@ -84,7 +85,7 @@ impl Input {
     pub(super) fn place(&self, event: u64, format: Option<Format>) -> String {
         let bytes = match &self.source {
             Source::Bytes(bytes) => Cow::Borrowed(bytes),
-            Source::File(path) => Cow::Owned(fs::read(path).unwrap_or_default()),
+            Source::File(path) => Cow::Owned(contents(path).unwrap_or_default()),
         };
         let format = format.unwrap_or_else(|| formats::detect(&bytes));
         match formats::place(&bytes, format, event) {
@@ -97,12 +98,19 @@ impl Input {
     }
 }
 
+/// The file as a whole, unpacked.
+fn contents(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    packed::open(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 fn read_file(
     path: &Path,
     format: Option<Format>,
     options: ReadOptions,
 ) -> Result<History, ReadError> {
-    let mut file = File::open(path)?;
+    let mut file = packed::open(path)?;
     let mut head = Vec::new();
     (&mut file).take(HEAD_BYTES).read_to_end(&mut head)?;
     match format.unwrap_or_else(|| formats::detect(&head)) {
@@ -133,10 +141,13 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
 
 fn is_history(path: &Path) -> io::Result<bool> {
     let extension = path.extension().and_then(|extension| extension.to_str());
+    if path.ends_with("history.jsonl.gz") {
+        return Ok(true);
+    }
     match extension {
         // The part of a history that stands whole beside it.
         Some("jsonl") => Ok(!path.ends_with("counterexample.jsonl")
-            || !path.with_file_name("history.jsonl").exists()),
+            || !packed::find(&path.with_file_name("history.jsonl")).exists()),
         Some("edn") => Ok(true),
         Some("json" | "log" | "txt") => {
             let mut head = Vec::new();

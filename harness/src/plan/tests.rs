@@ -124,3 +124,37 @@ fn options_that_make_no_sense_together_are_refused() {
         assert!(said.contains(expected), "{expected}: {said}");
     }
 }
+
+#[test]
+fn the_v2_api_is_asked_only_of_releases_that_have_it_and_without_users_and_restores() {
+    let rows: [(&str, bool, &[Kind], Option<&str>); 7] = [
+        ("3.3.25", false, &[Kind::Kill], None),
+        ("3.5.30", false, &[], None),
+        ("of my own", false, &[], None),
+        (
+            "3.6.0-rc.1",
+            false,
+            &[],
+            Some("workload.name: `v2` asks by etcd's v2 API, which etcd 3.6.0"),
+        ),
+        ("4.0.0", false, &[], Some("workload.name")),
+        ("3.4.23", true, &[], Some("auth: `v2` asks")),
+        ("3.4.23", false, &[Kind::Restore], Some("nemesis: restore brings back")),
+    ];
+    for (version, auth, kinds, refusal) in rows {
+        let plan = Plan::derive(&PlanOptions {
+            db: Db::Etcd { path: "/bin/etcd".into(), version: version.to_owned() },
+            workload: "v2".to_owned(),
+            nemesis: kinds.iter().copied().map(Asked::from).collect(),
+            auth,
+            ..PlanOptions::default()
+        });
+        let told = plan.err().map(|mistake| mistake.to_string());
+        let as_it_must = match (&told, refusal) {
+            (None, None) => true,
+            (Some(told), Some(refusal)) => told.starts_with(refusal),
+            _ => false,
+        };
+        assert!(as_it_must, "{version}: {told:?}");
+    }
+}

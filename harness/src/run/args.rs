@@ -115,6 +115,9 @@ pub struct RunArgs {
     /// End the run at the first violation, and judge what was recorded until then
     #[arg(long)]
     pub fail_fast: bool,
+    /// Keep the history as history.jsonl.gz once it is judged; `ordeal check` reads it as well
+    #[arg(long)]
+    pub compress: bool,
     /// Print the result as one JSON object on standard output, and nothing else there
     #[arg(long)]
     pub json: bool,

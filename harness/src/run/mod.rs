@@ -30,6 +30,7 @@ pub mod watch;
 pub use args::RunArgs;
 
 use crate::calendar::Moment;
+use crate::packed;
 use crate::plan::{Environment, Plan};
 use crate::report;
 use crate::sandbox;
@@ -61,7 +62,13 @@ pub fn run(args: RunArgs) -> u8 {
     {
         return complain(&error, status::USAGE);
     }
-    let how = How { out: args.out, fail_fast: args.fail_fast, json: args.json, pcap: args.pcap };
+    let how = How {
+        out: args.out,
+        fail_fast: args.fail_fast,
+        json: args.json,
+        pcap: args.pcap,
+        compress: args.compress,
+    };
     run_plan(&plan, &how)
 }
 
@@ -76,6 +83,8 @@ pub struct How {
     pub json: bool,
     /// The links of which is written down what passes on them.
     pub pcap: Option<String>,
+    /// Keep the history compressed, once it is judged.
+    pub compress: bool,
 }
 
 /// Runs a plan that was looked at; as [`run`].
@@ -152,6 +161,9 @@ fn test(how: &How, plan: &Plan) -> Result<u8, Failure> {
     }
     if results.verdict == Ruling::Valid {
         folder.drop_data(plan);
+    }
+    if how.compress {
+        packed::pack(&folder.history()).map_err(Failure::ours)?;
     }
     if how.json {
         print(&format!("{json}\n"));

@@ -23,6 +23,8 @@ pub(super) struct OldConnection {
     /// What carries it: it goes on only while somebody waits for an answer.
     carrier: Connection<TokioIo<Box<dyn Stream>>, Full<Bytes>>,
     host: String,
+    /// Whether what carries it has ended: there is nothing more to ask then.
+    over: bool,
 }
 
 /// An answer that tells of a key.
@@ -64,7 +66,12 @@ impl OldConnection {
         };
         let opened = timeout(options.connect_timeout, opening).await;
         let (sender, carrier) = opened.unwrap_or_else(|late| Err(failed(&late)))?;
-        Ok(OldConnection { sender, carrier, host: host(endpoint).to_owned() })
+        Ok(OldConnection { sender, carrier, host: host(endpoint).to_owned(), over: false })
+    }
+
+    /// Whether another request needs another connection.
+    pub(super) fn is_over(&self) -> bool {
+        self.over
     }
 
     /// Sends a request, and waits for the answer.
@@ -84,7 +91,10 @@ impl OldConnection {
         let answered = match select(pin!(exchange), &mut self.carrier).await {
             Either::Left((answered, _)) => answered,
             // What came before its end is still to be had.
-            Either::Right((_, exchange)) => exchange.await,
+            Either::Right((_, exchange)) => {
+                self.over = true;
+                exchange.await
+            }
         };
         let (status, body) = answered.map_err(broken)?;
         answer(status, &body)

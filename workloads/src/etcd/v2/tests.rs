@@ -81,11 +81,11 @@ async fn asked_of(answer: &'static str) -> std::io::Result<Result<V2Said, StoreE
 fn an_answer_is_read_and_a_connection_that_breaks_leaves_the_outcome_open() -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let node = "HTTP/1.1 200 OK\r\nContent-Length: 39\r\n\r\n\
+        let node = "HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n\
                     {\"node\":{\"value\":\"1\",\"modifiedIndex\":5}}";
         let said = asked_of(node).await?;
         assert_eq!(said, Ok(V2Said::Node { value: "1".to_owned(), modified: 5 }));
-        for cut in ["", "HTTP/1.1 200 OK\r\nContent-Length: 39\r\n\r\n{\"node\""] {
+        for cut in ["", "HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n{\"node\""] {
             let said = asked_of(cut).await?;
             assert!(matches!(said, Err(StoreError::Indeterminate(_))), "{said:?}");
         }
