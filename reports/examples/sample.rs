@@ -3,7 +3,7 @@
 //!     cargo run -p ordeal-reports --example sample -- invalid > report.html
 //!
 //! The first argument is `invalid`, `bug`, `valid`, `unknown`, `long`, `hostile`, `stale` (found by
-//! the real checker), `cycle`, `watch`, `differ`, `spacetime` or `index`; a second one is the number
+//! the real checker), `cycle`, `watch`, `differ`, `spacetime` or `index`; a second one is the count
 //! of operations around the story, 4000 unless told; a third one `text`, `colour`, `junit` or
 //! `markdown` instead of the page.
 

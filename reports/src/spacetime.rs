@@ -231,7 +231,9 @@ pub(crate) fn svg(
             }
             text.name x=(f(clients)) y="18" { "clients" }
             @for sent in &drawn.messages { (arrow(sent, &scale, drawn.last, x)) }
-            @for moment in &drawn.moments { (happening(moment, &scale, x(moment.node), moment.node + 1 == count)) }
+            @for moment in &drawn.moments {
+                (happening(moment, &scale, x(moment.node), moment.node + 1 == count))
+            }
             (operations(&drawn, &scale, &lanes, (clients, labels)))
             @for (time, y) in rarely(&scale) {
                 text.time x="2" y=(f(y + 3.0)) { (when(time)) }

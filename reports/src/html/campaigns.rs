@@ -44,7 +44,10 @@ pub(super) fn sections(campaigns: &[CampaignSummary]) -> Markup {
             @let () = nights.sort_by(|a, b| (&a.began_at, &a.index).cmp(&(&b.began_at, &b.index)));
             @let nights = &nights[nights.len().saturating_sub(NIGHTS_MAX)..];
             section {
-                h2 { "Campaign " bdi { (clean(name, NAME_MAX)) } ": its tests by night, the newest first" }
+                h2 {
+                    "Campaign " bdi { (clean(name, NAME_MAX)) }
+                    ": its tests by night, the newest first"
+                }
                 (matrix(nights))
                 @if let Some(newest) = nights.last() { (trouble(newest)) }
             }
