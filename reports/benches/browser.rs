@@ -7,7 +7,6 @@
 //! is what lies between two of the browser's own; `own` is what of it the picture took.
 
 #[path = "../tests/report/browser/chromium.rs"]
-#[allow(dead_code)]
 mod chromium;
 #[path = "../examples/made_up/plain.rs"]
 mod plain;
@@ -64,6 +63,14 @@ fn main() {
     page.until("document.getElementById('history-canvas').dataset.selected");
     let selected = page.eval("document.getElementById('history-canvas').dataset.selected");
     println!("the key of anomalies leads to the operation of event {selected}");
+    page.press("/");
+    page.eval("document.getElementById('history-search').value = ''; 0");
+    let began = Instant::now();
+    page.type_text("outcome:info");
+    let said = page.text("#history-said");
+    println!("a search takes {:.0} ms: {said}", began.elapsed().as_secs_f64() * 1e3);
+    page.scheme("dark");
+    page.screenshot("bench", false);
     page.assert_calm();
 }
 

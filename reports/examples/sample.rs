@@ -3,8 +3,8 @@
 //!     cargo run -p ordeal-reports --example sample -- invalid > report.html
 //!
 //! The first argument is `invalid`, `bug`, `valid`, `unknown`, `long`, `hostile`, `stale` (found by
-//! the real checker), `cycle`, `watch`, `differ` or `index`; a second one is the number of
-//! operations around the story, 4000 unless told; a third one `text`, `colour`, `junit` or
+//! the real checker), `cycle`, `watch`, `differ`, `spacetime` or `index`; a second one is the count
+//! of operations around the story, 4000 unless told; a third one `text`, `colour`, `junit` or
 //! `markdown` instead of the page.
 
 mod made_up;
@@ -29,6 +29,12 @@ fn main() {
         "cycle" => made_up::kinds::cycle(),
         "watch" => made_up::kinds::watch_anomaly(),
         "differ" => made_up::kinds::differing(),
+        "spacetime" => {
+            let (results, history) = around_a_stale_read("invalid", count);
+            let story = made_up::kinds::spacetime();
+            let page = ordeal_reports::html_with_spacetime(&results, &history, &[], Some(&story));
+            return print!("{page}");
+        }
         kind => around_a_stale_read(kind, count),
     };
     let logs = made_up::kinds::logs();

@@ -231,7 +231,9 @@ pub(crate) fn svg(
             }
             text.name x=(f(clients)) y="18" { "clients" }
             @for sent in &drawn.messages { (arrow(sent, &scale, drawn.last, x)) }
-            @for moment in &drawn.moments { (happening(moment, &scale, x(moment.node))) }
+            @for moment in &drawn.moments {
+                (happening(moment, &scale, x(moment.node), moment.node + 1 == count))
+            }
             (operations(&drawn, &scale, &lanes, (clients, labels)))
             @for (time, y) in rarely(&scale) {
                 text.time x="2" y=(f(y + 3.0)) { (when(time)) }
@@ -311,15 +313,17 @@ fn arrow(sent: &Sent, scale: &Scale, last: i64, x: impl Fn(usize) -> f64) -> Mar
     }
 }
 
-/// What a node did; syncs are too many for words.
-fn happening(moment: &Moment, scale: &Scale, x: f64) -> Markup {
+/// What a node did; syncs are too many for words. Those of the `last` node stand left of it: right
+/// of it are the clients.
+fn happening(moment: &Moment, scale: &Scale, x: f64, last: bool) -> Markup {
     let y = scale.y(moment.at_ns);
+    let (text_x, anchor) = if last { (x - 6.0, "end") } else { (x + 6.0, "start") };
     html! {
         circle.moment cx=(f(x)) cy=(f(y)) r="2.5" {
             title { (clean(&moment.what, 200)) " at " (when(moment.at_ns)) }
         }
         @if !moment.what.starts_with("fsync") {
-            text.did x=(f(x + 6.0)) y=(f(y + 3.0)) { (clean(&moment.what, 32)) }
+            text.did x=(f(text_x)) y=(f(y + 3.0)) text-anchor=(anchor) { (clean(&moment.what, 32)) }
         }
     }
 }

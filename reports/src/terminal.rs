@@ -90,7 +90,7 @@ pub fn counterexample(
     for difference in found.differences.iter().take(20) {
         let held = difference.members.iter().map(|(m, v)| format!("{m} {v}"));
         let held: Vec<String> = held.map(|held| clean(&held, 60)).collect();
-        out.push_str(&format!("  {}: {}\n", clean(&difference.key, NAME_MAX), held.join(", ")));
+        out.push_str(&format!("  {}: {}\n", clean(&difference.key, NAME_MAX), held.join("; ")));
     }
     if case.shown.is_empty() {
         return out;

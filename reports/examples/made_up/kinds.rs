@@ -3,7 +3,9 @@
 use super::{Told, circumstances, faults, history, noise, object, string};
 use ordeal_checker::{Checker, Counterexample, Judgement, Limits, Verdict, isolation};
 use ordeal_history::{Event, History, Outcome, Value};
-use ordeal_reports::{Circumstances, Difference, Judged, NodeLog, Results, coverage};
+use ordeal_reports::{
+    Circumstances, Difference, Judged, Moment, NodeLog, Results, Sent, Spacetime, coverage,
+};
 
 const MS: u64 = 1_000;
 
@@ -199,4 +201,25 @@ pub fn found_stale_read(count: u64) -> (Results, History) {
     judgement.operations = history.operations.len() as u64;
     let results = results(&history, judgement, "register");
     (results, history)
+}
+
+/// What a simulation saw around the stale read: a message that arrives, one that never does, a
+/// node that follows, and a sync.
+pub fn spacetime() -> Spacetime {
+    let ms = |ms: i64| ms * 1_000_000;
+    let sent = |from: usize, to: usize, at: i64, arrives: Option<i64>| Sent {
+        from,
+        to,
+        at_ns: ms(at),
+        arrives_ns: arrives.map(ms),
+        what: "MsgAppend, term 2".to_owned(),
+    };
+    let moment =
+        |node: usize, at: i64, what: &str| Moment { node, at_ns: ms(at), what: what.to_owned() };
+    Spacetime {
+        nodes: ["n1", "n2", "n3"].map(str::to_owned).to_vec(),
+        messages: vec![sent(0, 1, 9_410, Some(9_412)), sent(1, 2, 9_420, None)],
+        moments: vec![moment(0, 9_411, "fsync"), moment(2, 9_425, "knows no leader at term 2")],
+        left_out: 0,
+    }
 }

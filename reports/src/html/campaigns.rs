@@ -44,7 +44,10 @@ pub(super) fn sections(campaigns: &[CampaignSummary]) -> Markup {
             @let () = nights.sort_by(|a, b| (&a.began_at, &a.index).cmp(&(&b.began_at, &b.index)));
             @let nights = &nights[nights.len().saturating_sub(NIGHTS_MAX)..];
             section {
-                h2 { "Campaign " bdi { (clean(name, NAME_MAX)) } ": its tests by night" }
+                h2 {
+                    "Campaign " bdi { (clean(name, NAME_MAX)) }
+                    ": its tests by night, the newest first"
+                }
                 (matrix(nights))
                 @if let Some(newest) = nights.last() { (trouble(newest)) }
             }
@@ -65,11 +68,6 @@ fn matrix(nights: &[&CampaignSummary]) -> Markup {
             table.matrix {
                 thead { tr {
                     th scope="col" { "test" }
-                    @for night in nights {
-                        th.day scope="col" title=(clean(&night.began_at, 32)) {
-                            (link(night, &clean(night.began_at.get(5..10).unwrap_or("?"), 10)))
-                        }
-                    }
                     th scope="col" { "not passed" }
                     th scope="col" {
                         abbr title="how often it came out otherwise than the night before" {
@@ -77,6 +75,11 @@ fn matrix(nights: &[&CampaignSummary]) -> Markup {
                         }
                     }
                     th scope="col" { "first failure" }
+                    @for night in nights.iter().rev() {
+                        th.day scope="col" title=(clean(&night.began_at, 32)) {
+                            (link(night, &clean(night.began_at.get(5..10).unwrap_or("?"), 10)))
+                        }
+                    }
                 } }
                 tbody {
                     @for (row, cells) in rows.iter().take(ROWS_MAX) {
@@ -104,7 +107,6 @@ fn tests(row: &str, cells: &[Option<Vec<&CampaignTest>>], nights: &[&CampaignSum
     html! {
         tr data-text=(clean(row, 240).to_lowercase()) data-verdict=(class(worst)) {
             th scope="row" { bdi { (clean(row, 96)) } }
-            @for (cell, night) in cells.iter().zip(nights) { (self::cell(cell, night)) }
             td { (trouble) " of " (known.len()) }
             td {
                 (changes)
@@ -116,6 +118,7 @@ fn tests(row: &str, cells: &[Option<Vec<&CampaignTest>>], nights: &[&CampaignSum
                     (link(night, &clean(night.began_at.get(..10).unwrap_or(""), 10)))
                 }
             }
+            @for (cell, night) in cells.iter().zip(nights).rev() { (self::cell(cell, night)) }
         }
     }
 }

@@ -22,17 +22,20 @@ const KEYS_MAX: usize = 100;
 const MEMBERS_MAX: usize = 16;
 
 pub(super) fn sections(results: &Results, history: &History, bands: &[Band]) -> Markup {
+    let found = || results.checkers.iter().filter(|checker| checker.counterexample.is_some());
+    let several = found().count() > 1;
     html! {
-        @for checker in &results.checkers {
+        @for checker in found() {
             @if let Some(found) = &checker.counterexample {
-                (section(checker, found, history, bands))
+                (section((checker, several), found, history, bands))
             }
         }
     }
 }
 
+/// One counterexample; where there are `several` its heading names its checker.
 fn section(
-    checker: &CheckerResult,
+    (checker, several): (&CheckerResult, bool),
     found: &CounterexampleResult,
     history: &History,
     bands: &[Band],
@@ -45,6 +48,7 @@ fn section(
         section.counterexample {
             h2 {
                 "The counterexample"
+                @if several { " of " bdi { (clean(&checker.name, NAME_MAX)) } }
                 @if !key.is_empty() { ": " bdi { code { (key) } } }
             }
             p.lead {

@@ -77,7 +77,7 @@ fn transaction(node: &Node, placed: &Placed) -> Markup {
 
 /// On an ellipse, the first one left.
 fn place(cycle: &Cycle, at: usize, height: f64) -> Placed {
-    let mut steps = clean(&cycle.nodes[at].steps, usize::MAX);
+    let mut steps = clean(&cycle.nodes[at].steps, 10_000);
     if steps.chars().count() > STEPS_MAX {
         steps = steps.chars().take(STEPS_MAX - 1).chain(['…']).collect();
     }

@@ -16,6 +16,8 @@ const SCRIPT: &str = include_str!("script/filter.js");
 
 /// The matrix shows so many days, the last ones.
 const DAYS_MAX: usize = 31;
+/// The name of a test is cut after so many characters.
+const TEST_MAX: usize = 96;
 /// The list shows so many runs, the newest.
 const RUNS_MAX: usize = 5_000;
 
@@ -121,7 +123,7 @@ pub fn index(runs: &[RunSummary], campaigns: &[CampaignSummary], serving: Servin
                 style { (PreEscaped(STYLE)) }
             }
             body {
-                main {
+                main.wide {
                     header.verdict.(ruling(worst).0) {
                         p.sign aria-hidden="true" { (ruling(worst).1) }
                         div {
@@ -198,14 +200,11 @@ fn matrix(runs: &[&RunSummary]) -> Markup {
     }
     html! {
         section {
-            h2 { "Tests by day" }
+            h2 { "Tests by day, the newest first" }
             div.scroll {
                 table.matrix {
                     thead { tr {
                         th scope="col" { "test" }
-                        @for day in days.iter().rev() {
-                            th.day scope="col" { (clean(day.get(5..).unwrap_or(day), 10)) }
-                        }
                         th scope="col" { "not valid" }
                         th scope="col" {
                             abbr title="how often the verdict was another than the run's before" {
@@ -213,13 +212,16 @@ fn matrix(runs: &[&RunSummary]) -> Markup {
                             }
                         }
                         th scope="col" { "first failure" }
+                        @for day in &days {
+                            th.day scope="col" { (clean(day.get(5..).unwrap_or(day), 10)) }
+                        }
                     } }
                     tbody {
                         @for (test, runs) in &tests {
                             tr data-text=(searched(&[test])) data-verdict=(worst(runs).word()) {
-                                th scope="row" { bdi { (clean(test, NAME_MAX)) } }
-                                @for day in days.iter().rev() { (cell(runs, day)) }
+                                th scope="row" { bdi { (clean(test, TEST_MAX)) } }
                                 (record(runs))
+                                @for day in &days { (cell(runs, day)) }
                             }
                         }
                     }
@@ -307,7 +309,7 @@ fn row(run: &RunSummary) -> Markup {
         tr.(class) data-text=(text) data-verdict=(word) {
             td.mark { (sign) }
             td.when { (link(run, &clean(&run.started_at, 32))) }
-            td { bdi { (clean(&run.test, NAME_MAX)) } }
+            td { bdi { (clean(&run.test, TEST_MAX)) } }
             td.why {
                 b { (word) }
                 @if !run.bug.is_empty() { " · bug " bdi { (clean(&run.bug.join(", "), NAME_MAX)) } }

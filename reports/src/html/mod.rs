@@ -83,7 +83,9 @@ pub fn html_with_spacetime(
                     (first_screen(results))
                     (facts::section(results, &scene))
                     (counterexample::sections(results, history, &bands))
-                    @if let Some(story) = story { (in_space_and_time(story, results, history, &bands)) }
+                    @if let Some(story) = story {
+                        (in_space_and_time(story, results, history, &bands))
+                    }
                     (logs::section(results, history, &scene))
                     (context::section(&trace))
                     (over_time::sections(history, &scene))

@@ -2,7 +2,7 @@
 
 use super::index::RunSummary;
 use crate::results::Ruling;
-use crate::text::{NAME_MAX, clean, duration, grouped};
+use crate::text::{clean, duration, grouped};
 use crate::timeline::n;
 use maud::{Markup, html};
 use std::collections::BTreeMap;
@@ -47,7 +47,7 @@ fn row(test: &str, runs: &[&RunSummary]) -> Markup {
     let known = p99s.iter().any(|&us| us > 0);
     html! {
         tr data-text=(clean(test, 240).to_lowercase()) data-verdict="" {
-            th scope="row" { bdi { (clean(test, NAME_MAX)) } }
+            th scope="row" { bdi { (clean(test, 96)) } }
             td { (line("operations a second", runs, &rates)) }
             td.right { (grouped(rates.last().copied().unwrap_or(0))) }
             td { @if known { (line("p99 latency", runs, &p99s)) } }

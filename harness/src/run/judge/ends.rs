@@ -65,7 +65,7 @@ fn compare(aspect: &Aspect, held: &[(&NodeId, &Result<Inspected, String>)]) -> J
     let verdict = if groups.len() > 1 {
         let mut story = vec![format!("After the last fault members differ in their {what}.")];
         story.extend(groups.iter().map(|(held, nodes)| format!("{}: {held}", nodes.join(", "))));
-        let reason = story.join(" ");
+        let reason = format!("{} {}", story[0], story[1..].join("; "));
         (Verdict::Invalid(Counterexample { story, ..Counterexample::default() }), reason)
     } else if let Some(why) = unasked.first() {
         (Verdict::Unknown(why.clone()), why.clone())

@@ -3,7 +3,9 @@
 use super::chromium::{Page, chromium_or_skip};
 use crate::made_up::{faults, history, invalid, kinds, noise, stale_read, unknown, valid};
 use ordeal_history::History;
-use ordeal_reports::{Results, html};
+use ordeal_reports::{Results, html, html_with_spacetime};
+use serde_json::json;
+use std::time::Duration;
 
 const WIDE: (u32, u32) = (1280, 900);
 const NARROW: (u32, u32) = (360, 740);
@@ -220,6 +222,59 @@ fn each_kind_of_violation_has_its_picture() {
         page.screenshot(name, true);
         page.assert_calm();
     }
+}
+
+#[test]
+fn a_simulation_has_its_spacetime_in_light_in_dark_and_on_paper() {
+    let Some(mut chromium) = chromium_or_skip() else { return };
+    let (results, history) = stale(400);
+    let story = kinds::spacetime();
+    let text = html_with_spacetime(&results, &history, &[], Some(&story));
+    let mut page = chromium.open(&text, WIDE, "");
+    await_history(&mut page);
+    let said = page.eval("document.querySelector('svg.spacetime').textContent");
+    let said = said.as_str().unwrap_or_default().to_owned();
+    for words in ["never arrives", "knows no leader at term 2", "clients", "✗ wrong here"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let colour = "getComputedStyle(document.querySelector('.spacetime .sent line')).stroke";
+    page.scheme("light");
+    let light = page.eval(colour);
+    page.screenshot("spacetime", true);
+    page.scheme("dark");
+    assert_ne!(page.eval(colour), light);
+    page.screenshot("spacetime-dark", true);
+    page.scheme("light");
+    page.call("Emulation.setEmulatedMedia", json!({ "media": "print" }));
+    // What is folded up is printed too, and what only a hand can use is not.
+    let height = "document.querySelector('details > :not(summary)').getBoundingClientRect().height";
+    assert!(page.eval(height).as_f64().expect("a number") > 10.0, "details are not printed");
+    assert_eq!(page.eval("getComputedStyle(document.querySelector('.tools')).display"), "none");
+    page.screenshot("print", true);
+    page.assert_calm();
+}
+
+#[test]
+fn without_a_script_the_verdict_and_the_counterexample_are_read() {
+    let Some(mut chromium) = chromium_or_skip() else { return };
+    let (results, history) = stale(400);
+    let mut page = chromium.open(&html(&results, &history, &[]), WIDE, "");
+    await_history(&mut page);
+    page.call("Emulation.setScriptExecutionDisabled", json!({ "value": true }));
+    page.call("Page.reload", json!({}));
+    // Without scripts nothing waits in the page: it is asked from here.
+    let there = "document.readyState == 'complete' && document.getElementById('context')?.hidden";
+    while page.eval(there) != true {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let text = page.eval("document.body.innerText");
+    let text = text.as_str().unwrap_or_default().to_owned();
+    for words in ["Process 9 read k7 and saw 411 at n2", "expected", "Do it again", "What happened"]
+    {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    page.screenshot("no-script", true);
+    page.assert_calm();
 }
 
 #[test]
