@@ -35,6 +35,8 @@ pub struct Limits {
     pub time: Option<Duration>,
     /// Bytes that the search may hold in its memory of configurations, and isolation in its graph.
     pub memory_bytes: usize,
+    /// Configurations that one search may look at: a bound that is the same on every machine.
+    pub configurations: u64,
     /// Threads to use; 0 is one a core.
     pub threads: usize,
     /// Set from outside to make the check end early, as `Unknown`.
@@ -43,7 +45,13 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { time: None, memory_bytes: 4 << 30, threads: 0, cancel: None }
+        Limits {
+            time: None,
+            memory_bytes: 4 << 30,
+            configurations: u64::MAX,
+            threads: 0,
+            cancel: None,
+        }
     }
 }
 

@@ -72,6 +72,9 @@ pub struct Plan {
     pub move_every_ms: u64,
     /// The cluster's own timeouts.
     pub tuning: Tuning,
+    /// Who is to lead when the clients begin; without this whoever does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leader: Option<NodeId>,
     /// What was asked for to go wrong, in the words of `--nemesis`; what a swarm left of it.
     pub nemesis: Vec<Asked>,
     /// The kinds that a swarm has switched off.
@@ -133,6 +136,10 @@ pub struct Work {
     pub name: String,
     /// Its options.
     pub options: Options,
+    /// Operations of some functions are left out, a part of them or all; which, and how many, flows
+    /// from the seed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub thinned: bool,
 }
 
 /// An operation at a moment.

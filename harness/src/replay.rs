@@ -1,5 +1,7 @@
 //! `ordeal replay` and `ordeal shrink`: what was found, again, and smaller.
 
+mod real;
+
 use crate::calendar::Moment;
 use crate::duration;
 use crate::plan::{Db, Environment, Plan, PlanError};
@@ -20,6 +22,11 @@ pub struct ReplayArgs {
     /// Where to run it [default: where it was run]
     #[arg(long, value_enum)]
     pub env: Option<Place>,
+    /// How often a script that was found in simulation is played on real time, until the violation
+    /// shows
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    pub tries: u32,
     /// The run's folder, new or empty [default: runs/NAME/TIME]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -86,13 +93,9 @@ fn try_replay(args: ReplayArgs) -> Result<u8, (String, u8)> {
         None => {}
     }
     if plan.environment != Environment::Simulation {
-        if plan.script.is_some() {
-            let what = args.what.display();
-            let message = format!(
-                "--env sandbox: the clients of {what} play a script in simulated time; replay the \
-                 plan that it was shrunk from"
-            );
-            return Err((message, status::USAGE));
+        if plan.script.is_some() && plan.environment == Environment::Sandbox {
+            must_be_embedded(&plan)?;
+            return real::play(&plan, &real::folder(args.out), args.tries);
         }
         let how = run::How { out: args.out, ..run::How::default() };
         return Ok(run::run_plan(&plan, &how));

@@ -27,7 +27,7 @@ pub struct ZooArgs {
     /// Hunt this bug, and no other; may be given several times
     #[arg(long = "bug", value_name = "NAME")]
     pub bugs: Vec<String>,
-    /// The budget of each bug, and of the cluster without bugs
+    /// How many seeds each bug is given
     #[arg(long, value_name = "N", default_value_t = 1000)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     pub budget: u64,
@@ -38,14 +38,22 @@ pub struct ZooArgs {
     #[arg(long, value_name = "DUR", default_value = "30s", value_parser = duration::parse)]
     pub time_limit: Duration,
     /// How long one shrinking may take
-    #[arg(long, value_name = "DUR", default_value = "30s", value_parser = duration::parse)]
+    #[arg(long, value_name = "DUR", default_value = "2m", value_parser = duration::parse)]
     pub shrink_limit: Duration,
     /// How many simulations run at once [default: one for each processor]
     #[arg(long, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,
+    /// Hunt no bug, and run only the cluster without bugs
+    #[arg(long, conflicts_with_all = ["bugs", "no_control"])]
+    pub no_bugs: bool,
     /// Do not run the cluster without bugs
     #[arg(long)]
     pub no_control: bool,
+    /// How many seeds the cluster without bugs is run over, in turn over all workloads [default: the
+    /// budget]
+    #[arg(long, value_name = "N", conflicts_with = "no_control")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    pub control: Option<u64>,
     /// The folder for what is found, new or empty [default: runs/zoo/TIME]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -83,7 +91,7 @@ pub fn run(args: &ZooArgs) -> u8 {
 }
 
 fn try_run(args: &ZooArgs) -> Result<u8, Failure> {
-    let wanted = wanted(&args.bugs)?;
+    let wanted = if args.no_bugs { Vec::new() } else { wanted(&args.bugs)? };
     if let Some(out) = &args.out {
         check_out(out).map_err(|error| (error.to_string(), status::USAGE))?;
     }

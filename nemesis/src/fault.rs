@@ -5,6 +5,7 @@ mod clock;
 mod disk;
 mod network;
 mod steps;
+mod stretch;
 mod turns;
 mod what;
 

@@ -82,7 +82,7 @@ impl<M: Model> Linearizable<M> {
         let budget = search::Budget {
             deadline: limits.time.and_then(|time| Instant::now().checked_add(time)),
             memory_bytes: limits.memory_bytes / workers,
-            configurations: u64::MAX,
+            configurations: limits.configurations,
             cancel: limits.cancel.as_deref(),
         };
         let mut by_size: Vec<usize> = (0..objects.len()).collect();

@@ -37,6 +37,8 @@ pub(super) struct LeaseClock {
     expired: Vec<i64>,
     expired_term: u64,
     checked_us: u64,
+    /// How many leases that another leader had granted or renewed have ended here.
+    inherited_expired: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +46,8 @@ struct End {
     end_us: u64,
     /// When to look at the lease: at its end, or when its revocation is to be proposed again.
     due_us: u64,
+    /// It was another leader's, and was not renewed since.
+    is_inherited: bool,
 }
 
 impl LeaseClock {
@@ -55,7 +59,7 @@ impl LeaseClock {
     /// Starts a lease, or starts it again, if this node counts.
     pub fn start(&mut self, id: i64, ttl: i64, now_us: u64) {
         if self.counts() {
-            self.set(id, now_us.saturating_add(micros(ttl)));
+            self.set(id, now_us.saturating_add(micros(ttl)), false);
         }
     }
 
@@ -71,8 +75,9 @@ impl LeaseClock {
         self.ends.get(&id)?.end_us.checked_sub(now_us).filter(|left| *left > 0)
     }
 
-    fn set(&mut self, id: i64, end_us: u64) {
-        if let Some(before) = self.ends.insert(id, End { end_us, due_us: end_us }) {
+    fn set(&mut self, id: i64, end_us: u64, is_inherited: bool) {
+        let end = End { end_us, due_us: end_us, is_inherited };
+        if let Some(before) = self.ends.insert(id, end) {
             self.due.remove(&(before.due_us, id));
         }
         self.due.insert((end_us, id));
@@ -100,6 +105,7 @@ impl LeaseClock {
             self.due.insert((again_us, id));
             if let Some(end) = self.ends.get_mut(&id) {
                 end.due_us = again_us;
+                self.inherited_expired += u64::from(std::mem::take(&mut end.is_inherited));
             }
             self.expired.push(id);
         }
@@ -131,7 +137,8 @@ impl Node {
         }
         let election_us = self.config.election_ticks as u64 * self.config.tick_us;
         for (id, lease) in self.state.kv.leases().iter() {
-            self.leases.start(id, lease.ttl, self.now_us + election_us);
+            let end_us = (self.now_us + election_us).saturating_add(micros(lease.ttl));
+            self.leases.set(id, end_us, true);
         }
     }
 
@@ -153,6 +160,7 @@ impl Node {
             self.writes.add_unanswered(&command);
         }
         self.leases.find_expired(self.now_us);
+        self.counts.inherited_leases_expired = self.leases.inherited_expired;
     }
 
     /// A lease's revocation counts only in the term whose leader found it expired.

@@ -31,6 +31,8 @@ pub struct Vitals {
     pub is_leader: bool,
     pub is_learner: bool,
     pub leader_changes: u64,
+    pub reads_retried: u64,
+    pub inherited_leases_expired: u64,
     pub committed: u64,
     pub applied: u64,
     pub proposals_pending: u64,

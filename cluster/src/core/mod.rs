@@ -59,7 +59,7 @@ pub use auth::{AuthAnswer, AuthQuery, AuthResponse, Credentials};
 pub use maintenance::Vitals;
 pub use node::{Node, StartError, Status, bootstrap_image};
 pub use raft::StateRole;
-pub use raft::eraftpb::{Message, MessageType};
+pub use raft::eraftpb::{Entry, Message, MessageType};
 pub(crate) use timeout::mix;
 pub use watch::{StreamId, WatchInput};
 

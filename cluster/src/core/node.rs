@@ -235,6 +235,17 @@ impl Node {
         }
     }
 
+    /// Whether the log has this entry, or has had it until a snapshot took its place.
+    pub fn has_entry(&self, Position { index, term }: Position) -> bool {
+        let log = &self.raft.raft.raft_log;
+        index < log.first_index() || log.term(index) == Ok(term)
+    }
+
+    /// What has been counted since the start; what is looked up when it is asked for is 0 here.
+    pub fn counts(&self) -> &Vitals {
+        &self.counts
+    }
+
     /// The state machine, to look at.
     pub fn state(&self) -> &State {
         &self.state

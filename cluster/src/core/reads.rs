@@ -47,6 +47,8 @@ pub(super) struct Reads {
     /// Names rounds; never used twice, or the end of one would be taken for that of another
     /// (etcd #20418).
     last_context: u64,
+    /// How often a round was tried again.
+    pub retried: u64,
 }
 
 #[derive(Debug)]
@@ -76,7 +78,7 @@ impl Reads {
             Some(round) if now_us < round.tried_us + retry_us => return None,
             // Reads that came after the first try wait for the next round: the answer to that
             // try would be too old for them.
-            Some(_) => {}
+            Some(_) => self.retried += 1,
             None if self.waiting.is_empty() => return None,
             None => {
                 let reads = std::mem::take(&mut self.waiting);

@@ -98,7 +98,9 @@ impl Node {
             return;
         }
         let retry_us = READ_RETRY_TICKS * self.config.tick_us;
-        if let Some(context) = self.reads.begin(self.now_us, leader, retry_us, self.config.bugs) {
+        let begun = self.reads.begin(self.now_us, leader, retry_us, self.config.bugs);
+        self.counts.reads_retried = self.reads.retried;
+        if let Some(context) = begun {
             self.wall_round_begins(context);
             self.ask_read_index(context);
         }

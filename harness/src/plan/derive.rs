@@ -48,6 +48,8 @@ pub struct PlanOptions {
     pub op_timeout_ms: u64,
     /// Milliseconds after which each client turns to the next member; 0: it stays.
     pub move_every_ms: u64,
+    /// Operations of some functions are left out, which ones the seed says.
+    pub thinned: bool,
     /// What goes wrong.
     pub nemesis: Vec<Asked>,
     /// Whether some of it is switched off and the rest weighed, by the seed.
@@ -78,6 +80,7 @@ impl Default for PlanOptions {
             time_limit_ms: 20_000,
             op_timeout_ms: 1_000,
             move_every_ms: 0,
+            thinned: false,
             nemesis: Kind::survivable().into_iter().map(Asked::from).collect(),
             swarm: false,
             upgrade_to: None,
@@ -126,6 +129,7 @@ impl Plan {
             tls: options.tls,
             workload: Work {
                 name: options.workload.clone(),
+                thinned: options.thinned,
                 options: Options {
                     keys: options.keys,
                     serializable: options.serializable,
@@ -144,6 +148,7 @@ impl Plan {
                 election_ms: 500,
                 snapshot_count: options.snapshot_count,
             },
+            leader: None,
             nemesis,
             switched_off,
             schedule,

@@ -91,6 +91,11 @@ impl Plan {
                            is from one etcd binary to another";
             return mistake("upgrade_to", message);
         }
+        if let Some(leader) = &self.leader
+            && !self.nodes.contains(leader)
+        {
+            return mistake("leader", format!("there is no node {leader} among the members"));
+        }
         let tuning = self.tuning;
         if tuning.heartbeat_ms == 0 || tuning.election_ms < 5 * tuning.heartbeat_ms {
             // etcd's own rule; it refuses to start otherwise.

@@ -222,6 +222,7 @@ impl RunArgs {
             time_limit_ms: millis(self.time_limit),
             op_timeout_ms: millis(self.op_timeout),
             move_every_ms: self.move_every.map_or(0, |every| millis(every).max(1)),
+            thinned: false,
             nemesis: asked(&self.nemesis)?,
             swarm: self.swarm,
             upgrade_to: self

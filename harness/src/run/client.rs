@@ -5,6 +5,7 @@ use super::environment::Environment;
 use super::flag::Flag;
 use super::pace::Pace;
 use super::record::Recorder;
+use super::thinning::Thinning;
 use crate::plan::Scripted;
 use futures::future::{Either, select};
 use ordeal_history::Outcome;
@@ -40,6 +41,8 @@ pub struct Shared<'a, W, E, T> {
     pub op_timeout: Duration,
     /// After so many milliseconds each slot turns to the next member; 0: it stays.
     pub move_every_ms: u64,
+    /// Which operations are left out, where some are.
+    pub thinning: Option<Thinning>,
     pub workload: PhantomData<W>,
 }
 
@@ -106,6 +109,11 @@ impl<'a, W: Workload, E: Environment, T: Time> Client<'a, W, E, T> {
                 Next::Done => return,
                 // Asked again when the next operation is due.
                 Next::Wait => {}
+                // To the generator it is one that failed, as any may.
+                Next::Invoke(operation) if self.is_left_out(operation.f) => {
+                    let refused = Completion::refused(operation.value.clone());
+                    self.shared.generator.borrow_mut().observe(self.slot, &operation, &refused);
+                }
                 Next::Invoke(operation) => {
                     open = W::patience(&operation) == Patience::Open;
                     let cut = Cut { at: end, stop };
@@ -119,6 +127,10 @@ impl<'a, W: Workload, E: Environment, T: Time> Client<'a, W, E, T> {
                 due = pace.due(time.now(), &mut self.rng);
             }
         }
+    }
+
+    fn is_left_out(&mut self, f: &'static str) -> bool {
+        self.shared.thinning.as_ref().is_some_and(|it| it.leaves_out(f, &mut self.rng))
     }
 
     /// Does what the script has for it, each operation at its moment or as soon as it is free.

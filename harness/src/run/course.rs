@@ -9,6 +9,7 @@ use super::flag::Flag;
 use super::needs::lacking;
 use super::progress::Stage;
 use super::record::Recorder;
+use super::thinning::Thinning;
 use crate::plan::Plan;
 use crate::seed;
 use futures::StreamExt;
@@ -16,7 +17,7 @@ use futures::future::{join_all, select, select_all};
 use futures::stream::FuturesUnordered;
 use ordeal_checker::Violation;
 use ordeal_history::Value;
-use ordeal_nemesis::{Conductor, Machinery, NodeId, Time, within};
+use ordeal_nemesis::{Conductor, Machinery, NodeId, Task, Time, within};
 use ordeal_workloads::etcd::Inspected;
 use ordeal_workloads::{
     Login, Options, Range, Request, Store, StoreError, Workload, client, root, setup,
@@ -36,6 +37,8 @@ const RECOVERY_MAX: Duration = Duration::from_secs(20);
 const PROBE_MAX: Duration = Duration::from_secs(1);
 /// How long one change of users and roles may take at the start.
 const SETUP_MAX: Duration = Duration::from_secs(10);
+/// How long the member that is to lead may take until it does.
+const SEAT_MAX: Duration = Duration::from_secs(10);
 /// How long a node may take to say what it holds.
 const INSPECTION_MAX: Duration = Duration::from_secs(5);
 /// How often a node is asked at last that does not say.
@@ -59,6 +62,8 @@ pub struct Course {
     pub deaths: Vec<Death>,
     /// Nodes that did not answer a read after all faults were over.
     pub silent: Vec<NodeId>,
+    /// When those who did had all answered; like the times of the history.
+    pub recovered: Option<Duration>,
     /// What could not be done at the end, in sentences.
     pub trouble: Vec<String>,
     /// What each node holds at the end, or why it did not say; `None` if nobody was asked.
@@ -149,7 +154,28 @@ impl<E: Environment, T: Time> Run<'_, E, T> {
             let message = format!("{node} acknowledged no read within {seconds} s of its start");
             return Err(EnvironmentError(format!("{message}; its last words:\n{words}")));
         }
-        if self.plan.auth { self.make_users().await } else { Ok(()) }
+        if self.plan.auth {
+            self.make_users().await?;
+        }
+        self.seat_leader().await
+    }
+
+    /// Has the member lead that the plan names, if it names one.
+    async fn seat_leader(&self) -> Result<(), EnvironmentError> {
+        let Some(wanted) = &self.plan.leader else { return Ok(()) };
+        let machinery = self.environment.machinery();
+        let give_up = self.time.now() + SEAT_MAX;
+        while machinery.leader().await.as_ref() != Some(wanted) && !self.interrupt.is_raised() {
+            if self.time.now() >= give_up {
+                let seconds = SEAT_MAX.as_secs();
+                let message = format!("{wanted} could not be made the leader in {seconds} s");
+                return Err(EnvironmentError(message));
+            }
+            // Refused while there is no leader, or a change of the members is under way.
+            let _ = machinery.maintain(&Task::MoveLeader(wanted.clone())).await;
+            self.time.sleep(LOOK_REST).await;
+        }
+        Ok(())
     }
 
     /// Makes users and roles, and lets the cluster ask for them from then on.
@@ -187,6 +213,7 @@ impl<E: Environment, T: Time> Run<'_, E, T> {
             slots,
             op_timeout: Duration::from_millis(plan.op_timeout_ms),
             move_every_ms: plan.move_every_ms,
+            thinning: plan.workload.thinned.then(|| Thinning::new(plan.seed)),
             workload: PhantomData,
         };
         let mut clients: Vec<Client<'_, W, E, T>> = (0..slots as usize)
@@ -215,6 +242,7 @@ impl<E: Environment, T: Time> Run<'_, E, T> {
             course.silent.clear();
             return;
         }
+        course.recovered = Some(self.time.now() - origin);
         // In a script the reads at the end, if they matter, are in it.
         if plan.script.is_none() {
             self.final_reads(&mut clients, &options.for_final_reads()).await;

@@ -25,6 +25,7 @@ pub mod record;
 mod restore;
 mod screen;
 pub mod target;
+mod thinning;
 pub mod watch;
 
 pub use args::RunArgs;
@@ -62,13 +63,8 @@ pub fn run(args: RunArgs) -> u8 {
     {
         return complain(&error, status::USAGE);
     }
-    let how = How {
-        out: args.out,
-        fail_fast: args.fail_fast,
-        json: args.json,
-        pcap: args.pcap,
-        compress: args.compress,
-    };
+    let RunArgs { out, fail_fast, json, pcap, compress, .. } = args;
+    let how = How { out, fail_fast, json, quiet: false, pcap, compress };
     run_plan(&plan, &how)
 }
 
@@ -81,6 +77,8 @@ pub struct How {
     pub fail_fast: bool,
     /// Print the result as JSON.
     pub json: bool,
+    /// Print nothing.
+    pub quiet: bool,
     /// The links of which is written down what passes on them.
     pub pcap: Option<String>,
     /// Keep the history compressed, once it is judged.
@@ -167,7 +165,7 @@ fn test(how: &How, plan: &Plan) -> Result<u8, Failure> {
     }
     if how.json {
         print(&format!("{json}\n"));
-    } else {
+    } else if !how.quiet {
         let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         print(&terminal(&results, &history, colour));
         print(&format!("Report: {}\n", folder.path().join("report.html").display()));

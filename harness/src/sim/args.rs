@@ -10,6 +10,10 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// How many keys are in play, and how long a client waits, where one of the two is said alone.
+const KEYS: u32 = 4;
+const OP_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// The options of `ordeal sim`.
 #[derive(Args, Clone, Debug)]
 pub struct SimArgs {
@@ -44,18 +48,19 @@ pub struct SimArgs {
     /// How long the clients work, in simulated time
     #[arg(long, value_name = "DUR", default_value = "30s", value_parser = duration::parse)]
     pub time_limit: Duration,
-    /// How many clients work at once [default: two for each node]
+    /// How many clients work at once [default: one to three for each node, drawn from the seed]
     #[arg(long, value_name = "N")]
     pub concurrency: Option<u32>,
     /// Operations a second, all clients together
     #[arg(long, value_name = "OPS_PER_S", default_value_t = 100)]
     pub rate: u32,
-    /// How many keys are in play at once
-    #[arg(long, value_name = "N", default_value_t = 4)]
-    pub keys: u32,
-    /// How long a client waits for an answer
-    #[arg(long, value_name = "DUR", default_value = "1s", value_parser = duration::parse)]
-    pub op_timeout: Duration,
+    /// How many keys are in play at once [default: this, the clients' patience, and which operations
+    /// there are, are drawn from the seed]
+    #[arg(long, value_name = "N")]
+    pub keys: Option<u32>,
+    /// How long a client waits for an answer [default: as --keys]
+    #[arg(long, value_name = "DUR", value_parser = duration::parse)]
+    pub op_timeout: Option<Duration>,
     /// A bug to switch on in the embedded cluster; may be given several times
     #[arg(long = "bug", value_name = "NAME")]
     pub bugs: Vec<String>,
@@ -91,16 +96,17 @@ impl SimArgs {
             nodes: self.nodes.unwrap_or(5),
             bugs: self.bugs.clone(),
             workload: self.workload.clone(),
-            keys: self.keys,
+            keys: self.keys.unwrap_or(KEYS),
             serializable: self.read == Read::Serializable,
             concurrency: self.concurrency,
             rate_per_s: self.rate,
             time_limit_ms: millis(self.time_limit),
-            op_timeout_ms: millis(self.op_timeout),
+            op_timeout_ms: millis(self.op_timeout.unwrap_or(OP_TIMEOUT)),
             nemesis,
             ..PlanOptions::default()
         };
-        Ok(Swarm { options, nodes: self.nodes, every_kind: self.every_fault })
+        let fixed_mix = self.keys.is_some() || self.op_timeout.is_some();
+        Ok(Swarm { options, nodes: self.nodes, every_kind: self.every_fault, fixed_mix })
     }
 }
 

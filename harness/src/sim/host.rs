@@ -1,6 +1,7 @@
 //! One simulated machine: its disk, its clocks, and the process that runs on it, if one does.
 
 use super::disk::SimDisk;
+use super::panics::caught;
 use super::settings::Settings;
 use super::world::{Happening, Outlet, member};
 use crate::run::environment::Death;
@@ -10,7 +11,7 @@ use ordeal_cluster::core::{
     Config, Effect, Event, Limits, Node, RequestId, Response, Status, StreamId,
 };
 use ordeal_cluster::error::ApiError;
-use ordeal_cluster::log::{self, Log, LogConfig, LogError, Owner};
+use ordeal_cluster::log::{self, Log, LogConfig, LogError, Owner, Write};
 use ordeal_cluster::proto::etcdserverpb::{Member, RangeRequest};
 use ordeal_cluster::proto::mvccpb::KeyValue;
 use ordeal_nemesis::NodeId;
@@ -93,6 +94,8 @@ pub struct Process {
     /// The newest number that was written, and whether an fsync is under way.
     pub written: u64,
     pub syncing: bool,
+    /// What of the node's own counts was taken into account: reads tried again, leases that ended.
+    pub counted: [u64; 2],
     /// When it began, by its monotonic clock; and the latest that it has seen since.
     began_us: i64,
     seen_us: u64,
@@ -124,7 +127,7 @@ impl Host {
         }
     }
 
-    /// Starts a process on what the disk holds.
+    /// Starts a process on what the disk holds; gives what its log held.
     ///
     /// # Errors
     /// When the node refuses its data, as it would say it.
@@ -134,7 +137,7 @@ impl Host {
         members: &[Member],
         now: Duration,
         seed: u64,
-    ) -> Result<(), String> {
+    ) -> Result<Write, String> {
         self.incarnation += 1;
         let owner = log::owner(&self.disk).map_err(|error| error.to_string())?;
         let (id, joins, known) = match (owner, self.joining.clone()) {
@@ -150,7 +153,7 @@ impl Host {
             joined: joins,
             bugs: settings.bugs,
         };
-        let opened = log::open(Arc::new(self.disk.clone()), log_config);
+        let opened = caught(|| log::open(Arc::new(self.disk.clone()), log_config))?;
         let (log, recovered) = opened.map_err(|error| error.to_string())?;
         if recovered.torn_bytes > 0 {
             self.torn = true;
@@ -180,7 +183,8 @@ impl Host {
             limits: Limits { strict_reconfig: settings.strict_reconfig, ..Limits::default() },
             bugs: settings.bugs,
         };
-        let node = Node::new(config, recovered).map_err(|error| error.to_string())?;
+        let held = Write { entries: recovered.entries.clone(), ..Write::default() };
+        let node = caught(|| Node::new(config, recovered))?.map_err(|error| error.to_string())?;
         let began_us = self.monotonic_us(now);
         self.process = Some(Process {
             node,
@@ -193,10 +197,11 @@ impl Host {
             sending: 0,
             written: 0,
             syncing: false,
+            counted: [0; 2],
             began_us,
             seen_us: 0,
         });
-        Ok(())
+        Ok(held)
     }
 
     /// Ends the process at once. Whoever waited for an answer of it hears that it is gone.
@@ -215,20 +220,31 @@ impl Host {
     }
 
     /// Steps the process, and flushes. What it wants done goes to `out`.
-    pub fn step(&mut self, now: Duration, tells_wall: bool, event: Event, out: &mut Vec<Effect>) {
+    ///
+    /// # Errors
+    /// Its last words, if it panics.
+    pub fn step(
+        &mut self,
+        now: Duration,
+        tells_wall: bool,
+        event: Event,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), String> {
         let monotonic_us = self.monotonic_us(now);
         let wall_us = WALL_US + self.ahead_us(now, true) + as_us(now);
-        let Some(process) = &mut self.process else { return };
+        let Some(process) = &mut self.process else { return Ok(()) };
         let since = u64::try_from(monotonic_us - process.began_us).unwrap_or(0);
         // No process sees its monotonic clock go back, whatever the nemesis does to it.
         process.seen_us = process.seen_us.max(since);
         let now_us = process.seen_us;
-        if tells_wall {
-            let wall_us = u64::try_from(wall_us).unwrap_or(0);
-            process.node.step(now_us, Event::WallClock(wall_us), out);
-        }
-        process.node.step(now_us, event, out);
-        process.node.flush(out);
+        caught(|| {
+            if tells_wall {
+                let wall_us = u64::try_from(wall_us).unwrap_or(0);
+                process.node.step(now_us, Event::WallClock(wall_us), out);
+            }
+            process.node.step(now_us, event, out);
+            process.node.flush(out);
+        })
     }
 
     /// Where its node stands, if one runs.

@@ -14,6 +14,7 @@ mod many;
 mod messages;
 mod one;
 mod operators;
+mod panics;
 mod safety;
 mod sessions;
 mod settings;

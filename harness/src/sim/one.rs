@@ -7,13 +7,13 @@ use crate::plan::Plan;
 use crate::run::course::{self, Course};
 use crate::run::environment::EnvironmentError;
 use crate::run::flag::Flag;
-use crate::run::judge::{self, About, Judgements};
+use crate::run::judge::{self, About, Judgements, failed_by_their_disks};
 use crate::run::progress::Progress;
 use crate::run::record::{Recorder, Sink};
 use futures::future::{Either, select};
 use ordeal_checker::{Cost, Judgement, Limits, Verdict, Witness};
-use ordeal_history::{Event, History, Writer};
-use ordeal_nemesis::VirtualTime;
+use ordeal_history::{Event, History, Outcome, Writer};
+use ordeal_nemesis::{NodeId, VirtualTime};
 use ordeal_reports::Spacetime;
 use ordeal_workloads::{Visitor, Workload, visit};
 use std::cell::RefCell;
@@ -22,8 +22,11 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::time::Duration;
 
-/// How long a checker may take: a seed that needs longer is worth less than the next ones.
-const CHECK_MAX: Duration = Duration::from_secs(10);
+/// How much a search may look at: a seed that needs more is worth less than the next ones. The bound
+/// is no time, so that a seed's verdict is the same on every machine.
+const CONFIGURATIONS_MAX: u64 = 50_000;
+/// How long a checker may take whatever it does.
+const CHECK_MAX: Duration = Duration::from_secs(120);
 
 /// What came of one simulation.
 pub struct Simulated {
@@ -41,6 +44,8 @@ pub struct Simulated {
     pub story: Option<Spacetime>,
     /// How often what happened that seldom does.
     pub rare: BTreeMap<&'static str, u64>,
+    /// Who led when the clients began.
+    pub led: Option<NodeId>,
 }
 
 /// Runs the plan.
@@ -80,13 +85,15 @@ pub fn simulate(plan: &Plan) -> Result<Simulated, String> {
     trace.add(&written);
     let history = History::from_events(events).map_err(|error| error.to_string())?;
     let judgements = judged(plan, &history, &course, &world);
+    let began = progress.began.get().unwrap_or_default();
     Ok(Simulated {
         history,
         written,
         judgements,
         trace: trace.value(),
         lasted: course.worked,
-        story: world.story(progress.began.get().unwrap_or_default()),
+        story: world.story(began),
+        led: world.led_at(began),
         rare: world.notes(),
     })
 }
@@ -99,10 +106,16 @@ fn judged(plan: &Plan, history: &History, course: &Course, world: &World) -> Jud
         command: String::new(),
         db_version: None,
         logs: BTreeMap::new(),
-        limits: Limits { time: Some(CHECK_MAX), threads: 1, ..Limits::default() },
+        limits: Limits {
+            time: Some(CHECK_MAX),
+            configurations: CONFIGURATIONS_MAX,
+            threads: 1,
+            ..Limits::default()
+        },
     };
     let operations = history.operations.len() as u64;
-    judge::judge(plan, history, course, about, vec![safety(world, operations)])
+    let more = vec![safety(world, operations), liveness(plan, history, course)];
+    judge::judge(plan, history, course, about, more)
 }
 
 /// The line `safety`: what Raft promises held in every moment.
@@ -120,6 +133,44 @@ fn safety(world: &World, operations: u64) -> Judgement {
         }
     };
     let (checker, algorithm) = ("safety".to_owned(), "watch".to_owned());
+    Judgement { checker, verdict, algorithm, reason, operations, cost: Cost::default() }
+}
+
+/// The line `liveness`: when all faults were over every member answered within a bound, and then
+/// whatever was asked was answered. In simulated time no busy machine is to blame.
+fn liveness(plan: &Plan, history: &History, course: &Course) -> Judgement {
+    let excused = failed_by_their_disks(plan);
+    let silent = course.silent.iter().filter(|node| !excused.contains(*node));
+    let silent: Vec<String> = silent.map(ToString::to_string).collect();
+    let recovered = course.recovered.unwrap_or(Duration::MAX);
+    let since = u64::try_from(recovered.as_nanos()).unwrap_or(u64::MAX);
+    let positions = 0_u32..;
+    let asked = positions.zip(&history.operations).filter(|(_, it)| it.invoke_time >= since);
+    let hung: Vec<u32> = asked
+        .filter(|(_, operation)| excused.is_empty() && operation.outcome == Outcome::Info)
+        .map(|(position, _)| position)
+        .collect();
+    let told = if !silent.is_empty() {
+        Some(format!("After the last fault {} answered no read in 20 s", silent.join(", ")))
+    } else if !hung.is_empty() {
+        Some(format!("{} operations were asked after all faults and not answered", hung.len()))
+    } else {
+        None
+    };
+    let (verdict, reason) = match told {
+        Some(what) => {
+            let story = vec![what.clone()];
+            let found =
+                ordeal_checker::Counterexample { operations: hung, story, ..Default::default() };
+            (Verdict::Invalid(found), format!("{what}."))
+        }
+        None => {
+            let reason = "When the faults were over every member answered, and every question.";
+            (Verdict::Valid(Witness::default()), reason.to_owned())
+        }
+    };
+    let operations = history.operations.len() as u64;
+    let (checker, algorithm) = ("liveness".to_owned(), "watch".to_owned());
     Judgement { checker, verdict, algorithm, reason, operations, cost: Cost::default() }
 }
 

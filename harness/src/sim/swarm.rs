@@ -7,15 +7,17 @@
 use super::settings::Simulated;
 use crate::plan::{Environment, Mistake, Plan, PlanOptions};
 use crate::seed;
-use ordeal_nemesis::{Asked, Kind, Schedule, Target};
+use ordeal_nemesis::{Asked, Capability, Kind, Schedule, Target, Trigger};
 use rand::Rng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
 /// How much faster than in a run faults may follow each other.
-const TEMPOS: [u64; 5] = [1, 1, 2, 4, 8];
+const TEMPOS: [u64; 8] = [1, 1, 2, 4, 8, 8, 16, 32];
+/// How many schedules overlap.
+const LAYERS: [usize; 5] = [1, 1, 1, 2, 3];
 /// The least lengths of values: those above a disk's sector can be torn in a power loss.
-const VALUE_BYTES: [u32; 5] = [0, 0, 0, 600, 2_000];
+const VALUE_BYTES: [u32; 5] = [0, 0, 0, 600, 5_000];
 
 /// What the command line fixes; what it leaves open is drawn.
 #[derive(Clone, Debug)]
@@ -26,6 +28,8 @@ pub struct Swarm {
     pub nodes: Option<usize>,
     /// All the kinds asked for, in every run.
     pub every_kind: bool,
+    /// The keys and the clients' patience are as the options say, in every run.
+    pub fixed_mix: bool,
 }
 
 impl Swarm {
@@ -39,7 +43,10 @@ impl Swarm {
         let mut options = PlanOptions { seed, nodes, ..self.options.clone() };
         if !self.every_kind {
             options.nemesis = some_of(&options.nemesis, &mut rng);
-            options.nemesis.iter_mut().for_each(|asked| aim(asked, &mut rng));
+            for asked in &mut options.nemesis {
+                aim(asked, &mut rng);
+                weigh(asked, &mut rng);
+            }
         }
         options.nemesis.retain(|asked| nodes >= asked.kind.nodes_min());
         options.environment = Environment::Simulation;
@@ -47,7 +54,8 @@ impl Swarm {
         if options.value_bytes == 0 {
             options.value_bytes = pick(&VALUE_BYTES, &mut rng);
         }
-        let (tempo, layers) = (pick(&TEMPOS, &mut rng), pick(&[1, 1, 2], &mut rng));
+        self.mix(&mut options, &mut rng);
+        let (tempo, layers) = (pick(&TEMPOS, &mut rng), pick(&LAYERS, &mut rng));
         let mut plan = Plan::derive(&options)?;
         plan.schedule = schedule(&options, tempo, layers)?;
         plan.tuning.heartbeat_ms = pick(&[20, 50, 50, 100], &mut rng);
@@ -55,6 +63,25 @@ impl Swarm {
         plan.simulated = Some(simulated(&mut rng));
         plan.validate()?;
         Ok(plan)
+    }
+}
+
+impl Swarm {
+    /// What the clients are like: how many, how patient, on how many keys, whether they stay with a
+    /// node, and whether some operations are seldom or never done.
+    fn mix(&self, options: &mut PlanOptions, rng: &mut ChaCha8Rng) {
+        let clients_a_node = pick(&[1, 2, 2, 3], rng);
+        let (keys, skew) = (pick(&[1, 2, 4, 4, 8], rng), pick(&[0, 0, 1, 2], rng));
+        let timeout_ms = pick(&[250, 1_000, 1_000, 3_000], rng);
+        let move_every_ms = pick(&[0, 0, 0, 700, 3_000], rng);
+        let nodes = u32::try_from(options.nodes).unwrap_or(u32::MAX / 8);
+        let thinned = rng.random_bool(0.3);
+        options.concurrency = options.concurrency.or(Some(clients_a_node * nodes));
+        if !self.fixed_mix {
+            (options.keys, options.skew) = (keys, skew);
+            (options.op_timeout_ms, options.move_every_ms) = (timeout_ms, move_every_ms);
+            options.thinned = thinned;
+        }
     }
 }
 
@@ -108,18 +135,79 @@ fn aim(asked: &mut Asked, rng: &mut ChaCha8Rng) {
     }
 }
 
-/// A few of the kinds, none in one run of twenty, all of them in another.
+/// How often a kind comes, compared with others, and in some runs what it waits for: a state in
+/// which half of something is done.
+fn weigh(asked: &mut Asked, rng: &mut ChaCha8Rng) {
+    let (weight, draw) = (pick(&[1, 1, 2, 6], rng), rng.random_range(0..20));
+    if asked.weight == 1 {
+        asked.weight = weight;
+    }
+    if asked.when.is_none() {
+        asked.when = match draw {
+            0 | 1 => Some(Trigger::Election),
+            2 => Some(Trigger::Snapshot),
+            _ => None,
+        };
+    }
+}
+
+/// A few of the kinds, none in one run of twenty, all of them in another. In half of the runs they
+/// come from two families, most of whose kinds there are then: what changes the members, say, with
+/// what breaks the network.
 fn some_of(kinds: &[Asked], rng: &mut ChaCha8Rng) -> Vec<Asked> {
     match rng.random_range(0..20) {
         0 => return Vec::new(),
         1 => return kinds.to_vec(),
-        _ => {}
+        2..=9 => {}
+        _ => return of_two_families(kinds, rng),
     }
     let mut shuffled = kinds.to_vec();
     shuffled.shuffle(rng);
     let count = rng.random_range(1..=kinds.len().clamp(1, 6));
     shuffled.truncate(count);
     shuffled
+}
+
+/// Most kinds of two families, and one of each at least.
+fn of_two_families(kinds: &[Asked], rng: &mut ChaCha8Rng) -> Vec<Asked> {
+    let mut families: Vec<Family> = kinds.iter().map(|asked| Family::of(asked.kind)).collect();
+    families.sort_unstable();
+    families.dedup();
+    families.shuffle(rng);
+    let mut chosen = Vec::new();
+    for family in families.into_iter().take(2) {
+        let mut own: Vec<&Asked> =
+            kinds.iter().filter(|asked| Family::of(asked.kind) == family).collect();
+        own.shuffle(rng);
+        let count = rng.random_range(1..=own.len());
+        chosen.extend(own.into_iter().take(count).cloned());
+    }
+    chosen.sort();
+    chosen
+}
+
+/// Kinds that strike at the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Family {
+    Processes,
+    Network,
+    Clocks,
+    Disks,
+    Members,
+    Operators,
+}
+
+impl Family {
+    fn of(kind: Kind) -> Family {
+        match kind.needs() {
+            Capability::Link | Capability::ClientLink | Capability::Shape => Family::Network,
+            Capability::Clock => Family::Clocks,
+            Capability::Disk => Family::Disks,
+            Capability::Members => Family::Members,
+            Capability::Maintenance => Family::Operators,
+            _ => Family::Processes,
+        }
+    }
 }
 
 fn pick<T: Copy>(of: &[T], rng: &mut ChaCha8Rng) -> T {

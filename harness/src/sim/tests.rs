@@ -17,7 +17,7 @@ fn swarm(nemesis: &[Kind], bug: Option<&str>) -> Swarm {
         keys: 4,
         ..PlanOptions::default()
     };
-    Swarm { options, nodes: None, every_kind: false }
+    Swarm { options, nodes: None, every_kind: false, fixed_mix: false }
 }
 
 fn run(plan: &Plan) -> Simulated {
@@ -99,10 +99,12 @@ fn a_violation_shrinks_to_its_core_and_stays_the_same() {
     let (plan, simulated) = find("local-read", 150);
     let shrunk = shrink(&plan, Duration::from_secs(600)).expect("it is a violation");
     assert!(shrunk.is_minimal);
-    assert_eq!(class_of(&shrunk.simulated), class_of(&simulated));
+    let (before, after) = (class_of(&simulated), class_of(&shrunk.simulated));
+    assert!(!after.is_empty() && after.is_subset(&before), "{before:?}, {after:?}");
     let operations = shrunk.simulated.history.operations.len();
-    assert!(operations * 3 <= simulated.history.operations.len(), "{operations} are left");
-    assert!(shrunk.plan.schedule.0.len() <= plan.schedule.0.len());
+    let faults = shrunk.plan.schedule.0.len();
+    assert!(operations <= 4 && faults <= 2, "{operations} operations and {faults} faults are left");
+    assert!(shrunk.plan.nodes.len() <= plan.nodes.len());
     // What is written down is the whole story too.
     let text = shrunk.plan.to_json();
     let again: Plan = serde_json::from_str(&text).expect("a plan");
@@ -119,7 +121,7 @@ fn every_workload_is_simulated_under_all_faults_and_a_seed_is_the_whole_story() 
     for workload in ["watch", "lease", "lock", "lock-set", "lock-set-fenced", "election", "auth"] {
         let name = workload.to_owned();
         let options = PlanOptions { workload: name, ..swarm(&all(), None).options };
-        let swarm = Swarm { options, nodes: Some(3), every_kind: false };
+        let swarm = Swarm { options, nodes: Some(3), every_kind: false, fixed_mix: false };
         let mut succeeded = 0;
         for seed in 0..3 {
             let plan = plan(&swarm, seed);

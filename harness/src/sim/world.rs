@@ -127,6 +127,8 @@ struct Inner {
     operator: Option<Login>,
     /// How often the nodes said what.
     notes: BTreeMap<&'static str, u64>,
+    /// Who became the leader, and when.
+    led: Vec<(Duration, End)>,
 }
 
 impl World {
@@ -166,6 +168,7 @@ impl World {
             last_token: 0,
             operator: None,
             notes: BTreeMap::new(),
+            led: Vec::new(),
         };
         Ok(World { time: time.clone(), inner: RefCell::new(inner) })
     }
@@ -202,6 +205,13 @@ impl World {
     /// What a picture of it is drawn from, where that was kept.
     pub fn story(&self, origin: Duration) -> Option<Spacetime> {
         self.inner.borrow().story.told(origin)
+    }
+
+    /// Who was the last to become the leader at this time.
+    pub fn led_at(&self, at: Duration) -> Option<NodeId> {
+        let inner = self.inner.borrow();
+        let (_, end) = inner.led.iter().rev().find(|(since, _)| *since <= at)?;
+        Some(inner.hosts[end - 1].id.clone())
     }
 
     /// How often what happened that seldom does.

@@ -18,10 +18,13 @@ pub fn told(hunt: &Hunt) -> String {
 
 /// The whole table, as Markdown.
 pub fn table(zoo: &Zoo) -> String {
-    let mut text = String::from(
-        "| bug | workload | seeds | seconds | checkers | faults left | operations left |\n\
-         |---|---|---|---|---|---|---|\n",
-    );
+    let mut text = String::new();
+    if !zoo.bugs.is_empty() {
+        text.push_str(
+            "| bug | workload | seeds | seconds | checkers | faults left | operations left |\n\
+             |---|---|---|---|---|---|---|\n",
+        );
+    }
     for hunt in &zoo.bugs {
         let Hunt { bug, workload, seeds, seconds, found, .. } = hunt;
         let (checkers, faults, operations) = match found {

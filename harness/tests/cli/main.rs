@@ -9,4 +9,5 @@ mod operator;
 mod reports;
 mod run;
 mod serve;
+mod sim;
 mod workloads;

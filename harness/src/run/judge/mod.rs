@@ -207,7 +207,7 @@ fn nodes(plan: &Plan, history: &History, course: &Course) -> Judgement {
 
 /// The nodes whose disks fail, lie or go bad by this plan: a store may stop for good at that, and
 /// etcd does. One that is restored from a snapshot must run.
-fn failed_by_their_disks(plan: &Plan) -> BTreeSet<NodeId> {
+pub fn failed_by_their_disks(plan: &Plan) -> BTreeSet<NodeId> {
     let faults = plan.schedule.0.iter().map(|scheduled| &scheduled.fault);
     let beyond = faults
         .filter(|fault| fault.needs() == Capability::Disk && !fault.kind().must_be_survived());

@@ -6,7 +6,7 @@ use ordeal_cluster::core::{Note, StateRole};
 use ordeal_nemesis::disk::Loss;
 
 /// What is counted, beside what the nodes themselves note; what no seed reaches is named.
-pub const RARE: [&str; 20] = [
+pub const RARE: [&str; 22] = [
     "became-leader",
     "follows",
     "no-leader",
@@ -27,6 +27,8 @@ pub const RARE: [&str; 20] = [
     "member-joined",
     "member-expelled",
     "watch-stream-broken",
+    "read-index-retried",
+    "lease-expired-on-a-new-leader",
 ];
 
 impl Inner {
@@ -39,6 +41,7 @@ impl Inner {
     pub(super) fn count_note(&mut self, end: End, note: &Note) {
         self.count(name_of(note));
         let Note::BecameLeader { term } = note else { return };
+        self.led.push((self.now, end));
         let others = self.hosts.iter().filter(|host| host.number as End != end);
         let running: Vec<_> = others.filter_map(|host| host.status()).collect();
         if running.iter().any(|it| it.role == StateRole::Leader && it.term < *term) {
@@ -47,6 +50,22 @@ impl Inner {
         let sending = |host: &super::Host| host.process.as_ref().is_some_and(|it| it.sending > 0);
         if self.hosts.iter().any(sending) {
             self.count("election-while-a-snapshot-is-sent");
+        }
+    }
+
+    /// What a node has counted since it was last looked at.
+    pub(super) fn count_counts(&mut self, end: End) {
+        let Some(process) = &mut self.hosts[end - 1].process else { return };
+        let counts = process.node.counts();
+        let now = [counts.reads_retried, counts.inherited_leases_expired];
+        let before = std::mem::replace(&mut process.counted, now);
+        for (what, times) in ["read-index-retried", "lease-expired-on-a-new-leader"]
+            .into_iter()
+            .zip([0, 1].map(|place| now[place] - before[place]))
+        {
+            if times > 0 {
+                *self.notes.entry(what).or_default() += times;
+            }
         }
     }
 

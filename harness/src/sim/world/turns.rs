@@ -146,14 +146,21 @@ impl Inner {
         let tells_wall = self.settings.bugs.has(Bug::LeaseReadWallClock);
         let mut effects = std::mem::take(&mut self.effects);
         let now = self.now;
-        self.host(end).step(now, tells_wall, event, &mut effects);
+        let stepped = self.host(end).step(now, tells_wall, event, &mut effects);
+        if let Err(words) = stepped {
+            // What it meant to do when it panicked it does not.
+            effects.clear();
+            self.die(end, words);
+        }
         for effect in effects.drain(..) {
             self.perform(end, effect);
         }
         self.effects = effects;
         let host = &self.hosts[end - 1];
-        if let Some(status) = host.status() {
-            self.safety.look(host.member, &status);
+        if let Some(process) = &host.process {
+            let has = |entry| process.node.has_entry(entry);
+            self.safety.look(host.member, &process.node.status(), has);
+            self.count_counts(end);
         }
     }
 
@@ -308,6 +315,7 @@ impl Inner {
         if let Err(error) = process.log.append(write) {
             return self.die(end, fatal(&error));
         }
+        self.safety.appended(host.member, write);
         let Some(number) = number else { return };
         process.written = number;
         if std::mem::replace(&mut process.syncing, true) {
@@ -349,14 +357,13 @@ impl Inner {
         }
         let (settings, members) = (self.settings.clone(), self.members.clone());
         let (now, seed) = (self.now, self.seed);
-        if let Err(why) = self.host(end).start(&settings, &members, now, seed) {
-            if why == REMOVED {
-                return self.host(end).say(why);
-            }
-            return self.host(end).die(format!("fatal: {why}"));
-        }
+        let held = match self.host(end).start(&settings, &members, now, seed) {
+            Ok(held) => held,
+            Err(why) if why == REMOVED => return self.host(end).say(why),
+            Err(why) => return self.host(end).die(format!("fatal: {why}")),
+        };
         let member = self.host(end).member;
-        self.safety.restarted(member);
+        self.safety.restarted(member, &held);
         self.count_start(end);
         self.story.happened(end, now, || "starts".to_owned());
         let first = self.host(end).rng.random_range(0..settings.tick_us.max(1));
