@@ -95,7 +95,7 @@ fn matrix(nights: &[&CampaignSummary]) -> Markup {
 }
 
 fn tests(row: &str, cells: &[Option<Vec<&CampaignTest>>], nights: &[&CampaignSummary]) -> Markup {
-    let standings: Vec<Option<Standing>> = cells.iter().map(|cell| standing(cell)).collect();
+    let standings: Vec<Option<Standing>> = cells.iter().map(standing).collect();
     // A night in which it was not run says nothing of it.
     let ran = |standing: &Standing| *standing != Standing::Skipped;
     let known: Vec<Standing> = standings.iter().flatten().copied().filter(ran).collect();
