@@ -33,13 +33,16 @@ impl Held {
 /// The keys that a request leaves changed; `None` is deleted.
 pub type Changes = BTreeMap<Key, Option<Held>>;
 
+/// What a key held from which revision on; `None` is nothing.
+type Past = Vec<(i64, Option<Held>)>;
+
 /// Every key with all that it ever held.
 ///
 /// A search has many of them at once, each a request away from another: what a key held is shared
 /// by all in which it is the same.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Store {
-    keys: BTreeMap<Key, Arc<Vec<(i64, Option<Held>)>>>,
+    keys: BTreeMap<Key, Arc<Past>>,
     /// The revision of the last change.
     pub head: i64,
     /// The revision up to which the past was compacted.

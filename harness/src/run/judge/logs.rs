@@ -27,7 +27,7 @@ struct Explained {
 
 /// By reading etcd 3.4 and 3.5, and as runs have shown them.
 const EXPLAINED: [Explained; 4] = [
-    // Asked for its status in the moment that it was taken out (`RaftCluster.IsLocalMemberLearner`).
+    // Asked for its status as it was taken out (`RaftCluster.IsLocalMemberLearner`).
     Explained { has: "failed to find local ID in cluster members", by: Fault::changes_members },
     // It joins, and the member that it asks has not heard of it yet (`bootstrapExistingCluster`).
     Explained { has: "error validating peerURLs", by: Fault::changes_members },
