@@ -178,7 +178,7 @@ async fn work(
             break;
         }
         let key = format!("ordeal/plain/k{}", (value + slot as u64) % 8);
-        if slot % 2 == 0 {
+        if slot.is_multiple_of(2) {
             client.put(key, value.to_string(), None).await?;
         } else {
             client.get(key, None).await?;
