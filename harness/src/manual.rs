@@ -57,7 +57,7 @@ mod tests {
     #[command(name = "ordeal", version = "9.9.9 (0123)")]
     enum Cli {
         /// One test
-        Run(crate::run::RunArgs),
+        Run(Box<crate::run::RunArgs>),
         /// Judges
         Check(crate::check::CheckArgs),
     }
