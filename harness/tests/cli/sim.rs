@@ -34,11 +34,11 @@ fn a_determinism_check_runs_each_seed_twice_and_finds_nothing() {
 }
 
 #[test]
-fn a_stale_read_that_was_found_in_simulation_shows_in_the_sandbox_too() {
+fn what_was_found_in_simulation_and_shrunk_shows_in_the_sandbox_too() {
     if !sandbox_or_skip() {
         return;
     }
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus/local-read");
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus/apply-differs");
     let folder = tempfile::tempdir().expect("a temporary folder");
     let corpus = corpus.to_str().expect("a path in UTF-8");
     let output = ordeal(folder.path(), &["replay", corpus, "--env", "sandbox", "--out", "out"]);
