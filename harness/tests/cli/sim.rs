@@ -8,7 +8,9 @@ fn trace(jobs: &str) -> (String, serde_json::Value) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let seeds = ["sim", "--seeds", "0..12", "--time-limit", "3s", "--json", "--out", "out"];
     let output = ordeal(folder.path(), &[&seeds[..], &["--jobs", jobs]].concat());
-    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    // In so short a time a seed may do too little to be judged (exit 2); it may break nothing.
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(matches!(output.status.code(), Some(0 | 2)), "{told}");
     let mut summary: serde_json::Value =
         serde_json::from_slice(&output.stdout).expect("a summary as JSON");
     summary["wall_ms"] = serde_json::Value::Null;
