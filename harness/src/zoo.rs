@@ -49,8 +49,8 @@ pub struct ZooArgs {
     /// Do not run the cluster without bugs
     #[arg(long)]
     pub no_control: bool,
-    /// How many seeds the cluster without bugs is run over, in turn over all workloads [default: the
-    /// budget]
+    /// How many seeds the cluster without bugs is run over, in turn over all workloads [default:
+    /// the budget]
     #[arg(long, value_name = "N", conflicts_with = "no_control")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     pub control: Option<u64>,

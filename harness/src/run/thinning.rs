@@ -25,8 +25,8 @@ impl Thinning {
         Thinning { seed, drawn: RefCell::default() }
     }
 
-    /// Whether this operation is. How many of a function are flows from the seed and its name alone,
-    /// in whatever order the functions come.
+    /// Whether this operation is. How many of a function are flows from the seed and its name
+    /// alone, in whatever order the functions come.
     pub fn leaves_out(&self, f: &'static str, rng: &mut ChaCha8Rng) -> bool {
         let mut drawn = self.drawn.borrow_mut();
         let percent = *drawn.entry(f).or_insert_with(|| {

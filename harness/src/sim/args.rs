@@ -54,8 +54,8 @@ pub struct SimArgs {
     /// Operations a second, all clients together
     #[arg(long, value_name = "OPS_PER_S", default_value_t = 100)]
     pub rate: u32,
-    /// How many keys are in play at once [default: this, the clients' patience, and which operations
-    /// there are, are drawn from the seed]
+    /// How many keys are in play at once [default: this, the clients' patience, and which
+    /// operations there are, are drawn from the seed]
     #[arg(long, value_name = "N")]
     pub keys: Option<u32>,
     /// How long a client waits for an answer [default: as --keys]

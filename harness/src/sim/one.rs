@@ -22,8 +22,8 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::time::Duration;
 
-/// How much a search may look at: a seed that needs more is worth less than the next ones. The bound
-/// is no time, so that a seed's verdict is the same on every machine.
+/// How much a search may look at: a seed that needs more is worth less than the next ones. The
+/// bound is no time, so that a seed's verdict is the same on every machine.
 const CONFIGURATIONS_MAX: u64 = 50_000;
 /// How long a checker may take whatever it does.
 const CHECK_MAX: Duration = Duration::from_secs(120);

@@ -60,7 +60,7 @@ impl Safety {
             if !same && self.broken.is_none() {
                 let (index, term) = (entry.index, entry.term);
                 self.broken = Some(format!(
-                    "the log of n{node} and another differ at or before entry {index} of term {term}"
+                    "the log of n{node} and another differ up to entry {index} of term {term}"
                 ));
             }
         }

@@ -4,8 +4,8 @@
 //! out without changing the others. Then faults, operations, clients, nodes and time are taken away
 //! for as long as anything can go (Zeller and Hildebrandt, "Simplifying and Isolating
 //! Failure-Inducing Input", 2002: ddmin). Every try is a simulation of its own, of which the seed
-//! stays: each link and each machine draws from a stream of its own, so what is left is disturbed as
-//! little as can be.
+//! stays: each link and each machine draws from a stream of its own, so what is left is disturbed
+//! as little as can be.
 
 mod timeline;
 

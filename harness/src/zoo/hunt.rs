@@ -79,8 +79,8 @@ pub fn workload_of(bug: Bug) -> &'static str {
     }
 }
 
-/// The workloads of the control: all of the embedded cluster's API but the one that shows what locks
-/// cannot prevent.
+/// The workloads of the control: all of the embedded cluster's API but the one that shows what
+/// locks cannot prevent.
 fn safe_workloads() -> Vec<&'static str> {
     let all = ordeal_workloads::all();
     let safe = all.iter().filter(|it| !it.v2 && it.name != "lock-set");

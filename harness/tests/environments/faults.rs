@@ -24,7 +24,10 @@ pub fn processes_and_clocks(play: impl Fn(&[Value]) -> (TempDir, Seen)) {
     // It stands still for 300 of 400 ms: what is acknowledged is late now and then, or is little.
     let slow = seen.during("slow");
     assert!(slow.longest_ms > 200.0 || 3 * slow.acknowledged < before, "{slow:?}, {before} before");
-    assert!(seen.told("slow", "times") > 2);
+    // Orders take a while where the machine is busy: a turn or so may be missed.
+    let (from, until) = seen.lasted("slow");
+    let periods = ((until - from) / 400.0) as i64;
+    assert!(seen.told("slow", "times") >= (periods - 1).max(1), "{periods} periods");
     let wall = seen.clock("clock-jump", "wall_ahead_us");
     assert!((-3_600_100_000..-3_599_900_000).contains(&wall), "{wall}");
     assert_eq!(seen.clock("clock-drift", "monotonic_rate_ppm"), 1_000_000);

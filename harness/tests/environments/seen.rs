@@ -70,7 +70,7 @@ impl Seen {
 
     /// From when to when the only fault of this kind lasted, in milliseconds: from its note to its
     /// planned end, for what ends a fault comes before its second note does.
-    fn lasted(&self, kind: &str) -> (f64, f64) {
+    pub fn lasted(&self, kind: &str) -> (f64, f64) {
         let start =
             self.notes.iter().find(|note| note["f"] == kind && note["value"]["phase"] == "start");
         let planned = self.scheduled.iter().find(|fault| fault["fault"]["kind"] == kind);

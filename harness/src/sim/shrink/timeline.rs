@@ -7,8 +7,8 @@ use crate::plan::Plan;
 const PAUSE_US: u64 = 20_000;
 
 impl Search {
-    /// Ends when the last operation and the last fault have ended, begins when the first begins, and
-    /// then halves the pauses between them, for as long as the class stays.
+    /// Ends when the last operation and the last fault have ended, begins when the first begins,
+    /// and then halves the pauses between them, for as long as the class stays.
     pub(super) fn times(&mut self) {
         let short = cut(self.plan.clone());
         if short.time_limit_ms < self.plan.time_limit_ms {
@@ -61,8 +61,8 @@ pub(super) fn cut(mut plan: Plan) -> Plan {
     plan
 }
 
-/// The pause of this number before something begins, counted from the first, in which nothing begins
-/// and no fault ends: when it ends, and how long it lasts.
+/// The pause of this number before something begins, counted from the first, in which nothing
+/// begins and no fault ends: when it ends, and how long it lasts.
 fn pause(plan: &Plan, place: usize) -> Option<(u64, u64)> {
     let operations = plan.script.iter().flatten().map(|scripted| scripted.at_us);
     let faults = plan.schedule.0.iter();
