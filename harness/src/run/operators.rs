@@ -218,7 +218,12 @@ impl Operators {
 
     async fn status_within(&self, node: &NodeId, bound: Duration) -> Result<Status, InjectError> {
         let options = self.options();
-        bounded(node, bound, status(self.endpoint(node)?, &options)).await
+        let said = bounded(node, bound, status(self.endpoint(node)?, &options)).await;
+        if said.is_ok() {
+            // From now on its death is its own, whoever asked.
+            self.served.borrow_mut().insert(node.clone());
+        }
+        said
     }
 
     /// What the node says of itself.
@@ -229,7 +234,6 @@ impl Operators {
     pub async fn standing(&self, node: &NodeId) -> Result<Standing, InjectError> {
         let Status { version, term, revision, leader_id, learner, db_bytes, .. } =
             self.status(node).await?;
-        self.served.borrow_mut().insert(node.clone());
         Ok(Standing { version, term, revision, has_leader: leader_id != 0, learner, db_bytes })
     }
 
