@@ -41,6 +41,10 @@ pub struct Plan {
     /// Nodes that are no members at first, for faults that let some join.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub spares: Vec<NodeId>,
+    /// The members of a second cluster, for a workload that works on two. Faults strike them where
+    /// they are aimed at them by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub second: Vec<NodeId>,
     /// What members are upgraded to while the clients work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upgrade_to: Option<Db>,
@@ -245,9 +249,9 @@ impl Plan {
         }
     }
 
-    /// All nodes: the members at first, and those that are to join.
+    /// All nodes: the members at first, those that are to join, and the second cluster's.
     pub fn everyone(&self) -> Vec<NodeId> {
-        self.nodes.iter().chain(&self.spares).cloned().collect()
+        self.nodes.iter().chain(&self.spares).chain(&self.second).cloned().collect()
     }
 
     /// The programs of this machine that its nodes run, Ordeal's own left out.

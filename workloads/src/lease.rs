@@ -1,8 +1,9 @@
 //! `lease`: leases are granted, kept alive, revoked and left to expire, with keys on them.
 //!
 //! Identifiers are the store's, or the client's own, positive and negative. Each client has one
-//! lease at a time: it ties keys to it, keeps it alive for a while, and then either revokes it or
-//! leaves it alone and looks when it is gone. Every fourth client watches all the keys.
+//! lease at a time: it ties keys to it, its own and now and then one that hangs on another's lease
+//! or one that is to hang on none, keeps it alive for a while, and then either revokes it or leaves
+//! it alone and looks when it is gone. Every fourth client watches all the keys.
 
 use crate::form::{decode, encode, number, object};
 use crate::watching::{self, Manner, Watching, is_watching};
@@ -140,6 +141,8 @@ impl LeaseGenerator {
 
     fn owned(&mut self, slot: usize, rng: &mut ChaCha8Rng) -> Option<Planned> {
         let (draw, which) = (rng.random_range(0..100), rng.random_range(0..KEYS_EACH));
+        let others = self.owners.iter().filter(|(other, _)| **other != slot);
+        let another = others.map(|(_, owner)| owner.life).next_back();
         let owner = self.owners.get_mut(&slot)?;
         let key = Some(Value::from(format!("g{}k{which}", owner.life)));
         let id = Value::Int(owner.id);
@@ -151,7 +154,13 @@ impl LeaseGenerator {
             return Some(match draw {
                 0..35 => {
                     self.values += 1;
-                    let value = object([("value", Value::Int(self.values)), ("lease", id)]);
+                    let (key, lease) = match (draw, another) {
+                        // The key moves from the lease that it hangs on to this one.
+                        (0..5, Some(life)) => (Some(format!("g{life}k{which}").into()), id),
+                        (5..8, _) => (key, Value::Int(0)),
+                        _ => (key, id),
+                    };
+                    let value = object([("value", Value::Int(self.values)), ("lease", lease)]);
                     Planned { f: "put", key, value }
                 }
                 35..60 => Planned { f: "lease-keepalive", key: None, value: id },

@@ -1,15 +1,15 @@
 //! `mirror`: the job of `etcdctl make-mirror`, and those who look at the copy.
 //!
 //! A mirror copies a prefix as of one revision, watches it from there on, and repeats each revision
-//! of it under another prefix, in one transaction with the note of how far it has come. The note's
+//! of it in another cluster, in one transaction with the note of how far it has come. The note's
 //! last change is the condition of the transaction, so that a repetition whose outcome nobody knows
 //! cannot come twice. What arrives is a prefix of what happened: whoever looks at the copy finds
 //! what was there at the revision that the note names, and no note goes back.
 //!
-//! Source and copy are two prefixes of one cluster here, not two clusters: the mirror's own work
-//! is the same, but both suffer each fault together.
+//! The copy lies under another prefix than the source: where there is no second cluster, one has
+//! room for both.
 
-use crate::form::{decode, encode, field, member, number, object, text};
+use crate::form::{decode, encode, field, fields, member, number, object, text};
 use crate::listing;
 use crate::rotation::{Once, pick};
 use crate::watching::{self, Manner, Watching, is_watching};
@@ -22,7 +22,7 @@ use ordeal_checker::others::{Lists, Watch};
 use ordeal_history::{Outcome, Value};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 /// Under which everything lies in the store.
 const PREFIX: &str = "ordeal/mirror/";
@@ -45,9 +45,10 @@ pub struct Mirror;
 impl Workload for Mirror {
     const NAME: &'static str = "mirror";
     const SUMMARY: &'static str =
-        "a prefix is written, and mirrored under another one as make-mirror does; others look";
+        "a prefix is written, and mirrored to a second cluster as make-mirror does; others look";
     const CHECKS: &'static str = "copies that are not what was there at the revision they name";
     const FAULTS: &'static [&'static str] = &["kill", "partition", "pause"];
+    const TWO_CLUSTERS: bool = true;
 
     fn generator(options: &Options, slots: usize) -> Box<dyn Generator> {
         let options = Options { keys: options.keys.clamp(1, KEYS_MAX), ..options.clone() };
@@ -68,13 +69,17 @@ impl Workload for Mirror {
         }
         let sent = match (operation.f, operation.value.as_str()) {
             ("mirror", Some("place")) => place(store).await,
-            ("mirror", Some("copy")) => copy(store).await,
             ("mirror", _) => repeat(store, &operation.value).await,
-            ("list", _) => look(store, options).await,
+            ("list", _) if is_of_copy(&operation.value) => look(store, options).await,
+            ("list", _) => source(store).await,
             ("txn", _) => write(store, options, &operation.value).await,
             _ => Ok(Completion::unknown(operation)),
         };
         sent.unwrap_or_else(Completion::of_error)
+    }
+
+    fn is_elsewhere(operation: &Planned) -> bool {
+        operation.f == "mirror" || (operation.f == "list" && is_of_copy(&operation.value))
     }
 
     fn patience(operation: &Planned) -> Patience {
@@ -117,33 +122,25 @@ async fn write<S: Store>(
         .unwrap_or_else(|| Completion::strange(&answer)))
 }
 
+/// Whether a list is one of the copy; else it is one of the source.
+fn is_of_copy(question: &Value) -> bool {
+    matches!(member(question, "copy"), Some(Value::Bool(true)))
+}
+
 /// How far the copy is.
 async fn place<S: Store>(store: &mut S) -> Result<Completion, StoreError> {
     let answer = store.send(Request::Range(Range::of(stored(NOTE)))).await?;
     let (at, since) = note(answer.said.one());
-    Ok(Completion::ok(noted(at, since), answer.revision))
+    Ok(Completion::ok(noted(at, since), 0))
 }
 
-/// Copies the source as of one revision, whatever was copied before.
-async fn copy<S: Store>(store: &mut S) -> Result<Completion, StoreError> {
-    let unsent = |error: StoreError| StoreError::DidNotHappen(error.to_string());
-    let read = store.send(Request::Range(Range::of(stored(NOTE)))).await.map_err(unsent)?;
-    let (_, since) = note(read.said.one());
-    let (there, at) = listing::pages(store, &stored(SOURCE), PAGE).await.map_err(unsent)?;
-    let all = Request::Range(Range::prefix(stored(COPY)));
-    let old = store.send(all).await.map_err(unsent)?;
-    let name = |kv: &KeyValue| copied(&String::from_utf8_lossy(&kv.key[PREFIX.len()..]));
-    let mut changes: BTreeMap<Vec<u8>, Request> = BTreeMap::new();
-    for kv in old.said.kvs() {
-        changes.insert(kv.key.clone(), Request::Delete(Delete::of(kv.key.clone())));
-    }
-    for kv in &there {
-        changes.insert(name(kv), Request::Put(Put::of(name(kv), kv.value.clone())));
-    }
-    move_on(store, since, at, changes.into_values().collect()).await
+/// The source as of one revision.
+async fn source<S: Store>(store: &mut S) -> Result<Completion, StoreError> {
+    let (there, at) = listing::pages(store, &stored(SOURCE), PAGE).await?;
+    Ok(listing::answered(listing::items(PREFIX, &there, listing::plain), at))
 }
 
-/// Repeats what a revision of the source changed.
+/// Repeats what a revision of the source changed; a copy that begins anew is taken away before.
 async fn repeat<S: Store>(store: &mut S, value: &Value) -> Result<Completion, StoreError> {
     let changes = member(value, "changes").and_then(Value::as_array).unwrap_or_default();
     let request = |step: &Value| match step.as_array()? {
@@ -153,10 +150,24 @@ async fn repeat<S: Store>(store: &mut S, value: &Value) -> Result<Completion, St
         [_, key, _] => Some(Request::Delete(Delete::of(copied(key.as_str()?)))),
         _ => None,
     };
-    let changes: Option<Vec<Request>> = changes.iter().map(request).collect();
+    let named: Option<Vec<Request>> = changes.iter().map(request).collect();
     let none = || StoreError::DidNotHappen("a change that is none".to_owned());
+    let mut named = named.ok_or_else(none)?;
+    if matches!(member(value, "anew"), Some(Value::Bool(true))) {
+        let unsent = |error: StoreError| StoreError::DidNotHappen(error.to_string());
+        let old = Request::Range(Range::prefix(stored(COPY)));
+        let old = store.send(old).await.map_err(unsent)?;
+        let put: BTreeSet<Vec<u8>> = changes.iter().filter_map(target).collect();
+        let gone = old.said.kvs().iter().filter(|kv| !put.contains(&kv.key));
+        named.extend(gone.map(|kv| Request::Delete(Delete::of(kv.key.clone()))));
+    }
     let (since, at) = (number(value, "since").unwrap_or(0), number(value, "at").unwrap_or(0));
-    move_on(store, since, at, changes.ok_or_else(none)?).await
+    move_on(store, since, at, named).await
+}
+
+/// Where the copy of what a change changes lies.
+fn target(step: &Value) -> Option<Vec<u8>> {
+    Some(copied(step.as_array()?.get(1)?.as_str()?))
 }
 
 /// Makes these changes to the copy and notes that it is at `at`, unless the note has changed.
@@ -171,9 +182,7 @@ async fn move_on<S: Store>(
     let txn = Txn { compares: vec![unchanged], then: changes, otherwise: Vec::new() };
     let answer = store.send(Request::Txn(txn)).await?;
     Ok(match answer.said {
-        Said::Txn { succeeded: true, .. } => {
-            Completion::ok(noted(at, answer.revision), answer.revision)
-        }
+        Said::Txn { succeeded: true, .. } => Completion::ok(noted(at, answer.revision), 0),
         Said::Txn { .. } => Completion::refused(Value::Null),
         _ => Completion::strange(&answer),
     })
@@ -196,7 +205,7 @@ async fn look<S: Store>(store: &mut S, options: &Options) -> Result<Completion, 
     };
     let items = Value::from(rest.kvs().iter().map(item).collect::<Vec<_>>());
     let at = Value::Int(note(first.one()).0);
-    Ok(Completion::ok(object([("items", items), ("at", at)]), answer.revision))
+    Ok(Completion::ok(object([("items", items), ("at", at)]), 0))
 }
 
 struct MirrorGenerator {
@@ -207,9 +216,17 @@ struct MirrorGenerator {
     place: Option<(i64, i64)>,
     /// What comes next is compacted: all must be copied again.
     is_behind: bool,
-    /// Revisions that are to be repeated, each with its changes.
-    waiting: VecDeque<(i64, Vec<Value>)>,
+    /// Revisions that are to be repeated.
+    waiting: VecDeque<Repetition>,
     finals: Once,
+}
+
+/// What is to be repeated.
+struct Repetition {
+    at: i64,
+    changes: Vec<Value>,
+    /// Whether these are all keys that there are, and not what a revision changed.
+    anew: bool,
 }
 
 impl MirrorGenerator {
@@ -232,16 +249,17 @@ impl MirrorGenerator {
     fn mirror(&mut self, rng: &mut ChaCha8Rng) -> Planned {
         let planned = |value| Planned { f: "mirror", key: None, value };
         let Some((at, since)) = self.place else { return planned("place".into()) };
-        if at == 0 || self.is_behind {
-            return planned("copy".into());
-        }
-        if let Some((revision, changes)) = self.waiting.front() {
-            let value = object([
+        if let Some(Repetition { at, changes, anew }) = self.waiting.front() {
+            let mut members = vec![
                 ("since", Value::Int(since)),
-                ("at", Value::Int(*revision)),
+                ("at", Value::Int(*at)),
                 ("changes", Value::from(changes.clone())),
-            ]);
-            return planned(value);
+            ];
+            members.extend(anew.then_some(("anew", true.into())));
+            return planned(fields(members));
+        }
+        if at == 0 || self.is_behind {
+            return Planned { f: "list", key: None, value: listing::question(SOURCE) };
         }
         if self.watching.count(MIRROR) == 0 {
             let source = Manner { from: SOURCE.to_owned(), ..Manner::prefix() };
@@ -272,14 +290,34 @@ impl MirrorGenerator {
                 None => Value::from(vec!["d".into(), key.clone(), Value::Null]),
             };
             match self.waiting.back_mut() {
-                Some((last, steps)) if *last == revision => steps.push(step),
-                _ => self.waiting.push_back((revision, vec![step])),
+                Some(last) if last.at == revision => last.changes.push(step),
+                _ => self.waiting.push_back(Repetition {
+                    at: revision,
+                    changes: vec![step],
+                    anew: false,
+                }),
             }
         }
     }
 
+    /// The source was listed: the copy begins anew with what is there.
+    fn listed(&mut self, completion: &Completion) {
+        let items = member(&completion.value, "items").and_then(Value::as_array);
+        let (Some(items), Some(at)) = (items, completion.revision) else { return };
+        let put = |item| {
+            Some(Value::from(vec![
+                "w".into(),
+                field(item, "key")?.clone(),
+                field(item, "value")?.clone(),
+            ]))
+        };
+        let changes = items.iter().filter_map(put).collect();
+        self.waiting.push_back(Repetition { at, changes, anew: true });
+    }
+
     fn look() -> Planned {
-        Planned { f: "list", key: None, value: listing::question(SOURCE) }
+        let question = [("prefix", SOURCE.into()), ("copy", true.into())];
+        Planned { f: "list", key: None, value: object(question) }
     }
 }
 
@@ -306,15 +344,17 @@ impl Generator for MirrorGenerator {
             let named = |name| number(&completion.value, name);
             Some((named("at")?, named("since")?))
         };
-        match (operation.value.as_str(), completion.outcome) {
-            (Some("place"), Outcome::Ok) => self.place = told(),
-            (Some(_), Outcome::Ok) => {
-                self.lose_place();
-                (self.place, self.is_behind) = (told(), false);
-            }
-            (None, Outcome::Ok) => {
+        match (operation.f, operation.value.as_str(), completion.outcome) {
+            // The copy is where it was, whatever became of the question.
+            ("list", _, Outcome::Ok) => self.listed(completion),
+            ("list", ..) => {}
+            (_, Some(_), Outcome::Ok) => self.place = told(),
+            (_, None, Outcome::Ok) => {
                 self.place = told();
-                self.waiting.pop_front();
+                if self.waiting.pop_front().is_some_and(|done| done.anew) {
+                    self.is_behind = false;
+                    self.watching.forget(MIRROR);
+                }
             }
             // Somebody, or an earlier request of its own, was there before; or who knows.
             _ => self.lose_place(),

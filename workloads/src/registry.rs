@@ -20,6 +20,8 @@ pub struct Described {
     pub auth: bool,
     /// Whether it speaks etcd's v2 API.
     pub v2: bool,
+    /// Whether it works on two clusters.
+    pub two_clusters: bool,
 }
 
 /// Something that is done with a workload whose type is known only by its name.
@@ -42,6 +44,7 @@ macro_rules! workloads {
                 faults: <$workload>::FAULTS,
                 auth: <$workload>::AUTH,
                 v2: <$workload>::V2,
+                two_clusters: <$workload>::TWO_CLUSTERS,
             }),*]
         }
 

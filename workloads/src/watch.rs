@@ -24,8 +24,8 @@ use std::collections::BTreeMap;
 
 /// Under which the keys lie in the store.
 const PREFIX: &str = "ordeal/watch/";
-/// How many watches share a connection, at most.
-const WATCHES_MAX: usize = 3;
+/// How many watches share a connection, for one slot after another.
+const WATCHES: [usize; 5] = [1, 2, 3, 1, 12];
 /// How far into the past watches reach.
 const PAST: i64 = 200;
 
@@ -231,7 +231,7 @@ impl Generator for WatchGenerator {
         if !self.watches(slot) {
             return Next::Invoke(self.write(rng));
         }
-        let wanted = 1 + slot % WATCHES_MAX;
+        let wanted = WATCHES[slot % WATCHES.len()];
         let is_slow = slot % 4 == 3;
         if is_slow && self.watching.count(slot) == 0 {
             let all = Manner { from: "k".to_owned(), ..Manner::prefix() };

@@ -158,6 +158,8 @@ pub trait Workload: 'static {
     const AUTH: bool = false;
     /// Whether it speaks etcd's v2 API, which not every store has, and which has users of its own.
     const V2: bool = false;
+    /// Whether it works on two clusters, where a place has room for a second one.
+    const TWO_CLUSTERS: bool = false;
     /// A generator for a cluster of `slots` concurrent processes.
     fn generator(options: &Options, slots: usize) -> Box<dyn Generator>;
     /// Sends one operation, and tells how it ended.
@@ -166,6 +168,11 @@ pub trait Workload: 'static {
         options: &Options,
         operation: &Planned,
     ) -> impl Future<Output = Completion>;
+    /// Whether the second cluster is asked, where there is one. What is told of it has no revision:
+    /// it counts its own.
+    fn is_elsewhere(_operation: &Planned) -> bool {
+        false
+    }
     /// How long the operation may wait for its answer.
     fn patience(_operation: &Planned) -> Patience {
         Patience::Usual

@@ -111,6 +111,7 @@ impl Plan {
         let grows = nemesis.iter().any(|asked| asked.kind == Kind::MemberAdd);
         let spares: Vec<NodeId> =
             grows.then(|| NodeId::numbered(options.nodes + 1)).into_iter().collect();
+        let second = second(options);
         let mut rng = seed::stream(options.seed, "nemesis");
         let cluster = Cluster { nodes: &nodes, spares: &spares };
         let schedule = Schedule::generate(&nemesis, cluster, options.time_limit_ms, &mut rng);
@@ -122,6 +123,7 @@ impl Plan {
             db: options.db.clone(),
             nodes,
             spares,
+            second,
             upgrade_to: options.upgrade_to.clone(),
             bugs: options.bugs.clone(),
             db_args: options.db_args.clone(),
@@ -158,6 +160,15 @@ impl Plan {
         plan.validate()?;
         Ok(plan)
     }
+}
+
+/// The second cluster, one node, where the workload works on two and there is room for it. Hosts
+/// are as many as they are, and a simulation is of one cluster: there both are one.
+fn second(options: &PlanOptions) -> Vec<NodeId> {
+    let has_room = matches!(options.environment, Environment::Sandbox | Environment::Docker);
+    let all = ordeal_workloads::all();
+    let wanted = all.iter().any(|it| it.name == options.workload && it.two_clusters);
+    (has_room && wanted).then(|| NodeId("s1".to_owned())).into_iter().collect()
 }
 
 /// Whether the workload of this name is one about users and rights.

@@ -158,3 +158,38 @@ fn the_v2_api_is_asked_only_of_releases_that_have_it_and_without_users_and_resto
         assert!(as_it_must, "{version}: {told:?}");
     }
 }
+
+#[test]
+fn a_mirror_has_a_second_cluster_where_there_is_room_for_one() -> Result<(), Mistake> {
+    let mirror = PlanOptions { workload: "mirror".to_owned(), ..PlanOptions::default() };
+    let plan = Plan::derive(&mirror)?;
+    assert_eq!(plan.second, [NodeId("s1".to_owned())]);
+    assert_eq!((plan.nodes.len(), plan.everyone().len()), (5, 6));
+    assert!(self::plan().second.is_empty());
+    let simulated = PlanOptions { environment: Environment::Simulation, ..mirror };
+    assert!(Plan::derive(&simulated)?.second.is_empty());
+    let misplaced = Plan { environment: Environment::Simulation, ..plan };
+    assert!(misplaced.validate().is_err_and(|mistake| mistake.field == "second"));
+    Ok(())
+}
+
+#[test]
+fn the_second_cluster_is_struck_where_it_is_named() -> Result<(), Mistake> {
+    let aimed = |name: &str| {
+        let asked = name.parse().expect("a fault");
+        let workload = "mirror".to_owned();
+        Plan::derive(&PlanOptions { workload, nemesis: vec![asked], ..PlanOptions::default() })
+    };
+    let struck = aimed("kill@s1")?.schedule;
+    assert!(!struck.0.is_empty());
+    let second = Nodes::These(vec![NodeId("s1".to_owned())]);
+    assert!(struck.0.iter().all(|it| it.fault == Fault::Kill { nodes: second.clone() }));
+    let refused = aimed("member-remove@s1").expect_err("it is no member of the first");
+    assert!(refused.message.contains("there is no node s1; the nodes are n1, n2"), "{refused}");
+    for seed in 0..20 {
+        let workload = "mirror".to_owned();
+        let plan = Plan::derive(&PlanOptions { seed, workload, ..PlanOptions::default() })?;
+        assert!(!format!("{:?}", plan.schedule).contains("s1"), "seed {seed}");
+    }
+    Ok(())
+}

@@ -1,8 +1,8 @@
 //! Whether a plan makes sense.
 
-use super::{Db, Plan, VERSION};
+use super::{Db, Environment, Plan, VERSION};
 use crate::nearest::instead;
-use ordeal_nemesis::{Kind, Target};
+use ordeal_nemesis::{Capability, Kind, NodeId, Target};
 use std::collections::BTreeSet;
 
 /// The most nodes that an environment has addresses for.
@@ -46,16 +46,19 @@ impl Plan {
     }
 
     fn validate_cluster(&self) -> Result<(), Mistake> {
-        if self.nodes.is_empty() || self.nodes.len() + self.spares.len() > NODES_MAX {
+        if self.nodes.is_empty() || self.everyone().len() > NODES_MAX {
             let count = self.nodes.len();
             return mistake("nodes", format!("{count} nodes; expected 1 to {NODES_MAX}"));
         }
         let mut seen = BTreeSet::new();
         let place_of = |place: usize| match place.checked_sub(self.nodes.len()) {
             None => format!("nodes[{place}]"),
-            Some(place) => format!("spares[{place}]"),
+            Some(place) => match place.checked_sub(self.spares.len()) {
+                None => format!("spares[{place}]"),
+                Some(place) => format!("second[{place}]"),
+            },
         };
-        for (place, node) in self.nodes.iter().chain(&self.spares).enumerate() {
+        for (place, node) in self.everyone().iter().enumerate() {
             let word = !node.0.is_empty() && node.0.chars().all(|c| c.is_ascii_alphanumeric());
             if !word || node.0.len() > 32 {
                 return mistake(
@@ -66,6 +69,10 @@ impl Plan {
             if !seen.insert(node) {
                 return mistake(place_of(place), format!("{node} is named twice"));
             }
+        }
+        let is_simulated = self.environment == Environment::Simulation;
+        if is_simulated && !self.second.is_empty() {
+            return mistake("second", "a simulation is of one cluster: leave the second one out");
         }
         self.environment.validate(self.everyone().len())?;
         let known: Vec<&str> = bugs();
@@ -181,8 +188,19 @@ impl Plan {
         Ok(())
     }
 
+    /// The nodes at which a fault of this kind can be aimed by name: the members, and the second
+    /// cluster's where it is their process alone that is broken.
+    fn can_be_named(&self, kind: Kind) -> impl Iterator<Item = &NodeId> {
+        let alone = matches!(
+            kind.needs(),
+            Capability::Kill | Capability::Terminate | Capability::Pause | Capability::Clock
+        );
+        self.nodes.iter().chain(self.second.iter().filter(move |_| alone))
+    }
+
     fn validate_faults(&self) -> Result<(), Mistake> {
-        let names: Vec<&str> = self.nodes.iter().map(|node| node.0.as_str()).collect();
+        let named_of = |kind| self.can_be_named(kind);
+        let names = |kind| named_of(kind).map(ToString::to_string).collect::<Vec<_>>().join(", ");
         for asked in &self.nemesis {
             let kind = asked.kind;
             let (need, have) = (kind.nodes_min(), self.nodes.len());
@@ -193,13 +211,11 @@ impl Plan {
                 );
             }
             if let Some(Target::Named(named)) = &asked.target
-                && let Some(stranger) = named.iter().find(|node| !self.nodes.contains(node))
+                && let Some(stranger) =
+                    named.iter().find(|node| named_of(kind).all(|it| it != *node))
             {
                 let message = format!("`{asked}`: there is no node {stranger}");
-                return mistake(
-                    "nemesis",
-                    format!("{message}; the nodes are {}", names.join(", ")),
-                );
+                return mistake("nemesis", format!("{message}; the nodes are {}", names(kind)));
             }
             if have < need {
                 return mistake(
@@ -230,14 +246,16 @@ impl Plan {
             {
                 return mistake(format!("{at}.fault"), "it names no node");
             }
-            let joins = fault.fault.kind() == Kind::MemberAdd;
-            let known = if joins { &self.spares } else { &self.nodes };
-            if let Some(stranger) = named.into_iter().find(|node| !known.contains(node)) {
-                if joins {
+            let kind = fault.fault.kind();
+            if kind == Kind::MemberAdd {
+                if let Some(stranger) = named.into_iter().find(|node| !self.spares.contains(node)) {
                     let message = format!("{stranger} is none of the plan's spares");
                     return mistake(format!("{at}.fault"), message);
                 }
-                let list = names.join(", ");
+            } else if let Some(stranger) =
+                named.into_iter().find(|node| named_of(kind).all(|it| it != *node))
+            {
+                let list = names(kind);
                 let message = format!("there is no node {stranger}; the nodes are {list}");
                 return mistake(format!("{at}.fault"), message);
             }

@@ -51,13 +51,26 @@ pub struct Shared<'a, W, E, T> {
 pub struct Client<'a, W, E: Environment, T> {
     shared: &'a Shared<'a, W, E, T>,
     slot: usize,
-    node: NodeId,
+    here: Way<E::Store>,
+    /// To a member of the second cluster, where there is one.
+    there: Option<Way<E::Store>>,
     process: i64,
-    store: Option<E::Store>,
     patience: Duration,
     /// Who asks, where the store asks for that.
     login: Option<Login>,
     rng: ChaCha8Rng,
+}
+
+/// A node that is asked, and the connection to it that there is.
+struct Way<S> {
+    node: NodeId,
+    store: Option<S>,
+}
+
+impl<S> Way<S> {
+    fn to(node: NodeId) -> Way<S> {
+        Way { node, store: None }
+    }
 }
 
 impl<'a, W: Workload, E: Environment, T: Time> Client<'a, W, E, T> {
@@ -76,7 +89,9 @@ impl<'a, W: Workload, E: Environment, T: Time> Client<'a, W, E, T> {
             0 => shared.op_timeout,
             _ => (shared.op_timeout / IMPATIENCE).max(Duration::from_millis(1)),
         };
-        Client { shared, slot, node, process, store: None, patience, login: None, rng }
+        let others = shared.environment.elsewhere();
+        let there = others.get(slot % others.len().max(1)).cloned().map(Way::to);
+        Client { shared, slot, here: Way::to(node), there, process, patience, login: None, rng }
     }
 
     /// The same as this user.
@@ -176,22 +191,24 @@ impl<'a, W: Workload, E: Environment, T: Time> Client<'a, W, E, T> {
     async fn perform(&mut self, options: &Options, operation: &Planned, cut: &Cut<'_>) -> bool {
         let recorder = self.shared.recorder;
         self.follow_members();
-        recorder.invoke(self.process, &self.node, operation);
+        let is_elsewhere = W::is_elsewhere(operation);
+        let node = self.way(is_elsewhere).node.clone();
+        recorder.invoke(self.process, &node, operation);
         let deadline = self.shared.time.now() + self.patience;
-        let (completion, connected) = match self.connection(deadline).await {
+        let (completion, connected) = match self.connection(is_elsewhere, deadline).await {
             Ok(mut store) => {
                 let sent = self.send(&mut store, options, operation, cut).await;
                 (sent.unwrap_or_else(|| self.no_answer(operation)), Some(store))
             }
             Err(error) => (Completion::of_error(error), None),
         };
-        recorder.complete(self.process, &self.node, operation, &completion);
+        recorder.complete(self.process, &node, operation, &completion);
         self.shared.generator.borrow_mut().observe(self.slot, operation, &completion);
         let reached = connected.is_some();
         if completion.error.is_none() {
             // After an error the next operation gets a connection of its own: this one may be
             // broken, and the request may still be on its way in it.
-            self.store = connected;
+            self.way(is_elsewhere).store = connected;
         }
         if completion.outcome == Outcome::Info {
             self.process += i64::from(self.shared.slots);
@@ -207,9 +224,8 @@ impl<'a, W: Workload, E: Environment, T: Time> Client<'a, W, E, T> {
             return;
         }
         let node = &members[(self.slot + self.moves()) % members.len()];
-        if *node != self.node {
-            self.node = node.clone();
-            self.store = None;
+        if *node != self.here.node {
+            self.here = Way::to(node.clone());
         }
     }
 
@@ -220,15 +236,29 @@ impl<'a, W: Workload, E: Environment, T: Time> Client<'a, W, E, T> {
         usize::try_from(moves.unwrap_or(0)).unwrap_or(0)
     }
 
+    /// The way to the node that is asked: of the second cluster, if there is one and it is meant.
+    fn way(&mut self, is_elsewhere: bool) -> &mut Way<E::Store> {
+        match &mut self.there {
+            Some(there) if is_elsewhere => there,
+            _ => &mut self.here,
+        }
+    }
+
     /// The connection that there is, or a new one.
-    async fn connection(&mut self, deadline: Duration) -> Result<E::Store, StoreError> {
-        if let Some(store) = self.store.take() {
+    async fn connection(
+        &mut self,
+        is_elsewhere: bool,
+        deadline: Duration,
+    ) -> Result<E::Store, StoreError> {
+        let way = self.way(is_elsewhere);
+        if let Some(store) = way.store.take() {
             return Ok(store);
         }
-        let connecting = self.shared.environment.connect(&self.node);
+        let node = way.node.clone();
+        let connecting = self.shared.environment.connect(&node);
         let connected = by(self.shared.time, deadline, connecting).await.unwrap_or_else(|| {
             let ms = self.patience.as_millis();
-            Err(StoreError::DidNotHappen(format!("no connection to {} in {ms} ms", self.node)))
+            Err(StoreError::DidNotHappen(format!("no connection to {node} in {ms} ms")))
         });
         connected.map(|mut store| {
             if let Some(login) = &self.login {

@@ -146,7 +146,8 @@ impl<P: Place> Environment for Cluster<P> {
     }
 
     async fn start(&self) -> Result<(), EnvironmentError> {
-        for (place, node) in self.target.members().iter().enumerate() {
+        let nodes = self.target.members().iter().chain(self.target.second());
+        for (place, node) in nodes.enumerate() {
             if place > 0 {
                 tokio::time::sleep(START_APART).await;
             }
@@ -161,6 +162,10 @@ impl<P: Place> Environment for Cluster<P> {
 
     fn members(&self) -> Vec<NodeId> {
         self.operators.serving()
+    }
+
+    fn elsewhere(&self) -> Vec<NodeId> {
+        self.target.second().to_vec()
     }
 
     fn log_in(&self, login: &Login) {
@@ -185,7 +190,9 @@ impl<P: Place> Environment for Cluster<P> {
     }
 
     async fn revive(&self) -> Result<(), EnvironmentError> {
-        for node in self.place.nodes().into_iter().filter(|node| self.operators.is_in(node)) {
+        let second = self.target.second();
+        let is_to_run = |node: &NodeId| self.operators.is_in(node) || second.contains(node);
+        for node in self.place.nodes().into_iter().filter(is_to_run) {
             if !self.place.runs(&node) {
                 self.launch(&node).await.map_err(failed)?;
             }
@@ -231,7 +238,8 @@ impl<P: Place> Machinery for Cluster<P> {
     }
 
     fn nodes(&self) -> Vec<NodeId> {
-        self.place.nodes()
+        let own = |node: &NodeId| !self.target.second().contains(node);
+        self.place.nodes().into_iter().filter(own).collect()
     }
 
     async fn leader(&self) -> Option<NodeId> {

@@ -178,9 +178,17 @@ impl<E: Environment, T: Time> Run<'_, E, T> {
         Ok(())
     }
 
-    /// Makes users and roles, and lets the cluster ask for them from then on.
+    /// Makes users and roles, and lets the cluster ask for them from then on, and a second one too.
     async fn make_users(&self) -> Result<(), EnvironmentError> {
-        let node = &self.plan.nodes[0];
+        for node in self.plan.nodes.iter().take(1).chain(&self.environment.elsewhere()) {
+            self.make_users_through(node).await?;
+        }
+        self.asks.set(true);
+        self.environment.log_in(&root());
+        Ok(())
+    }
+
+    async fn make_users_through(&self, node: &NodeId) -> Result<(), EnvironmentError> {
         let failed = |error: StoreError| {
             EnvironmentError(format!("{node} could not be given users and roles: {error}"))
         };
@@ -190,8 +198,6 @@ impl<E: Environment, T: Time> Run<'_, E, T> {
             let silence = || StoreError::Indeterminate("no answer".to_owned());
             made.unwrap_or_else(|| Err(silence())).map_err(failed)?;
         }
-        self.asks.set(true);
-        self.environment.log_in(&root());
         Ok(())
     }
 
@@ -392,7 +398,8 @@ impl<E: Environment, T: Time> Run<'_, E, T> {
     /// that did not.
     async fn await_answers(&self, bound: Duration) -> Vec<NodeId> {
         let give_up = self.time.now() + bound;
-        let asked = self.environment.members().into_iter().map(|node| async move {
+        let (members, others) = (self.environment.members(), self.environment.elsewhere());
+        let asked = members.into_iter().chain(others).map(|node| async move {
             while self.time.now() < give_up && !self.stopped() {
                 if within(self.time, PROBE_MAX, self.answers(&node)).await == Some(true) {
                     return None;

@@ -26,6 +26,10 @@ pub trait Environment {
     fn members(&self) -> Vec<NodeId> {
         self.machinery().nodes()
     }
+    /// The members of a second cluster, where there is one.
+    fn elsewhere(&self) -> Vec<NodeId> {
+        Vec::new()
+    }
     /// From now on the store asks for users, and what is not a client's is asked as this one.
     fn log_in(&self, login: &Login);
     /// What a node says of its own state: all that it holds, its keys as of the revision `at`;

@@ -96,7 +96,7 @@ impl Folder {
             let bytes = std::fs::read(self.nodes().join(&node.0).join("log")).unwrap_or_default();
             (node.clone(), String::from_utf8_lossy(&bytes).into_owned())
         };
-        plan.nodes.iter().map(log).collect()
+        plan.everyone().iter().map(log).collect()
     }
 
     /// The history's file.
@@ -161,7 +161,7 @@ impl Folder {
 
     /// Takes the nodes' data away, and leaves their logs.
     pub fn drop_data(&self, plan: &Plan) {
-        for node in &plan.nodes {
+        for node in &plan.everyone() {
             // What cannot be taken away does no harm.
             let _ = std::fs::remove_dir_all(self.nodes().join(&node.0).join("data"));
         }

@@ -13,8 +13,7 @@ const CLIENTS: &str = "clients";
 ///
 /// One sentence, when it names none, or nodes that the plan does not have.
 pub fn links(list: &str, plan: &Plan) -> Result<Vec<(Side, Side)>, String> {
-    let nodes = plan.nodes.iter().chain(&plan.spares);
-    let mut sides: Vec<Side> = nodes.cloned().map(Side::Node).collect();
+    let mut sides: Vec<Side> = plan.everyone().into_iter().map(Side::Node).collect();
     sides.push(Side::Clients);
     if list == "all" {
         let pairs = sides.iter().enumerate().flat_map(|(place, one)| {

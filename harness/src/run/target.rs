@@ -119,11 +119,14 @@ pub struct Target {
     /// What restores a snapshot for the program, if anything does.
     restorer: Option<Restorer>,
     members: Vec<NodeId>,
+    /// The members of the second cluster.
+    second: Vec<NodeId>,
     strict: bool,
     bugs: Vec<String>,
     more_args: Vec<String>,
     addresses: BTreeMap<NodeId, Ipv4Addr>,
     initial_cluster: String,
+    second_cluster: String,
     tuning: Tuning,
     /// How long tokens of users live and how cheap passwords are, where there are users.
     auth: bool,
@@ -135,6 +138,8 @@ pub struct Target {
 
 /// What the cluster's ids are made of, besides its members' addresses.
 const TOKEN: &str = "ordeal";
+/// The same of the second cluster.
+const SECOND_TOKEN: &str = "ordeal-second";
 /// Seconds that a token lives after its last use: short, so that some end while a run lasts.
 const TOKEN_TTL_S: u32 = 5;
 /// The least work that hashing a password may take: clients log in after each error.
@@ -162,12 +167,14 @@ impl Target {
             _ => None,
         };
         let kinds = plan.schedule.kinds();
-        let members: Vec<String> = plan
-            .nodes
-            .iter()
-            .filter_map(|node| Some((node, addresses.get(node)?)))
-            .map(|(node, address)| format!("{node}={}://{address}:{PEER_PORT}", scheme(plan.tls)))
-            .collect();
+        let named = |nodes: &[NodeId]| {
+            let at = |node: &NodeId| {
+                let address = addresses.get(node)?;
+                Some(format!("{node}={}://{address}:{PEER_PORT}", scheme(plan.tls)))
+            };
+            nodes.iter().filter_map(at).collect::<Vec<_>>().join(",")
+        };
+        let (initial_cluster, second_cluster) = (named(&plan.nodes), named(&plan.second));
         let certificates = if plan.tls {
             let at: Vec<Ipv4Addr> = addresses.values().copied().collect();
             Some(Certificates::make(&Target::certificates(folder), &at)?)
@@ -180,11 +187,13 @@ impl Target {
             upgrade_to,
             restorer: Restorer::of(&plan.db),
             members: plan.nodes.clone(),
+            second: plan.second.clone(),
             strict: kinds.iter().all(|kind| kind.needs() != Capability::Members),
             bugs: plan.bugs.clone(),
             more_args: plan.db_args.clone(),
             addresses,
-            initial_cluster: members.join(","),
+            initial_cluster,
+            second_cluster,
             tuning: plan.tuning,
             auth: plan.auth,
             old_api: needs_old_api(&plan.workload.name),
@@ -203,11 +212,17 @@ impl Target {
         &self.members
     }
 
-    /// Where each node is reached, members and others.
+    /// The members of the second cluster, where there is one.
+    pub fn second(&self) -> &[NodeId] {
+        &self.second
+    }
+
+    /// Where each node is reached, members and others, the second cluster's left out.
     pub fn reach(&self) -> BTreeMap<NodeId, Reach> {
         let reach =
             |node: &NodeId| Reach { endpoint: self.endpoint(node), peer_url: self.peer_url(node) };
-        self.addresses.keys().map(|node| (node.clone(), reach(node))).collect()
+        let own = self.addresses.keys().filter(|node| !self.second.contains(node));
+        own.map(|node| (node.clone(), reach(node))).collect()
     }
 
     /// Whether there is a binary to upgrade to.
@@ -296,8 +311,12 @@ impl Target {
         flag("advertise-client-urls", client.into());
         flag("listen-peer-urls", peer.clone().into());
         flag("initial-advertise-peer-urls", peer.into());
-        flag("initial-cluster", joins.unwrap_or(&self.initial_cluster).into());
-        flag("initial-cluster-token", TOKEN.into());
+        let (cluster, token) = match self.second.contains(node) {
+            true => (&self.second_cluster, SECOND_TOKEN),
+            false => (&self.initial_cluster, TOKEN),
+        };
+        flag("initial-cluster", joins.unwrap_or(cluster).into());
+        flag("initial-cluster-token", token.into());
         flag("initial-cluster-state", if joins.is_some() { "existing" } else { "new" }.into());
         flag("heartbeat-interval", self.tuning.heartbeat_ms.to_string().into());
         flag("election-timeout", self.tuning.election_ms.to_string().into());
@@ -403,6 +422,30 @@ mod tests {
         );
         assert_eq!(after("--election-timeout"), Some("500"));
         assert_eq!(args.last(), Some(&"--enable-v2"));
+        Ok(())
+    }
+
+    #[test]
+    fn a_member_of_the_second_cluster_knows_none_of_the_first() -> std::io::Result<()> {
+        let workload = "mirror".to_owned();
+        let options = PlanOptions { nodes: 3, workload, ..PlanOptions::default() };
+        let plan = Plan::derive(&options).map_err(std::io::Error::other)?;
+        let everyone = plan.everyone().into_iter();
+        let addresses = everyone.zip((1..).map(|n| Ipv4Addr::new(10, 10, 0, n))).collect();
+        let target = Target::new(&plan, addresses, Path::new("/runs/x/nodes"))?;
+        let of = |node: &NodeId, flag: &str| {
+            let args = target.launch(node, None, false).args;
+            let at = args.iter().position(|arg| arg == flag)?;
+            args[at + 1].clone().into_string().ok()
+        };
+        let second = &plan.second[0];
+        let cluster = of(second, "--initial-cluster");
+        assert_eq!(cluster.as_deref(), Some("s1=http://10.10.0.4:2380"));
+        let first = of(&plan.nodes[0], "--initial-cluster");
+        assert!(first.is_some_and(|cluster| !cluster.contains("s1")));
+        let token = "--initial-cluster-token";
+        assert_ne!(of(second, token), of(&plan.nodes[0], token));
+        assert!(!target.reach().contains_key(second));
         Ok(())
     }
 }
