@@ -15,6 +15,8 @@ use std::collections::BTreeMap;
 
 /// How many requests a slot makes at the end, at most, before it gives up.
 const FINAL_MAX: u32 = 2_000;
+/// After so many waits at the end in which nothing came it gives up as well.
+const SILENCES_MAX: u32 = 3;
 
 /// The keys and manners of a watch, which stay what they are when it is resumed.
 #[derive(Clone, Debug, Default)]
@@ -48,7 +50,11 @@ struct Slot {
     watches: Vec<Watched>,
     turn: usize,
     final_left: u32,
-    given_up: bool,
+    /// How often nothing came for as long as it was waited for.
+    silences: u32,
+    /// Whether the work is over and the rest is being read.
+    ending: bool,
+    /// Whether it was asked how far the watches are, since the last of them began.
     asked: bool,
 }
 
@@ -112,7 +118,10 @@ impl Watching {
         let place = state.watches.iter().position(|watch| watch.id == id);
         let (Some(place), Outcome::Ok) = (place.filter(|_| id.is_some()), completion.outcome)
         else {
-            state.given_up |= completion.outcome == Outcome::Info;
+            if completion.outcome == Outcome::Info {
+                // A question how far the watches are is passed over while some of them are behind.
+                (state.silences, state.asked) = (state.silences + 1, false);
+            }
             return;
         };
         match operation.f {
@@ -133,20 +142,18 @@ impl Watching {
     /// At the end: until each watch has told of everything up to `goal`.
     pub(crate) fn next_final(&mut self, slot: usize, goal: i64) -> Next {
         let Some(state) = self.slots.get_mut(&slot) else { return Next::Done };
-        state.final_left = if state.asked { state.final_left } else { FINAL_MAX };
-        if !state.asked {
+        if !std::mem::replace(&mut state.ending, true) {
             // What was cut off at the end of the work is no reason to give up.
-            state.given_up = false;
+            (state.silences, state.final_left) = (0, FINAL_MAX);
         }
         let behind = state.watches.iter().position(|watch| watch.next <= goal);
         let Some(behind) = behind else { return Next::Done };
-        if state.given_up || state.final_left == 0 {
+        if state.silences == SILENCES_MAX || state.final_left == 0 {
             return Next::Done;
         }
         state.final_left -= 1;
         if let Some(begin) = state.begin(&mut self.ids) {
-            state.asked = true;
-            state.final_left = FINAL_MAX.min(state.final_left);
+            state.asked = false;
             return Next::Invoke(begin);
         }
         if !state.asked || state.final_left % 50 == 0 {

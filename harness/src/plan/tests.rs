@@ -161,7 +161,8 @@ fn the_v2_api_is_asked_only_of_releases_that_have_it_and_without_users_and_resto
 
 #[test]
 fn a_mirror_has_a_second_cluster_where_there_is_room_for_one() -> Result<(), Mistake> {
-    let mirror = PlanOptions { workload: "mirror".to_owned(), ..PlanOptions::default() };
+    let (workload, nemesis) = ("mirror".to_owned(), Vec::new());
+    let mirror = PlanOptions { workload, nemesis, ..PlanOptions::default() };
     let plan = Plan::derive(&mirror)?;
     assert_eq!(plan.second, [NodeId("s1".to_owned())]);
     assert_eq!((plan.nodes.len(), plan.everyone().len()), (5, 6));

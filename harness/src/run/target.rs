@@ -427,8 +427,8 @@ mod tests {
 
     #[test]
     fn a_member_of_the_second_cluster_knows_none_of_the_first() -> std::io::Result<()> {
-        let workload = "mirror".to_owned();
-        let options = PlanOptions { nodes: 3, workload, ..PlanOptions::default() };
+        let (workload, nemesis) = ("mirror".to_owned(), Vec::new());
+        let options = PlanOptions { nodes: 3, workload, nemesis, ..PlanOptions::default() };
         let plan = Plan::derive(&options).map_err(std::io::Error::other)?;
         let everyone = plan.everyone().into_iter();
         let addresses = everyone.zip((1..).map(|n| Ipv4Addr::new(10, 10, 0, n))).collect();

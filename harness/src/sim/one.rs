@@ -142,7 +142,8 @@ const ANSWER_MAX_ELECTIONS: u64 = 3;
 
 /// The line `liveness`: when all faults were over every member answered within a bound, and then
 /// whatever was asked was answered, unless the client did not wait for as long as an election may
-/// take. In simulated time no busy machine is to blame.
+/// take, or for what may never come (that is cut off without an error). In simulated time no busy
+/// machine is to blame.
 fn liveness(plan: &Plan, history: &History, course: &Course) -> Judgement {
     let excused = failed_by_their_disks(plan);
     let silent = course.silent.iter().filter(|node| !excused.contains(*node));
@@ -156,7 +157,8 @@ fn liveness(plan: &Plan, history: &History, course: &Course) -> Judgement {
         let end = operation.complete_time.unwrap_or(u64::MAX);
         end - operation.invoke_time >= bound_ns
     };
-    let unanswered = |it: &Operation| it.outcome == Outcome::Info && waited(it);
+    let is_owed = |it: &Operation| it.complete_time.is_none() || it.error.is_some();
+    let unanswered = |it: &Operation| it.outcome == Outcome::Info && waited(it) && is_owed(it);
     let hung: Vec<u32> = asked
         .filter(|(_, operation)| excused.is_empty() && unanswered(operation))
         .map(|(position, _)| position)

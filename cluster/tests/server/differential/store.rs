@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use ordeal_cluster::proto::etcdserverpb::{
     AuthenticateRequest, AuthenticateResponse, DeleteRangeRequest, DeleteRangeResponse,
-    LeaseGrantRequest, LeaseKeepAliveRequest, LeaseKeepAliveResponse, LeaseLeasesRequest,
-    LeaseLeasesResponse, LeaseRevokeRequest, LeaseRevokeResponse, RangeRequest, RangeResponse,
-    WatchCreateRequest,
+    HashRequest, HashResponse, LeaseGrantRequest, LeaseKeepAliveRequest, LeaseKeepAliveResponse,
+    LeaseLeasesRequest, LeaseLeasesResponse, LeaseRevokeRequest, LeaseRevokeResponse, RangeRequest,
+    RangeResponse, WatchCreateRequest,
 };
 use prost::Message;
 use tonic::client::Grpc;
@@ -22,6 +22,7 @@ use super::answer::Answer;
 use super::ask::{Ask, Chosen, is_alias};
 use super::auth::Who;
 use super::etcd::PATIENCE;
+use super::generate::PASSWORDS;
 use super::stream::Stream;
 
 /// The ids that a store chose for leases.
@@ -248,6 +249,25 @@ impl Store {
     /// Up to where its history is gone; -1 before the first compaction.
     pub fn compacted(&self) -> i64 {
         self.compacted
+    }
+
+    /// Has it commit what it has written, twice: after that it has no buffer of it any more. Where
+    /// users are checked root alone may ask for that, whose password may not be known.
+    pub async fn commit(&mut self) {
+        let former = self.tokens.remove(&Who::Keeper);
+        for password in PASSWORDS {
+            let root = AuthenticateRequest { name: "root".into(), password: (*password).into() };
+            if self.log_in(Who::Keeper, root).await.is_ok() {
+                break;
+            }
+        }
+        for _ in 0..2 {
+            // What it answers does not matter: it commits before.
+            let _: Result<HashResponse, Status> =
+                self.call_as(&Who::Keeper, "Maintenance/Hash", HashRequest {}).await;
+        }
+        self.tokens.remove(&Who::Keeper);
+        self.tokens.extend(former.map(|token| (Who::Keeper, token)));
     }
 
     /// Deletes every key and lease, and closes every stream; gives the newest revision.
