@@ -10,7 +10,6 @@ use ordeal_cluster::proto::etcdserverpb::{
 
 use super::answer::Answer;
 use super::ask::Ask;
-use super::auth::AuthAsk;
 use super::etcd::{Etcd, Release, release};
 use super::releases;
 use super::root::as_keeper;
@@ -120,13 +119,12 @@ impl Pair {
     /// Asks both the same, and gives their answer if it is one.
     pub(super) async fn both(&mut self, place: Place, ask: &Ask) -> Result<Answer, Difference> {
         let mut embedded = self.embedded.ask(ask, self.head).await;
-        let mut etcd = self.etcd.ask(ask, self.head).await;
-        if is_read_of_one(ask) && !embedded.agrees(&etcd, place.began.elapsed()) {
-            self.etcd.commit().await;
-            etcd = self.etcd.ask(ask, self.head).await;
-        }
+        let etcd = self.etcd.ask(ask, self.head).await;
         if !embedded.agrees(&etcd, place.began.elapsed()) {
             return Err(self.difference(place, &embedded, &etcd));
+        }
+        if self.with_users && !matches!(ask.what(), Ask::Login(..)) {
+            self.etcd.commit().await;
         }
         self.head = embedded.revision().unwrap_or(self.head).max(self.head);
         Ok(embedded)
@@ -274,18 +272,6 @@ impl Pair {
         }
         true
     }
-}
-
-/// Whether etcd reads one record, of a user or a role, for it: what it then finds may be what was
-/// there before the last change. The buffer of what is written and not committed is looked through
-/// by `sort.Search`, and where that finds nothing the element behind the last one is taken, which
-/// may be left from before (`bucketBuffer.Range` in etcd's `tx_buffer.go`, seen with 3.5.30: a
-/// password that was changed still opens the door).
-fn is_read_of_one(ask: &Ask) -> bool {
-    matches!(
-        ask.what(),
-        Ask::Login(..) | Ask::Auth(AuthAsk::UserGet(_)) | Ask::Auth(AuthAsk::RoleGet(_))
-    )
 }
 
 /// Which request of the sequence is at issue, and when the sequence began.

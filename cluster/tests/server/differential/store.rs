@@ -251,8 +251,13 @@ impl Store {
         self.compacted
     }
 
-    /// Has it commit what it has written, twice: after that it has no buffer of it any more. Where
-    /// users are checked root alone may ask for that, whose password may not be known.
+    /// Has etcd commit what it has written, twice: after that it has no buffer of it any more. With
+    /// one it may take what a user or a role was before for what it is: after a commit, as each
+    /// deletion makes one, the read of one record looks behind the last one that is in use
+    /// (`bucketBuffer.Range` in its `tx_buffer.go`; seen with 3.5.30, where a password that was
+    /// changed still opened the door, and a user that was deleted still was there).
+    ///
+    /// Where users are checked root alone may ask for it, whose password may not be known.
     pub async fn commit(&mut self) {
         let former = self.tokens.remove(&Who::Keeper);
         for password in PASSWORDS {
