@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 /// Under which the keys lie in the store.
 const PREFIX: &str = "ordeal/watch/";
 /// How many watches share a connection, for one slot after another.
-const WATCHES: [usize; 5] = [1, 2, 3, 1, 12];
+const WATCHES: [usize; 7] = [1, 2, 3, 1, 2, 3, 12];
 /// How far into the past watches reach.
 const PAST: i64 = 200;
 

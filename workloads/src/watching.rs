@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 /// How many requests a slot makes at the end, at most, before it gives up.
 const FINAL_MAX: u32 = 2_000;
 /// After so many waits at the end in which nothing came it gives up as well.
-const SILENCES_MAX: u32 = 3;
+const SILENCES_MAX: u32 = 2;
 
 /// The keys and manners of a watch, which stay what they are when it is resumed.
 #[derive(Clone, Debug, Default)]
@@ -155,6 +155,10 @@ impl Watching {
         if let Some(begin) = state.begin(&mut self.ids) {
             state.asked = false;
             return Next::Invoke(begin);
+        }
+        // While one waits for a revision to come nobody is told how far the others are.
+        if let Some(ahead) = state.watches.iter().find(|watch| watch.next > goal + 1) {
+            return Next::Invoke(plain("watch-cancel", ahead.id.map_or(Value::Null, Value::Int)));
         }
         if !state.asked || state.final_left % 50 == 0 {
             state.asked = true;
