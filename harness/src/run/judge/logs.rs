@@ -26,12 +26,14 @@ struct Explained {
 }
 
 /// By reading etcd 3.4 and 3.5, and as runs have shown them.
-const EXPLAINED: [Explained; 4] = [
+const EXPLAINED: [Explained; 5] = [
     // Asked for its status as it was taken out (`RaftCluster.IsLocalMemberLearner`).
     Explained { has: "failed to find local ID in cluster members", by: Fault::changes_members },
     // It joins, and the member that it asks has not heard of it yet (`bootstrapExistingCluster`).
     Explained { has: "error validating peerURLs", by: Fault::changes_members },
     Explained { has: "member count is unequal", by: Fault::changes_members },
+    // It joins, and nobody whom it asks answers: what it is started again for.
+    Explained { has: "cannot fetch cluster info from peer urls", by: Fault::changes_members },
     // Ended, by a signal or because it was taken out, before it had begun to listen.
     Explained { has: "\"error\":\"server is stopping\"", by: ends_members },
 ];
@@ -93,7 +95,11 @@ mod tests {
         let gone = "panic: failed to find local ID in cluster members\n";
         let (valid, reason) = judged(gone, &[], std::slice::from_ref(&removal));
         assert!(valid && reason.contains("Not counted: 1"), "{reason}");
-        assert!(!judged(gone, &[], &[kill]).0);
+        assert!(!judged(gone, &[], std::slice::from_ref(&kill)).0);
+        let alone = "{\"level\":\"fatal\",\"msg\":\"discovery failed\",\"error\":\"cannot fetch \
+                     cluster info from peer urls: failed to get raft cluster member(s)\"}\n";
+        assert!(judged(alone, &[], std::slice::from_ref(&removal)).0);
+        assert!(!judged(alone, &[], &[kill]).0);
         assert!(!judged(&format!("{gone}panic: oh\n"), &[], &[removal]).0);
     }
 }
