@@ -159,8 +159,8 @@ impl<'a> Console<'a> {
         for (known, name) in names {
             line = line.replace(name.as_str(), known);
         }
-        // A suite that runs in the background is started with interrupts ignored, and hands that on:
-        // `lease keep-alive` of 3.3 would never end.
+        // A suite that runs in the background may be started with interrupts ignored, and hands
+        // that on: `lease keep-alive` of 3.3 would never end.
         let mut command = Command::new("env");
         command.arg("--default-signal=INT").arg(self.program);
         command.env("ETCDCTL_API", "3");
