@@ -56,7 +56,7 @@ impl Reader<'_> {
         })
     }
 
-    /// The code point of `\uXXXX`, of two of them for a pair of surrogates.
+    /// The code point of `\u` and four hexadecimal digits, of two of them for a pair of surrogates.
     fn unicode(&mut self, start: usize) -> Result<char, Fault> {
         let high = self.hex4(start)?;
         let code = if (0xD800..0xDC00).contains(&high) && self.rest().starts_with("\\u") {
